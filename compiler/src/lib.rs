@@ -1,1 +1,11 @@
-//! placeholder
+//! Compiles virtual gateways, virtual hosts and route tables into meshgate routing programs.
+//!
+//! Text becomes [`resource`]s (every value with its place), resources become a resolved [`tree`], the tree becomes
+//! program bytes. Every stage is one function from a value to a value that appends to [`diagnostic::Diagnostics`].
+#![forbid(unsafe_code)]
+
+pub mod code;
+pub mod diagnostic;
+pub mod resource;
+pub mod source;
+pub mod tree;

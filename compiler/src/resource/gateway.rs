@@ -1,0 +1,50 @@
+//! VirtualGateway.
+
+use super::{Metadata, ObjectSelector, VirtualHostSpec};
+use crate::source::{Span, Spanned};
+
+/// A VirtualGateway object.
+#[derive(Clone, Debug)]
+pub struct VirtualGateway {
+    /// Its metadata.
+    pub metadata: Metadata,
+    /// `ingressGatewaySelectors[].portName` of the first selector that names one.
+    pub port_name: Option<Spanned<String>>,
+    /// Connection handlers; exactly one is supported.
+    pub handlers: Vec<ConnectionHandler>,
+    /// The whole spec.
+    pub span: Span,
+}
+
+/// How connections to the gateway's port are handled.
+#[derive(Clone, Debug)]
+pub struct ConnectionHandler {
+    /// `http`, `tcp` or neither.
+    pub kind: HandlerKind,
+    /// `connectionOptions.httpsRedirect`.
+    pub https_redirect: bool,
+    /// `connectionOptions.sslConfig` is there.
+    pub tls: bool,
+    /// The whole handler.
+    pub span: Span,
+}
+
+/// What a handler does with a connection.
+#[derive(Clone, Debug)]
+pub enum HandlerKind {
+    /// `http`: entries of `routeConfig`, unioned in order.
+    Http(Vec<RouteConfig>),
+    /// `tcp`.
+    Tcp(Span),
+    /// Neither; legal together with `httpsRedirect`.
+    None,
+}
+
+/// One entry of `routeConfig`.
+#[derive(Clone, Debug)]
+pub enum RouteConfig {
+    /// Selected VirtualHost objects.
+    Selector(ObjectSelector),
+    /// A virtual host written inline, owned by the gateway.
+    Inline(Box<VirtualHostSpec>),
+}

@@ -1,0 +1,120 @@
+//! What the YAML says: the resources as their users wrote them, every value with its place.
+//!
+//! No defaults are applied and nothing is resolved here, except that durations, enums and numbers are parsed.
+//! A value that could not be read was reported and is absent.
+
+pub mod destination;
+pub mod gateway;
+pub mod options;
+pub mod route;
+pub mod selector;
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use crate::source::{Span, Spanned};
+
+pub use destination::{
+    ClusterObjectRef, Destination, ExternalService, Service, ServicePort, VirtualDestination, WeightedDestination,
+    DestinationKind,
+};
+pub use gateway::{ConnectionHandler, HandlerKind, RouteConfig, VirtualGateway};
+pub use options::{HeaderManipulation, Options, Retries};
+pub use route::{
+    Action, DelegateAction, DirectResponseAction, ForwardAction, HeaderMatcher, Matcher, PathKind, QueryMatcher,
+    RedirectAction, Route, SortMethod, Uri,
+};
+pub use selector::{Expression, ObjectSelector, Operator};
+
+/// `namespace/name` of an object of one kind.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ObjectName {
+    /// Namespace.
+    pub namespace: String,
+    /// Name.
+    pub name: String,
+}
+
+impl fmt::Display for ObjectName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
+}
+
+/// A reference to an object; an absent namespace means the namespace of the object that refers.
+#[derive(Clone, Debug)]
+pub struct ObjectRef {
+    /// Name.
+    pub name: Spanned<String>,
+    /// Namespace, if written.
+    pub namespace: Option<Spanned<String>>,
+    /// The whole reference.
+    pub span: Span,
+}
+
+/// Name, labels and age of an object.
+#[derive(Clone, Debug)]
+pub struct Metadata {
+    /// Namespace (`default` when absent) and name.
+    pub id: ObjectName,
+    /// Labels.
+    pub labels: BTreeMap<String, String>,
+    /// `creationTimestamp` as written (RFC 3339, so it sorts as text); absent in files that people write.
+    pub created: Option<String>,
+    /// Place of the name, the one to point at for findings about the whole object.
+    pub span: Span,
+}
+
+/// `spec` of a VirtualHost; also written inline in a VirtualGateway.
+#[derive(Clone, Debug, Default)]
+pub struct VirtualHostSpec {
+    /// Domains as written.
+    pub domains: Vec<Spanned<String>>,
+    /// Routes in order; routes that could not be read are left out.
+    pub routes: Vec<Route>,
+    /// `options.trafficPolicy`.
+    pub options: Options,
+    /// The whole spec.
+    pub span: Span,
+}
+
+/// A VirtualHost object.
+#[derive(Clone, Debug)]
+pub struct VirtualHost {
+    /// Its metadata.
+    pub metadata: Metadata,
+    /// Its spec.
+    pub spec: VirtualHostSpec,
+}
+
+/// A RouteTable object.
+#[derive(Clone, Debug)]
+pub struct RouteTable {
+    /// Its metadata.
+    pub metadata: Metadata,
+    /// Routes in order; routes that could not be read are left out.
+    pub routes: Vec<Route>,
+    /// Sort key among the tables of one delegating route; higher comes first.
+    pub weight: i32,
+    /// `options.trafficPolicy`: defaults for its routes, below the route's own, above what it inherits.
+    pub options: Options,
+    /// The whole spec.
+    pub span: Span,
+}
+
+/// Everything that was read, in the order of the input.
+#[derive(Debug, Default)]
+pub struct Resources {
+    /// VirtualGateway objects.
+    pub virtual_gateways: Vec<VirtualGateway>,
+    /// VirtualHost objects.
+    pub virtual_hosts: Vec<VirtualHost>,
+    /// RouteTable objects.
+    pub route_tables: Vec<RouteTable>,
+    /// VirtualDestination objects.
+    pub virtual_destinations: Vec<VirtualDestination>,
+    /// Discovery Destination objects (external services, and Kubernetes services found by discovery).
+    pub destinations: Vec<Destination>,
+    /// Plain Kubernetes Services.
+    pub services: Vec<Service>,
+}

@@ -1,0 +1,166 @@
+//! Routes: matchers and actions as written.
+
+use std::collections::BTreeMap;
+
+use super::{ObjectRef, ObjectSelector, Options, WeightedDestination};
+use crate::source::{Span, Spanned};
+
+/// One route of a virtual host or route table. It has exactly one action; a route with none or several was
+/// reported and left out.
+#[derive(Clone, Debug)]
+pub struct Route {
+    /// Name, if written.
+    pub name: Option<Spanned<String>>,
+    /// Position in its list as written, from 0; stands in for a missing name.
+    pub index: usize,
+    /// Alternatives; empty means everything.
+    pub matchers: Vec<Matcher>,
+    /// What to do.
+    pub action: Spanned<Action>,
+    /// Its own options.
+    pub options: Options,
+    /// Labels, for TrafficPolicy selection.
+    pub labels: BTreeMap<String, String>,
+    /// The whole route.
+    pub span: Span,
+}
+
+/// All parts must hold.
+#[derive(Clone, Debug)]
+pub struct Matcher {
+    /// Name, appended to the route name.
+    pub name: Option<Spanned<String>>,
+    /// Path condition; absent = every path.
+    pub uri: Option<Uri>,
+    /// Header conditions.
+    pub headers: Vec<HeaderMatcher>,
+    /// Query parameter conditions.
+    pub query: Vec<QueryMatcher>,
+    /// Exact method.
+    pub method: Option<Spanned<String>>,
+    /// The whole matcher.
+    pub span: Span,
+}
+
+/// Kind of a path condition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum PathKind {
+    /// The whole path.
+    Exact,
+    /// A string prefix: `/foo` also matches `/foobar`.
+    Prefix,
+    /// A string suffix.
+    Suffix,
+    /// RE2, on the whole path.
+    Regex,
+}
+
+/// `uri` of a matcher.
+#[derive(Clone, Debug)]
+pub struct Uri {
+    /// Kind.
+    pub kind: PathKind,
+    /// Text or pattern.
+    pub value: Spanned<String>,
+    /// Compare ASCII letters without case; has no effect on a regex.
+    pub ignore_case: Option<Spanned<bool>>,
+    /// The whole condition.
+    pub span: Span,
+}
+
+/// `headers[]` of a matcher.
+#[derive(Clone, Debug)]
+pub struct HeaderMatcher {
+    /// Name as written.
+    pub name: Spanned<String>,
+    /// Value; absent or empty = the header must be there.
+    pub value: Option<Spanned<String>>,
+    /// The value is RE2, on the whole header value.
+    pub regex: bool,
+    /// Negate; with a value it also holds when the header is missing.
+    pub invert: bool,
+    /// The whole condition.
+    pub span: Span,
+}
+
+/// `queryParameters[]` of a matcher.
+#[derive(Clone, Debug)]
+pub struct QueryMatcher {
+    /// Name, case-sensitive.
+    pub name: Spanned<String>,
+    /// Value; absent or empty = the parameter must be there.
+    pub value: Option<Spanned<String>>,
+    /// The value is RE2, on the whole value.
+    pub regex: bool,
+    /// The whole condition.
+    pub span: Span,
+}
+
+/// What a route does.
+#[derive(Clone, Debug)]
+pub enum Action {
+    /// `routeAction`.
+    Forward(ForwardAction),
+    /// `redirectAction`.
+    Redirect(RedirectAction),
+    /// `directResponseAction`.
+    DirectResponse(DirectResponseAction),
+    /// `delegateAction`.
+    Delegate(DelegateAction),
+}
+
+/// `routeAction`.
+#[derive(Clone, Debug)]
+pub struct ForwardAction {
+    /// Destinations; ones that could not be read are left out.
+    pub destinations: Vec<WeightedDestination>,
+    /// Replaces the matched prefix, or the whole path for exact, regex and suffix.
+    pub path_rewrite: Option<Spanned<String>>,
+}
+
+/// `redirectAction`.
+#[derive(Clone, Debug, Default)]
+pub struct RedirectAction {
+    /// Replaces host and port.
+    pub host: Option<Spanned<String>>,
+    /// Replaces the path; a query in it wins.
+    pub path: Option<Spanned<String>>,
+    /// Replaces the matched prefix (the whole path for exact, regex and suffix). Not together with `path`.
+    pub prefix_rewrite: Option<Spanned<String>>,
+    /// 301, 302, 303, 307 or 308; 301 when absent.
+    pub status: Option<u16>,
+    /// Scheme becomes https.
+    pub https: bool,
+    /// Drop the query.
+    pub strip_query: bool,
+}
+
+/// `directResponseAction`.
+#[derive(Clone, Debug)]
+pub struct DirectResponseAction {
+    /// 200 to 599.
+    pub status: Spanned<u16>,
+    /// Body, at most 4096 bytes.
+    pub body: Option<Spanned<String>>,
+}
+
+/// `delegateAction`.
+#[derive(Clone, Debug)]
+pub struct DelegateAction {
+    /// Route tables by name, first.
+    pub refs: Vec<ObjectRef>,
+    /// Route tables by selector, after the named ones.
+    pub selector: Option<ObjectSelector>,
+    /// How their routes are ordered.
+    pub sort: SortMethod,
+}
+
+/// `delegateAction.sortMethod`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum SortMethod {
+    /// Tables by weight, routes as written.
+    #[default]
+    TableWeight,
+    /// Routes by table weight, path kind and path length.
+    RouteSpecificity,
+}

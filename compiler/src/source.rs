@@ -1,0 +1,113 @@
+//! Source files and places in them.
+//!
+//! Every value that comes from a file keeps a [`Span`], so that every later stage can point at the text it
+//! complains about. Offsets are bytes; lines and columns are computed only when a place is printed.
+
+use std::ops::Deref;
+
+/// Index of a file in a [`SourceMap`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct FileId(pub u32);
+
+/// A range of bytes in one file. Ordered by file, then position.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Span {
+    /// The file.
+    pub file: FileId,
+    /// Offset of the first byte.
+    pub start: u32,
+    /// Offset after the last byte.
+    pub end: u32,
+}
+
+/// A value and the place it was written.
+#[derive(Clone, Debug, Default)]
+pub struct Spanned<T> {
+    /// The value.
+    pub value: T,
+    /// Where it stands.
+    pub span: Span,
+}
+
+impl<T> Spanned<T> {
+    /// Puts a value and its place together.
+    pub fn new(value: T, span: Span) -> Self {
+        Self { value, span }
+    }
+}
+
+impl<T> Deref for Spanned<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.value
+    }
+}
+
+/// One input file.
+#[derive(Debug)]
+pub struct SourceFile {
+    /// Name as given by the user, `<stdin>` for standard input.
+    pub name: String,
+    /// The text.
+    pub text: String,
+    line_starts: Vec<u32>,
+}
+
+/// All input files of one run.
+#[derive(Debug, Default)]
+pub struct SourceMap {
+    files: Vec<SourceFile>,
+}
+
+/// A place as people read it; line and column count from 1, columns count characters.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Location {
+    /// Name of the file.
+    pub file: String,
+    /// Line, from 1.
+    pub line: usize,
+    /// Column in characters, from 1.
+    pub column: usize,
+}
+
+impl std::fmt::Display for Location {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}:{}", self.file, self.line, self.column)
+    }
+}
+
+impl SourceMap {
+    /// Adds a file. Its text must be shorter than 4 GiB; the reader enforces a much lower limit.
+    pub fn add(&mut self, name: String, text: String) -> FileId {
+        let line_starts = std::iter::once(0)
+            .chain(text.match_indices('\n').map(|(at, _)| at as u32 + 1))
+            .collect();
+        self.files.push(SourceFile { name, text, line_starts });
+        FileId(self.files.len() as u32 - 1)
+    }
+
+    /// The file of an id that this map gave out.
+    pub fn file(&self, id: FileId) -> Option<&SourceFile> {
+        self.files.get(id.0 as usize)
+    }
+
+    /// All files, in the order they were added.
+    pub fn files(&self) -> &[SourceFile] {
+        &self.files
+    }
+
+    /// The place where a span starts.
+    pub fn location(&self, span: Span) -> Location {
+        let Some(file) = self.file(span.file) else {
+            return Location { file: "<unknown>".to_owned(), line: 1, column: 1 };
+        };
+        let line = file.line_starts.partition_point(|&start| start <= span.start).max(1);
+        let line_start = file.line_starts.get(line - 1).copied().unwrap_or(0) as usize;
+        let column = file
+            .text
+            .get(line_start..span.start as usize)
+            .map_or(0, |before| before.chars().count());
+        Location { file: file.name.clone(), line, column: column + 1 }
+    }
+}

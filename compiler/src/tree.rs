@@ -1,0 +1,331 @@
+//! The resolved tree: gateways, their hosts, and flat lists of routes in first-match order.
+//!
+//! Everything is decided here: selectors followed, delegation flattened, conditions of parents conjoined, options
+//! inherited, references looked up. What is left for a request is to find the first route that matches.
+//! The linear oracle evaluates this tree as it stands and so defines what is correct.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::resource::{HeaderManipulation, ObjectName, PathKind, Retries};
+use crate::source::{Span, Spanned};
+
+/// The result of resolution.
+#[derive(Debug, Default)]
+pub struct Tree {
+    /// Gateways in order of namespace and name.
+    pub gateways: Vec<Gateway>,
+}
+
+/// One VirtualGateway.
+#[derive(Debug)]
+pub struct Gateway {
+    /// Its name.
+    pub name: ObjectName,
+    /// Name of the port on the gateway's Service, if written.
+    pub port_name: Option<String>,
+    /// Every request is redirected to https; there are no hosts then.
+    pub https_redirect: bool,
+    /// The gateway terminates TLS.
+    pub tls: bool,
+    /// Hosts; no two have a domain in common.
+    pub hosts: Vec<Host>,
+    /// Place of its name.
+    pub span: Span,
+}
+
+/// Domains that share one list of routes. Virtual hosts that claim the same domain are merged: their routes follow
+/// one another, oldest virtual host first.
+#[derive(Debug)]
+pub struct Host {
+    /// Domains, lower-case.
+    pub domains: Vec<Domain>,
+    /// The virtual hosts behind them, in the order in which their routes are tried.
+    pub virtual_hosts: Vec<Arc<VirtualHost>>,
+}
+
+/// A virtual host with its delegations flattened.
+#[derive(Debug)]
+pub struct VirtualHost {
+    /// Its name; the gateway's for an inline host.
+    pub name: ObjectName,
+    /// Routes in first-match order.
+    pub routes: Vec<Arc<Route>>,
+    /// Place of its name (inline: of its spec).
+    pub span: Span,
+}
+
+/// A domain pattern. Order of preference: exact, longest suffix, longest prefix, any. A wildcard stands for one or
+/// more characters. Patterns that name a port match only that port and are preferred to those that do not.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Domain {
+    /// Kind.
+    pub kind: DomainKind,
+    /// Lower-case text without the `*` and without the port: `example.com`, `.example.com` for
+    /// `*.example.com`, `example.` for `example.*`, empty for `*`.
+    pub text: String,
+    /// Port, if the pattern names one (`example.com:8443`, `*.example.com:8443`).
+    pub port: Option<u16>,
+}
+
+/// Kind of a [`Domain`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum DomainKind {
+    /// The whole host.
+    Exact,
+    /// `*text`.
+    Suffix,
+    /// `text*`.
+    Prefix,
+    /// `*`.
+    Any,
+}
+
+/// A leaf route.
+#[derive(Debug)]
+pub struct Route {
+    /// Path of names from the virtual host down.
+    pub name: RouteName,
+    /// Alternatives in order, conjoined with those of every ancestor; at least one.
+    pub matchers: Vec<Matcher>,
+    /// What to do.
+    pub action: Action,
+    /// Effective options.
+    pub options: Options,
+    /// The route as written.
+    pub span: Span,
+}
+
+/// Full name of a route: `<ns>.<virtual host>/<route>/<ns>.<table>/<route>…`, with `#<index>` for a missing route name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RouteName {
+    /// Segments from the virtual host to the leaf route.
+    pub segments: Vec<String>,
+    /// The leaf route's own name, if it has one.
+    pub leaf: Option<String>,
+}
+
+impl std::fmt::Display for RouteName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.segments.join("/"))
+    }
+}
+
+/// All parts must hold.
+#[derive(Clone, Debug)]
+pub struct Matcher {
+    /// Name of the leaf matcher, appended to the route name.
+    pub name: Option<String>,
+    /// Path condition.
+    pub path: PathMatch,
+    /// Header conditions of the leaf and its ancestors.
+    pub headers: Vec<HeaderMatch>,
+    /// Query parameter conditions of the leaf and its ancestors.
+    pub query: Vec<QueryMatch>,
+    /// Method, if any level asks for one.
+    pub method: Option<String>,
+    /// The leaf matcher as written (the leaf route if it has none).
+    pub span: Span,
+}
+
+/// A path condition after joining: literal parts, then what follows them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PathMatch {
+    /// Literal text from the start of the path, in parts that may differ in case sensitivity. Neighbours differ.
+    /// Empty for a regex or suffix that is not below a parent's prefix.
+    pub literal: Vec<LiteralPart>,
+    /// What must follow the literal text.
+    pub tail: PathTail,
+}
+
+/// Literal text of one case sensitivity.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LiteralPart {
+    /// Text as written.
+    pub text: String,
+    /// Compare ASCII letters without case.
+    pub ignore_case: bool,
+}
+
+/// What follows the literal text of a [`PathMatch`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PathTail {
+    /// Nothing: an exact match.
+    End,
+    /// Anything: a prefix match; the literal text is what `pathRewrite` replaces.
+    Any,
+    /// A suffix at the end of what follows (not overlapping the literal text).
+    Suffix(LiteralPart),
+    /// RE2 on all of what follows. The pattern has no case option of its own.
+    Regex(Spanned<String>),
+}
+
+impl PathMatch {
+    /// Every path.
+    pub fn any() -> Self {
+        Self { literal: vec![LiteralPart { text: "/".to_owned(), ignore_case: false }], tail: PathTail::Any }
+    }
+
+    /// Number of bytes that a prefix rewrite replaces; `None` = the whole path.
+    pub fn rewrite_len(&self) -> Option<usize> {
+        matches!(self.tail, PathTail::Any).then(|| self.literal.iter().map(|part| part.text.len()).sum())
+    }
+
+    /// The kind it was written as, for sorting and messages.
+    pub fn kind(&self) -> PathKind {
+        match self.tail {
+            PathTail::End => PathKind::Exact,
+            PathTail::Any => PathKind::Prefix,
+            PathTail::Suffix(_) => PathKind::Suffix,
+            PathTail::Regex(_) => PathKind::Regex,
+        }
+    }
+}
+
+/// A header condition.
+#[derive(Clone, Debug)]
+pub struct HeaderMatch {
+    /// Name, lower-case.
+    pub name: String,
+    /// Condition on the value; repeated headers are joined with `,` first.
+    pub value: ValueMatch,
+    /// Negate. With a value it also holds when the header is missing.
+    pub invert: bool,
+}
+
+/// A query parameter condition: on the first parameter of that name, nothing decoded.
+#[derive(Clone, Debug)]
+pub struct QueryMatch {
+    /// Name, case-sensitive.
+    pub name: String,
+    /// Condition on the value.
+    pub value: ValueMatch,
+}
+
+/// Condition on a value.
+#[derive(Clone, Debug)]
+pub enum ValueMatch {
+    /// It is there.
+    Present,
+    /// It is this text.
+    Exact(String),
+    /// RE2 on the whole value.
+    Regex(Spanned<String>),
+}
+
+/// What a leaf route does.
+#[derive(Debug)]
+pub enum Action {
+    /// Send the request on.
+    Forward(Forward),
+    /// Answer with a redirect.
+    Redirect(Redirect),
+    /// Answer with a fixed response.
+    DirectResponse(DirectResponse),
+}
+
+/// Send the request on.
+#[derive(Debug)]
+pub struct Forward {
+    /// At least one; weights sum to 100.
+    pub destinations: Vec<WeightedDestination>,
+    /// Replaces the matched prefix, or the whole path ([`PathMatch::rewrite_len`]).
+    pub path_rewrite: Option<String>,
+}
+
+/// A destination and its share.
+#[derive(Debug)]
+pub struct WeightedDestination {
+    /// Share of 100. Zero gets no traffic.
+    pub weight: u32,
+    /// Where to.
+    pub destination: Arc<Destination>,
+    /// Header operations of this destination, in addition to the route's.
+    pub headers: Option<Arc<HeaderManipulation>>,
+}
+
+/// A resolved destination. Equal destinations compare equal.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Destination {
+    /// Kind and object.
+    pub target: DestinationTarget,
+    /// Port.
+    pub port: u16,
+    /// Name of the Envoy cluster, Istio style: `outbound|9080|version-v2|reviews.bookinfo.svc.cluster.local`.
+    pub cluster: String,
+}
+
+/// The object behind a [`Destination`].
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum DestinationTarget {
+    /// A Kubernetes Service.
+    KubeService {
+        /// Namespace and name.
+        name: ObjectName,
+        /// Cluster it was asked for in, if written.
+        cluster_name: Option<String>,
+        /// Pod labels.
+        subset: BTreeMap<String, String>,
+    },
+    /// A VirtualDestination.
+    VirtualDestination {
+        /// Namespace and name.
+        name: ObjectName,
+        /// Pod labels.
+        subset: BTreeMap<String, String>,
+    },
+    /// A discovery Destination with an external service.
+    StaticDestination {
+        /// Namespace and name.
+        name: ObjectName,
+        /// `address:port` of its endpoints (its first host when it lists none), for targets that write clusters.
+        endpoints: Vec<(String, u16)>,
+    },
+}
+
+/// Answer with a redirect.
+#[derive(Clone, Debug)]
+pub struct Redirect {
+    /// Replaces host and port.
+    pub host: Option<String>,
+    /// What happens to the path.
+    pub path: RedirectPath,
+    /// Status.
+    pub status: u16,
+    /// Scheme becomes https.
+    pub https: bool,
+    /// Drop the query.
+    pub strip_query: bool,
+}
+
+/// Path of a [`Redirect`].
+#[derive(Clone, Debug)]
+pub enum RedirectPath {
+    /// Stays.
+    Keep,
+    /// Replaced; a query in it replaces the request's.
+    Full(String),
+    /// The matched prefix is replaced, or the whole path ([`PathMatch::rewrite_len`]).
+    Prefix(String),
+}
+
+/// Answer with a fixed response.
+#[derive(Clone, Debug)]
+pub struct DirectResponse {
+    /// 200 to 599.
+    pub status: u16,
+    /// Body.
+    pub body: String,
+}
+
+/// Effective options of a leaf route: for each, the value and the level it comes from.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Whole-request timeout; zero = none. The span is where it was written.
+    pub request_timeout: Option<Spanned<Duration>>,
+    /// Retries.
+    pub retries: Option<Spanned<Retries>>,
+    /// Header operations.
+    pub header_manipulation: Option<Spanned<Arc<HeaderManipulation>>>,
+}
