@@ -21,7 +21,7 @@ pub struct Span {
 }
 
 /// A value and the place it was written.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Spanned<T> {
     /// The value.
     pub value: T,
