@@ -27,10 +27,11 @@ pub(crate) fn cargo() -> Command {
     command
 }
 
-/// Runs `command` to its end, with its output going where ours goes.
+/// Runs `command` to its end. All its output goes to standard error, like that of the steps.
 pub(crate) fn run(command: &mut Command) -> Result<(), String> {
     let status = command
         .stdin(Stdio::null())
+        .stdout(io::stderr())
         .status()
         .map_err(|error| not_started(command, &error))?;
     check(command, status)
@@ -40,6 +41,7 @@ pub(crate) fn run(command: &mut Command) -> Result<(), String> {
 pub(crate) fn run_within(command: &mut Command, limit: Duration) -> Result<(), String> {
     let mut child = command
         .stdin(Stdio::null())
+        .stdout(io::stderr())
         .spawn()
         .map_err(|error| not_started(command, &error))?;
     let deadline = Instant::now() + limit;
