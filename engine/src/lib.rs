@@ -1,1 +1,48 @@
-//! placeholder
+//! The meshgate routing program: its format, its verifier and its evaluator.
+//!
+//! A program is one blob of bytes that holds everything one gateway workload needs to route requests. The compiler
+//! writes it; [`Program::new`] verifies it once; [`Program::decide`] then answers requests and cannot fail.
+//! The engine does no I/O, never panics on any bytes or any request, and does not allocate to decide.
+//!
+//! ```text
+//! envelope (MessagePack)  magic, version, checksum
+//!   head (MessagePack)    generation, gateways, actions, destinations, header operations    read once
+//!   index (raw sections)  hosts, path tries, rule sets, predicates, automata, names         evaluated in place
+//! ```
+//!
+//! A request is answered in this order: the gateway's hosts choose one virtual host; its path tries find the rule
+//! sets whose path condition holds; the clause with the lowest number whose remaining conditions hold wins. A clause
+//! is one matcher of one route; its number is its position in first-match order.
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+
+mod automaton;
+mod decision;
+mod envelope;
+mod error;
+mod field;
+mod format;
+mod forward;
+mod host;
+mod name;
+mod predicate;
+mod program;
+mod redirect;
+mod request;
+mod rule_set;
+mod tables;
+mod trie;
+mod verify;
+#[cfg(feature = "write")]
+pub mod write;
+
+pub use decision::{Decision, Match};
+pub use envelope::{MAJOR_VERSION, MINOR_VERSION};
+pub use error::{FormatError, FormatErrorKind};
+pub use forward::Forwarding;
+pub use program::{Program, SectionSize};
+pub use request::{Headers, Request};
+pub use tables::{
+    Action, ActionKind, Destination, DestinationKind, DirectResponse, Forward, Gateway, Head,
+    HeaderOperations, PathRewrite, Redirect, RedirectPath, Retries, Share,
+};

@@ -1,0 +1,130 @@
+//! The header fields and query parameters of a request that a program asks about.
+//!
+//! Header names of the program are numbered. The headers of a request are looked up once, when the first condition
+//! on a header comes up; the cost depends on the number of headers in the request, not on the program.
+
+use crate::format::{Section, hash, size, u32_at};
+use crate::program::Program;
+use crate::request::{Headers, Request};
+
+/// Values kept at hand. A request with more headers that matter is answered by looking through all of them.
+const SLOTS: usize = 32;
+
+/// The request headers that a program knows.
+pub(crate) struct Fields<'r> {
+    values: [(u16, bool, &'r [u8]); SLOTS],
+    len: usize,
+    overflow: bool,
+}
+
+/// A header's value.
+#[derive(Clone, Copy)]
+pub(crate) enum Value<'r> {
+    Missing,
+    One(&'r [u8]),
+    /// Several header lines, or too many headers to keep: to be read from the request.
+    Several,
+}
+
+impl<'r> Fields<'r> {
+    pub(crate) fn read<H: Headers + ?Sized>(program: &Program, request: &Request<'r, H>) -> Self {
+        let mut fields = Self {
+            values: [(0, false, b""); SLOTS],
+            len: 0,
+            overflow: false,
+        };
+        for (name, value) in request.headers.iter() {
+            if program.may_be_field(name)
+                && let Some(id) = program.field_id(name)
+            {
+                fields.add(id, value);
+            }
+        }
+        fields
+    }
+
+    fn add(&mut self, id: u16, value: &'r [u8]) {
+        let known = self.values.get_mut(..self.len).unwrap_or_default();
+        if let Some(slot) = known.iter_mut().find(|slot| slot.0 == id) {
+            slot.1 = true;
+        } else if let Some(slot) = self.values.get_mut(self.len) {
+            *slot = (id, false, value);
+            self.len += 1;
+        } else {
+            self.overflow = true;
+        }
+    }
+
+    pub(crate) fn get(&self, id: u16) -> Value<'r> {
+        let known = self.values.get(..self.len).unwrap_or_default();
+        match known.iter().find(|slot| slot.0 == id) {
+            Some((_, false, value)) => Value::One(value),
+            Some(_) => Value::Several,
+            None if self.overflow => Value::Several,
+            None => Value::Missing,
+        }
+    }
+}
+
+/// Values of all lines of one header, in order.
+pub(crate) fn lines<'r, H: Headers + ?Sized>(
+    request: &Request<'r, H>,
+    name: &[u8],
+) -> impl Iterator<Item = &'r [u8]> {
+    request
+        .headers
+        .iter()
+        .filter(move |(n, _)| *n == name)
+        .map(|(_, value)| value)
+}
+
+/// Value of the first query parameter of a name; a parameter without `=` has an empty value.
+pub(crate) fn parameter<'r>(query: Option<&'r [u8]>, name: &[u8]) -> Option<&'r [u8]> {
+    query?.split(|&b| b == b'&').find_map(|pair| {
+        let rest = pair.strip_prefix(name)?;
+        if rest.is_empty() {
+            Some(rest)
+        } else {
+            rest.strip_prefix(b"=")
+        }
+    })
+}
+
+impl Program {
+    /// A quick test that most header names fail.
+    fn may_be_field(&self, name: &[u8]) -> bool {
+        self.field_lengths() >> (name.len() & 63) & 1 == 1
+    }
+
+    /// Number of a header name, if the program asks about it.
+    pub(crate) fn field_id(&self, name: &[u8]) -> Option<u16> {
+        let found = lookup(
+            self.section(Section::FieldTable),
+            self.section(Section::Strings),
+            name,
+        )?;
+        u16::try_from(found).ok()
+    }
+}
+
+/// Looks a key up in a hash table; the value of its slot.
+pub(crate) fn lookup(table: &[u8], strings: &[u8], key: &[u8]) -> Option<u32> {
+    let mask = u32_at(table, 0);
+    let wanted = hash(u32_at(table, 4), key);
+    let mut slot = wanted & mask;
+    for _ in 0..=mask {
+        let at = size::HASH_HEADER + slot as usize * size::HASH_SLOT;
+        let (len, value) = (u32_at(table, at + 8), u32_at(table, at + 12));
+        if value == crate::format::NONE {
+            return None;
+        }
+        if u32_at(table, at) == wanted && len as usize == key.len() {
+            let start = u32_at(table, at + 4) as usize;
+            if strings.get(start..start + key.len()) == Some(key) {
+                return Some(value);
+            }
+        }
+        slot = (slot + 1) & mask;
+    }
+    None
+}

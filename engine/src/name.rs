@@ -1,0 +1,105 @@
+//! Names of clauses: a tree of segments, so that routes of one table share the names of their ancestors.
+//!
+//! Record: `{parent, string, length, depth:8 | kind:8}`. A parent comes before its children.
+
+use crate::format::{NONE, Section, size, u32_at};
+use crate::program::Program;
+
+/// Most segments of one name.
+pub(crate) const MAX_DEPTH: u32 = 255;
+
+/// What a segment names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SegmentKind {
+    /// A virtual host or route table, as `namespace.name`.
+    Object,
+    /// A route by its own name.
+    Route,
+    /// A route by its position, as `#3`.
+    RoutePosition,
+    /// A matcher.
+    Matcher,
+}
+
+impl SegmentKind {
+    const ALL: [SegmentKind; 4] = [
+        Self::Object,
+        Self::Route,
+        Self::RoutePosition,
+        Self::Matcher,
+    ];
+
+    pub(crate) fn from_code(code: u32) -> Option<Self> {
+        Self::ALL.get(code as usize).copied()
+    }
+}
+
+/// A segment as stored.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Segment {
+    pub(crate) parent: u32,
+    pub(crate) string: u32,
+    pub(crate) len: u32,
+    pub(crate) depth: u32,
+    pub(crate) kind: Option<SegmentKind>,
+}
+
+impl Segment {
+    pub(crate) fn at(section: &[u8], id: u32) -> Self {
+        let at = id as usize * size::NAME;
+        let word = u32_at(section, at + 12);
+        Self {
+            parent: u32_at(section, at),
+            string: u32_at(section, at + 4),
+            len: u32_at(section, at + 8),
+            depth: word & 0xff,
+            kind: SegmentKind::from_code(word >> 8),
+        }
+    }
+}
+
+impl Program {
+    /// The segments of a name from the last to the first.
+    fn segments(&self, id: u32) -> impl Iterator<Item = (Segment, &[u8])> {
+        let section = self.section(Section::Names);
+        let mut next = id;
+        std::iter::from_fn(move || {
+            if next == NONE {
+                return None;
+            }
+            let segment = Segment::at(section, next);
+            next = segment.parent;
+            Some((segment, self.string(segment.string, segment.len)))
+        })
+    }
+
+    /// Appends the full name: its segments joined with `/`.
+    pub(crate) fn append_name(&self, id: u32, out: &mut Vec<u8>) {
+        let mut parts = [b"".as_slice(); MAX_DEPTH as usize + 1];
+        let mut n = 0;
+        for ((_, text), part) in self.segments(id).zip(&mut parts) {
+            *part = text;
+            n += 1;
+        }
+        for (i, part) in parts.iter().take(n).rev().enumerate() {
+            if i > 0 {
+                out.push(b'/');
+            }
+            out.extend_from_slice(part);
+        }
+    }
+
+    /// The leaf route's own name.
+    pub(crate) fn leaf_name(&self, id: u32) -> Option<&[u8]> {
+        let leaf = self
+            .segments(id)
+            .find(|(segment, _)| segment.kind != Some(SegmentKind::Matcher));
+        leaf.filter(|(segment, _)| segment.kind == Some(SegmentKind::Route))
+            .map(|(_, text)| text)
+    }
+
+    /// The first segment: the virtual host.
+    pub(crate) fn root_name(&self, id: u32) -> Option<&[u8]> {
+        self.segments(id).last().map(|(_, text)| text)
+    }
+}

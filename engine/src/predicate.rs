@@ -1,0 +1,154 @@
+//! Conditions on method, headers and query parameters.
+//!
+//! Record: `{field:16 | invert:8 | kind:8, a, b, 0}` with `a`, `b` a string, or `a` an automaton.
+
+use crate::field::{self, Fields, Value};
+use crate::format::{Section, size, u32_at};
+use crate::program::Program;
+use crate::request::{Headers, Request};
+
+/// Kind of a predicate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Kind {
+    Method,
+    HeaderPresent,
+    HeaderExact,
+    HeaderRegex,
+    ParameterPresent,
+    ParameterExact,
+    ParameterRegex,
+}
+
+impl Kind {
+    const ALL: [Kind; 7] = [
+        Kind::Method,
+        Kind::HeaderPresent,
+        Kind::HeaderExact,
+        Kind::HeaderRegex,
+        Kind::ParameterPresent,
+        Kind::ParameterExact,
+        Kind::ParameterRegex,
+    ];
+
+    pub(crate) fn from_code(code: u32) -> Option<Self> {
+        Self::ALL.get(code as usize).copied()
+    }
+}
+
+/// A predicate as stored.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Predicate {
+    pub(crate) kind: Option<Kind>,
+    pub(crate) invert: bool,
+    pub(crate) field: u16,
+    pub(crate) a: u32,
+    pub(crate) b: u32,
+}
+
+impl Predicate {
+    pub(crate) fn at(section: &[u8], id: u32) -> Self {
+        let at = id as usize * size::PREDICATE;
+        let word = u32_at(section, at);
+        Self {
+            kind: Kind::from_code(word & 0xff),
+            invert: word >> 8 & 0xff != 0,
+            field: (word >> 16) as u16,
+            a: u32_at(section, at + 4),
+            b: u32_at(section, at + 8),
+        }
+    }
+}
+
+/// A request together with what has been looked up for it so far.
+pub(crate) struct Context<'p, 'r, H: ?Sized> {
+    program: &'p Program,
+    request: &'r Request<'r, H>,
+    fields: Option<Fields<'r>>,
+}
+
+impl<'p, 'r, H: Headers + ?Sized> Context<'p, 'r, H> {
+    pub(crate) fn new(program: &'p Program, request: &'r Request<'r, H>) -> Self {
+        Self {
+            program,
+            request,
+            fields: None,
+        }
+    }
+
+    /// Whether a predicate holds.
+    pub(crate) fn holds(&mut self, id: u32) -> bool {
+        let program = self.program;
+        let predicate = Predicate::at(program.section(Section::Predicates), id);
+        let text = || program.string(predicate.a, predicate.b);
+        let accepts = |value: &[u8]| {
+            program
+                .automaton(predicate.a)
+                .is_some_and(|automaton| automaton.accepts(value))
+        };
+        let holds = match predicate.kind {
+            Some(Kind::Method) => self.request.method == text(),
+            Some(Kind::HeaderPresent) => !matches!(self.lines(predicate.field), Lines::Missing),
+            Some(Kind::HeaderExact) => match self.lines(predicate.field) {
+                Lines::Missing => false,
+                Lines::One(value) => value == text(),
+                Lines::Several(name) => is_joined(field::lines(self.request, name), text()),
+            },
+            Some(Kind::HeaderRegex) => match self.lines(predicate.field) {
+                Lines::Missing => false,
+                Lines::One(value) => accepts(value),
+                Lines::Several(name) => program.automaton(predicate.a).is_some_and(|automaton| {
+                    automaton.accepts_joined(field::lines(self.request, name))
+                }),
+            },
+            Some(Kind::ParameterPresent) => self.parameter(predicate.field).is_some(),
+            Some(Kind::ParameterExact) => self.parameter(predicate.field) == Some(text()),
+            Some(Kind::ParameterRegex) => self.parameter(predicate.field).is_some_and(accepts),
+            None => false,
+        };
+        holds != predicate.invert
+    }
+
+    fn lines(&mut self, field: u16) -> Lines<'p, 'r> {
+        let fields = self
+            .fields
+            .get_or_insert_with(|| Fields::read(self.program, self.request));
+        match fields.get(field) {
+            Value::Missing => Lines::Missing,
+            Value::One(value) => Lines::One(value),
+            Value::Several => {
+                let name = self.program.string_ref(Section::Fields, usize::from(field));
+                match field::lines(self.request, name).next() {
+                    Some(_) => Lines::Several(name),
+                    None => Lines::Missing,
+                }
+            }
+        }
+    }
+
+    fn parameter(&self, parameter: u16) -> Option<&'r [u8]> {
+        let name = self
+            .program
+            .string_ref(Section::Parameters, usize::from(parameter));
+        field::parameter(self.request.query(), name)
+    }
+}
+
+/// What a request has under one header name.
+enum Lines<'p, 'r> {
+    Missing,
+    One(&'r [u8]),
+    /// Several lines under this name.
+    Several(&'p [u8]),
+}
+
+/// Whether the pieces, joined with commas, are the text.
+fn is_joined<'t>(pieces: impl Iterator<Item = &'t [u8]>, text: &[u8]) -> bool {
+    let mut rest = Some(text);
+    for (n, piece) in pieces.enumerate() {
+        if n > 0 {
+            rest = rest.and_then(|rest| rest.strip_prefix(b","));
+        }
+        rest = rest.and_then(|rest| rest.strip_prefix(piece));
+    }
+    rest == Some(b"")
+}

@@ -1,0 +1,54 @@
+//! Where a redirect leads.
+
+use crate::request::Request;
+use crate::tables::{Redirect, RedirectPath};
+
+impl Redirect {
+    /// Value of the `location` header.
+    ///
+    /// Path and query stay unless replaced; a query inside the replacement wins. When the scheme changes, the old
+    /// scheme's default port is dropped from the host; other ports stay.
+    pub fn location<H: ?Sized>(&self, request: &Request<'_, H>) -> Vec<u8> {
+        let scheme = if self.https { b"https" } else { request.scheme };
+        let host = match &self.host {
+            Some(host) => host.as_bytes(),
+            None => without_default_port(request, scheme),
+        };
+        let path_end = request.path_only().len();
+        let path = request.path.get(..path_end).unwrap_or_default();
+        let (path, mut keep_query) = match &self.path {
+            RedirectPath::Keep => (path.to_vec(), true),
+            RedirectPath::Full(path) => (path.clone().into_bytes(), !path.contains('?')),
+            RedirectPath::Rewrite(rewrite) => (rewrite.apply(&Request { path, ..*request }), true),
+        };
+        keep_query = keep_query && !self.strip_query;
+
+        let mut location =
+            Vec::with_capacity(scheme.len() + host.len() + path.len() + request.path.len() + 4);
+        location.extend_from_slice(scheme);
+        location.extend_from_slice(b"://");
+        location.extend_from_slice(host);
+        if !path.starts_with(b"/") {
+            location.push(b'/');
+        }
+        location.extend_from_slice(&path);
+        if keep_query && let Some(query) = request.query() {
+            location.push(b'?');
+            location.extend_from_slice(query);
+        }
+        location
+    }
+}
+
+fn without_default_port<'r, H: ?Sized>(request: &Request<'r, H>, scheme: &[u8]) -> &'r [u8] {
+    let default: &[u8] = match request.scheme {
+        _ if request.scheme == scheme => return request.authority,
+        b"http" => b":80",
+        b"https" => b":443",
+        _ => return request.authority,
+    };
+    request
+        .authority
+        .strip_suffix(default)
+        .unwrap_or(request.authority)
+}

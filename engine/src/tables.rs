@@ -1,0 +1,181 @@
+//! The head of a program: what is looked up by number once a clause has won.
+//!
+//! Everything here is read once, at load. Equal values are stored once and referred to by index.
+
+use serde::{Deserialize, Serialize};
+
+/// The cold part of a program.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Head {
+    /// Name of this version of the configuration, for logs; chosen by the compiler or its user.
+    pub generation: String,
+    /// Gateways, in the order of the index's gateway section.
+    pub gateways: Vec<Gateway>,
+    /// Actions of clauses.
+    pub actions: Vec<Action>,
+    /// Destinations of forward actions.
+    pub destinations: Vec<Destination>,
+    /// Header operations of actions and destinations.
+    pub header_operations: Vec<HeaderOperations>,
+}
+
+/// One VirtualGateway.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gateway {
+    /// Namespace.
+    pub namespace: String,
+    /// Name.
+    pub name: String,
+    /// Port it listens on; tells the gateways of one program apart.
+    pub port: u16,
+}
+
+/// What a route does.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Action {
+    /// Forward, redirect or direct response.
+    pub kind: ActionKind,
+    /// Index of the route's header operations.
+    pub headers: Option<u32>,
+}
+
+/// The three kinds of actions.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum ActionKind {
+    /// Send the request on.
+    Forward(Forward),
+    /// Answer with a redirect.
+    Redirect(Redirect),
+    /// Answer with a fixed response.
+    DirectResponse(DirectResponse),
+}
+
+/// Send the request on.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Forward {
+    /// At least one.
+    pub shares: Vec<Share>,
+    /// Sum of the weights; more than zero.
+    pub total_weight: u32,
+    /// What happens to the path.
+    pub rewrite: Option<PathRewrite>,
+    /// Whole-request timeout in milliseconds; 0 = none; absent = the proxy's default.
+    pub timeout_ms: Option<u64>,
+    /// Retries; absent = the proxy's default.
+    pub retries: Option<Retries>,
+}
+
+/// A destination and its share of the requests.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Share {
+    /// Weight relative to [`Forward::total_weight`].
+    pub weight: u32,
+    /// Index of the destination.
+    pub destination: u32,
+    /// Index of the destination's own header operations.
+    pub headers: Option<u32>,
+}
+
+/// What a rewrite replaces, and with what.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum PathRewrite {
+    /// The first `len` bytes of the path.
+    Prefix {
+        /// Length of the matched prefix in bytes.
+        len: u32,
+        /// What takes its place.
+        to: String,
+    },
+    /// The whole path; the query stays.
+    Whole {
+        /// What takes its place.
+        to: String,
+    },
+}
+
+/// Retries of a forwarded request.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Retries {
+    /// Number of retries after the first try.
+    pub attempts: u32,
+    /// Time limit of each try in milliseconds.
+    pub per_try_timeout_ms: Option<u64>,
+}
+
+/// Answer with a redirect.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Redirect {
+    /// 300 to 399.
+    pub status: u16,
+    /// Replaces host and port.
+    pub host: Option<String>,
+    /// What happens to the path.
+    pub path: RedirectPath,
+    /// The scheme becomes https.
+    pub https: bool,
+    /// The query is dropped.
+    pub strip_query: bool,
+}
+
+/// Path of a redirect.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum RedirectPath {
+    /// Stays as it is.
+    Keep,
+    /// Replaced. A query in it takes the place of the request's.
+    Full(String),
+    /// Rewritten.
+    Rewrite(PathRewrite),
+}
+
+/// Answer with a fixed response.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct DirectResponse {
+    /// 200 to 599.
+    pub status: u16,
+    /// Body.
+    pub body: String,
+}
+
+/// Where requests go.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Destination {
+    /// Kind of the object.
+    pub kind: DestinationKind,
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// Kubernetes cluster it was asked for in.
+    pub cluster_name: Option<String>,
+    /// Pod labels, sorted.
+    pub subset: Vec<(String, String)>,
+    /// Port.
+    pub port: u16,
+    /// Name of the Envoy cluster.
+    pub cluster: String,
+}
+
+/// Kind of the object behind a [`Destination`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum DestinationKind {
+    /// A Kubernetes Service.
+    KubeService,
+    /// A VirtualDestination.
+    VirtualDestination,
+    /// An external service.
+    StaticDestination,
+}
+
+/// Header operations; removal comes before addition. Names are lower-case.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct HeaderOperations {
+    /// Names of request headers to remove.
+    pub remove_request: Vec<String>,
+    /// Request headers to add.
+    pub append_request: Vec<(String, String)>,
+    /// Names of response headers to remove.
+    pub remove_response: Vec<String>,
+    /// Response headers to add.
+    pub append_response: Vec<(String, String)>,
+}

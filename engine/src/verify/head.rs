@@ -1,0 +1,127 @@
+//! Verification of the head: indices, statuses, and text that becomes header names, header values or paths.
+
+use crate::error::{FormatError, FormatErrorKind};
+use crate::tables::{
+    ActionKind, Forward, Head, HeaderOperations, PathRewrite, Redirect, RedirectPath,
+};
+
+/// The head has no offsets of its own: the name of what is wrong says where it is.
+fn check(holds: bool, what: &str) -> Result<(), FormatError> {
+    if holds {
+        Ok(())
+    } else {
+        Err(FormatError::new(FormatErrorKind::Head(what.to_owned()), 0))
+    }
+}
+
+pub(super) fn verify(head: &Head) -> Result<(), FormatError> {
+    check(
+        is_text(&head.generation),
+        "generation has control characters",
+    )?;
+    check(!head.gateways.is_empty(), "no gateway")?;
+    let has_operations =
+        |id: Option<u32>| id.is_none_or(|id| (id as usize) < head.header_operations.len());
+    for action in &head.actions {
+        check(
+            has_operations(action.headers),
+            "action refers to no header operations",
+        )?;
+        match &action.kind {
+            ActionKind::Forward(forward) => {
+                let is_destination = |id: u32| (id as usize) < head.destinations.len();
+                for share in &forward.shares {
+                    check(
+                        is_destination(share.destination),
+                        "action refers to no destination",
+                    )?;
+                    check(
+                        has_operations(share.headers),
+                        "destination refers to no header operations",
+                    )?;
+                }
+                check(has_weight(forward), "weights do not add up")?;
+                check(
+                    forward.rewrite.as_ref().is_none_or(is_rewrite),
+                    "path rewrite is not a path",
+                )?;
+            }
+            ActionKind::Redirect(redirect) => {
+                check(is_redirect(redirect), "redirect is malformed")?
+            }
+            ActionKind::DirectResponse(response) => {
+                check(
+                    (200..=599).contains(&response.status),
+                    "status of a direct response is out of range",
+                )?;
+            }
+        }
+    }
+    for destination in &head.destinations {
+        check(
+            !destination.cluster.is_empty() && is_text(&destination.cluster),
+            "name of a cluster is malformed",
+        )?;
+    }
+    head.header_operations
+        .iter()
+        .try_for_each(|operations| check(is_operations(operations), "header is malformed"))
+}
+
+fn has_weight(forward: &Forward) -> bool {
+    let sum = forward
+        .shares
+        .iter()
+        .try_fold(0_u32, |sum, share| sum.checked_add(share.weight));
+    forward.total_weight > 0 && sum == Some(forward.total_weight)
+}
+
+fn is_rewrite(rewrite: &PathRewrite) -> bool {
+    match rewrite {
+        PathRewrite::Prefix { to, .. } | PathRewrite::Whole { to } => is_text(to),
+    }
+}
+
+fn is_redirect(redirect: &Redirect) -> bool {
+    (300..=399).contains(&redirect.status)
+        && redirect.host.as_deref().is_none_or(is_text)
+        && match &redirect.path {
+            RedirectPath::Keep => true,
+            RedirectPath::Full(path) => is_text(path),
+            RedirectPath::Rewrite(rewrite) => is_rewrite(rewrite),
+        }
+}
+
+fn is_operations(operations: &HeaderOperations) -> bool {
+    let appended = || {
+        operations
+            .append_request
+            .iter()
+            .chain(&operations.append_response)
+    };
+    let removed = || {
+        operations
+            .remove_request
+            .iter()
+            .chain(&operations.remove_response)
+    };
+    removed()
+        .chain(appended().map(|(name, _)| name))
+        .all(|name| is_header_name(name))
+        && appended().all(|(_, value)| is_text(value))
+}
+
+/// Nothing that could end a header line.
+fn is_text(text: &str) -> bool {
+    !text
+        .bytes()
+        .any(|byte| byte < b' ' && byte != b'\t' || byte == 0x7f)
+}
+
+/// RFC 9110 token in lower case; never a pseudo header.
+fn is_header_name(name: &str) -> bool {
+    let is_token = |byte: u8| {
+        byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"!#$%&'*+-.^_`|~".contains(&byte)
+    };
+    !name.is_empty() && name.bytes().all(is_token)
+}

@@ -1,0 +1,444 @@
+//! Writes programs. Lives beside the reader, so that the layout has one home.
+//!
+//! The caller adds parts bottom-up: what a part refers to has to be written before it. Equal strings, predicates,
+//! automata and names are stored once. The same calls in the same order give the same bytes.
+
+mod hash_table;
+mod trie;
+
+use std::collections::HashMap;
+
+pub use trie::TrieEntry;
+
+use crate::automaton;
+use crate::envelope;
+use crate::format::{NAMES_PORTS, NONE, Section, SetRef, TABLE_SIZE, padded, rule_set};
+pub use crate::name::SegmentKind;
+use crate::predicate::Kind;
+use crate::tables::Head;
+
+/// Why a program cannot be written: a part does not fit its field in the format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TooLarge(
+    /// The part.
+    pub &'static str,
+);
+
+impl std::fmt::Display for TooLarge {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "too many or too large: {}", self.0)
+    }
+}
+
+impl std::error::Error for TooLarge {}
+
+/// Longest literal text of a path or host in a trie, in bytes.
+pub const MAX_KEY: usize = 4096;
+
+/// A condition besides the path.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Predicate<'a> {
+    /// What is looked at.
+    pub subject: Subject<'a>,
+    /// What is asked of it.
+    pub test: Test<'a>,
+    /// The opposite.
+    pub invert: bool,
+}
+
+/// What a predicate looks at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Subject<'a> {
+    /// The method; only with [`Test::Exact`].
+    Method,
+    /// A header, by lower-case name.
+    Header(&'a str),
+    /// A query parameter.
+    Parameter(&'a str),
+}
+
+/// What a predicate asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Test<'a> {
+    /// It is there.
+    Present,
+    /// It is this text.
+    Exact(&'a str),
+    /// An automaton accepts it.
+    Automaton(u32),
+}
+
+/// A deterministic automaton over bytes. State 0 is dead.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Automaton {
+    /// Class of each byte value.
+    pub classes: Box<[u8; 256]>,
+    /// Number of classes.
+    pub stride: usize,
+    /// Start state.
+    pub start: u16,
+    /// Next state by `state * stride + class`.
+    pub table: Vec<u16>,
+    /// Accepting states.
+    pub accept: Vec<bool>,
+}
+
+/// One clause in a rule set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// The clause.
+    pub clause: u32,
+    /// Automaton that has to accept the rest of the path.
+    pub tail: Option<u32>,
+    /// Predicates that have to hold.
+    pub predicates: Vec<u32>,
+}
+
+/// The hosts of a gateway: `(key, virtual host)`. Keys are lower-case; one that names a port begins with `<port>:`;
+/// suffixes are reversed after that.
+#[derive(Clone, Debug, Default)]
+pub struct Hosts {
+    /// Whole names.
+    pub exact: Vec<(Vec<u8>, u32)>,
+    /// Suffixes, reversed.
+    pub suffix: Vec<(Vec<u8>, u32)>,
+    /// Prefixes.
+    pub prefix: Vec<(Vec<u8>, u32)>,
+    /// `*`.
+    pub any: Option<u32>,
+    /// Some key names a port.
+    pub names_ports: bool,
+}
+
+/// Path tries of a virtual host.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct PathTries {
+    /// Exact and prefix, as written.
+    pub forward: Option<u32>,
+    /// Exact and prefix, lower-case.
+    pub folded: Option<u32>,
+    /// Suffixes, reversed.
+    pub reversed: Option<u32>,
+    /// Suffixes, reversed, lower-case.
+    pub reversed_folded: Option<u32>,
+}
+
+/// A program in the making.
+#[derive(Debug, Default)]
+pub struct Writer {
+    sections: [Vec<u8>; Section::ALL.len()],
+    strings: HashMap<Box<[u8]>, u32>,
+    fields: Vec<(Vec<u8>, u32)>,
+    field_ids: HashMap<String, u16>,
+    parameters: HashMap<String, u16>,
+    predicates: HashMap<[u32; 3], u32>,
+    automata: HashMap<Automaton, u32>,
+    class_maps: HashMap<Box<[u8; 256]>, u32>,
+    names: HashMap<(u32, SegmentKind, u32), u32>,
+}
+
+impl Writer {
+    fn section(&mut self, section: Section) -> &mut Vec<u8> {
+        // INVARIANT: there is one vector for each section.
+        &mut self.sections[section as usize]
+    }
+
+    fn push(&mut self, section: Section, words: &[u32]) {
+        let bytes = self.section(section);
+        for word in words {
+            bytes.extend_from_slice(&word.to_le_bytes());
+        }
+    }
+
+    fn offset(&self, section: Section) -> u32 {
+        self.sections[section as usize].len() as u32
+    }
+
+    fn records(&self, section: Section) -> u32 {
+        self.offset(section) / section.record_size().unwrap_or(1) as u32
+    }
+
+    /// Start and length of a string.
+    fn string(&mut self, text: &[u8]) -> [u32; 2] {
+        let len = text.len() as u32;
+        if let Some(&start) = self.strings.get(text) {
+            return [start, len];
+        }
+        let start = self.offset(Section::Strings);
+        self.section(Section::Strings).extend_from_slice(text);
+        self.strings.insert(text.into(), start);
+        [start, len]
+    }
+
+    /// A name below another one.
+    pub fn name(&mut self, parent: Option<u32>, kind: SegmentKind, text: &str) -> u32 {
+        let parent = parent.unwrap_or(NONE);
+        let [start, len] = self.string(text.as_bytes());
+        let next = self.records(Section::Names);
+        let id = *self.names.entry((parent, kind, start)).or_insert(next);
+        if id == next {
+            let names = &self.sections[Section::Names as usize];
+            let depth = if parent == NONE {
+                0
+            } else {
+                crate::name::Segment::at(names, parent).depth + 1
+            };
+            self.push(
+                Section::Names,
+                &[parent, start, len, depth | (kind as u32) << 8],
+            );
+        }
+        id
+    }
+
+    /// An automaton.
+    ///
+    /// # Errors
+    /// When it has more than 65535 states.
+    pub fn automaton(&mut self, automaton: &Automaton) -> Result<u32, TooLarge> {
+        if let Some(&id) = self.automata.get(automaton) {
+            return Ok(id);
+        }
+        let states = u16::try_from(automaton.accept.len())
+            .map_err(|_| TooLarge("states of an automaton"))?;
+        let next = self.offset(Section::AutomatonData);
+        let map = *self
+            .class_maps
+            .entry(automaton.classes.clone())
+            .or_insert(next);
+        if map == next {
+            self.section(Section::AutomatonData)
+                .extend_from_slice(&automaton.classes[..]);
+        }
+        let offset = self.offset(Section::AutomatonData);
+        let header = [
+            u32::from(states) | (automaton.stride as u32) << 16,
+            u32::from(automaton.start),
+            map,
+        ];
+        self.push(Section::AutomatonData, &header);
+        let mut bits = vec![0_u8; padded(automaton.accept.len().div_ceil(8))];
+        for (state, _) in automaton
+            .accept
+            .iter()
+            .enumerate()
+            .filter(|(_, accepts)| **accepts)
+        {
+            bits[state / 8] |= 1 << (state % 8);
+        }
+        let data = self.section(Section::AutomatonData);
+        data.extend_from_slice(&bits);
+        data.extend(automaton.table.iter().flat_map(|state| state.to_le_bytes()));
+        data.resize(padded(data.len()), 0);
+        debug_assert_eq!(
+            offset as usize % 4,
+            automaton::HEADER % 4,
+            "automata are aligned"
+        );
+        let id = self.records(Section::Automata);
+        self.push(Section::Automata, &[offset]);
+        self.automata.insert(automaton.clone(), id);
+        Ok(id)
+    }
+
+    fn field(&mut self, name: &str) -> Result<u16, TooLarge> {
+        if let Some(&id) = self.field_ids.get(name) {
+            return Ok(id);
+        }
+        let id = u16::try_from(self.fields.len())
+            .ok()
+            .filter(|&id| id < u16::MAX);
+        let id = id.ok_or(TooLarge("header names in conditions"))?;
+        let string = self.string(name.as_bytes());
+        self.push(Section::Fields, &string);
+        self.fields.push((name.as_bytes().to_vec(), u32::from(id)));
+        self.field_ids.insert(name.to_owned(), id);
+        Ok(id)
+    }
+
+    fn parameter(&mut self, name: &str) -> Result<u16, TooLarge> {
+        if let Some(&id) = self.parameters.get(name) {
+            return Ok(id);
+        }
+        let id = u16::try_from(self.parameters.len())
+            .ok()
+            .filter(|&id| id < u16::MAX);
+        let id = id.ok_or(TooLarge("query parameters in conditions"))?;
+        let string = self.string(name.as_bytes());
+        self.push(Section::Parameters, &string);
+        self.parameters.insert(name.to_owned(), id);
+        Ok(id)
+    }
+
+    /// A predicate.
+    ///
+    /// # Errors
+    /// When more than 65,534 header names or parameters are asked about.
+    pub fn predicate(&mut self, predicate: &Predicate<'_>) -> Result<u32, TooLarge> {
+        let field = match predicate.subject {
+            Subject::Method => 0,
+            Subject::Header(name) => self.field(name)?,
+            Subject::Parameter(name) => self.parameter(name)?,
+        };
+        let kind = match (predicate.subject, predicate.test) {
+            (Subject::Method, _) => Kind::Method,
+            (Subject::Header(_), Test::Present) => Kind::HeaderPresent,
+            (Subject::Header(_), Test::Exact(_)) => Kind::HeaderExact,
+            (Subject::Header(_), Test::Automaton(_)) => Kind::HeaderRegex,
+            (Subject::Parameter(_), Test::Present) => Kind::ParameterPresent,
+            (Subject::Parameter(_), Test::Exact(_)) => Kind::ParameterExact,
+            (Subject::Parameter(_), Test::Automaton(_)) => Kind::ParameterRegex,
+        };
+        let [a, b] = match predicate.test {
+            Test::Present => [0, 0],
+            Test::Exact(text) => self.string(text.as_bytes()),
+            Test::Automaton(id) => [id, 0],
+        };
+        let word = kind as u32 | u32::from(predicate.invert) << 8 | u32::from(field) << 16;
+        let next = self.records(Section::Predicates);
+        let id = *self.predicates.entry([word, a, b]).or_insert(next);
+        if id == next {
+            self.push(Section::Predicates, &[word, a, b, 0]);
+        }
+        Ok(id)
+    }
+
+    /// The next clause: an index into the head's actions, and a name.
+    pub fn clause(&mut self, action: u32, name: Option<u32>) -> u32 {
+        let id = self.records(Section::Clauses);
+        self.push(Section::Clauses, &[action, name.unwrap_or(NONE)]);
+        id
+    }
+
+    /// A rule set; the value of a trie entry. Entries are in clause order; there is at least one.
+    ///
+    /// # Errors
+    /// When there are too many entries, predicates or automata.
+    pub fn rule_set(&mut self, entries: &[Entry]) -> Result<u32, TooLarge> {
+        if let [
+            Entry {
+                clause,
+                tail,
+                predicates,
+            },
+        ] = entries
+            && predicates.is_empty()
+            && let Some(set) = SetRef::inline(*clause, *tail)
+        {
+            return Ok(set.0);
+        }
+        let offset = self.offset(Section::RuleSets);
+        if offset > i32::MAX as u32 || entries.len() > 0x00ff_ffff {
+            return Err(TooLarge("rule sets"));
+        }
+        let lowest = entries.first().map_or(NONE, |entry| entry.clause);
+        self.push(
+            Section::RuleSets,
+            &[rule_set::header(rule_set::LIST, entries.len()), lowest],
+        );
+        for entry in entries {
+            let tail = u16::try_from(entry.tail.map_or(0, |tail| tail + 1))
+                .map_err(|_| TooLarge("automata"))?;
+            let n = u16::try_from(entry.predicates.len())
+                .map_err(|_| TooLarge("conditions of one matcher"))?;
+            self.push(
+                Section::RuleSets,
+                &[entry.clause, u32::from(tail) | u32::from(n) << 16],
+            );
+            self.push(Section::RuleSets, &entry.predicates);
+        }
+        Ok(offset)
+    }
+
+    /// A path trie; its values are rule sets.
+    ///
+    /// # Errors
+    /// When a key is too long.
+    pub fn path_trie(&mut self, entries: Vec<TrieEntry>) -> Result<Option<u32>, TooLarge> {
+        trie::write(self.section(Section::Tries), entries)
+    }
+
+    /// The next virtual host.
+    pub fn virtual_host(&mut self, tries: PathTries) -> u32 {
+        let id = self.records(Section::VirtualHosts);
+        let PathTries {
+            forward,
+            folded,
+            reversed,
+            reversed_folded,
+        } = tries;
+        let roots = [forward, folded, reversed, reversed_folded].map(|root| root.unwrap_or(NONE));
+        self.push(Section::VirtualHosts, &roots);
+        id
+    }
+
+    /// The next gateway; the head lists its name at the same place.
+    ///
+    /// # Errors
+    /// When a host name is too long.
+    pub fn gateway(&mut self, hosts: Hosts) -> Result<(), TooLarge> {
+        let exact = if hosts.exact.is_empty() {
+            NONE
+        } else {
+            let offset = self.offset(Section::Hosts);
+            self.hash_table(Section::Hosts, &hosts.exact)?;
+            offset
+        };
+        let mut trie = |keys: Vec<(Vec<u8>, u32)>| {
+            let entries = keys.into_iter().map(|(key, host)| TrieEntry {
+                key,
+                end: None,
+                prefix: Some(host),
+            });
+            trie::write(self.section(Section::HostTries), entries.collect())
+        };
+        let suffix = trie(hosts.suffix)?.unwrap_or(NONE);
+        let prefix = trie(hosts.prefix)?.unwrap_or(NONE);
+        let flags = if hosts.names_ports { NAMES_PORTS } else { 0 };
+        self.push(
+            Section::Gateways,
+            &[exact, suffix, prefix, hosts.any.unwrap_or(NONE), flags],
+        );
+        Ok(())
+    }
+
+    fn hash_table(&mut self, section: Section, keys: &[(Vec<u8>, u32)]) -> Result<(), TooLarge> {
+        let layout = hash_table::layout(keys).ok_or(TooLarge("keys of a hash table"))?;
+        self.push(section, &[layout.slots.len() as u32 - 1, layout.seed]);
+        for slot in layout.slots {
+            match slot {
+                Some((hash, at)) => {
+                    let (key, value) = &keys[at];
+                    let [start, len] = self.string(key);
+                    self.push(section, &[hash, start, len, *value]);
+                }
+                None => self.push(section, &[0, 0, 0, NONE]),
+            }
+        }
+        Ok(())
+    }
+
+    /// The finished program.
+    ///
+    /// # Errors
+    /// When the program would be larger than 4 GiB.
+    pub fn finish(mut self, head: &Head) -> Result<Vec<u8>, TooLarge> {
+        if !self.fields.is_empty() {
+            let fields = std::mem::take(&mut self.fields);
+            self.hash_table(Section::FieldTable, &fields)?;
+        }
+        let mut index = vec![0; TABLE_SIZE];
+        for (n, section) in self.sections.iter().enumerate() {
+            let (at, len) = (index.len() as u32, section.len() as u32);
+            index.extend_from_slice(section);
+            if u32::try_from(index.len()).is_err() {
+                return Err(TooLarge("program"));
+            }
+            index.resize(padded(index.len()), 0);
+            index[8 * n..8 * n + 4].copy_from_slice(&at.to_le_bytes());
+            index[8 * n + 4..8 * n + 8].copy_from_slice(&len.to_le_bytes());
+        }
+        let head = rmp_serde::to_vec(head).map_err(|_| TooLarge("head"))?;
+        envelope::seal(&head, &index).map_err(|_| TooLarge("program"))
+    }
+}
