@@ -6,6 +6,7 @@
 
 pub mod code;
 pub mod diagnostic;
+pub mod resolve;
 pub mod resource;
 pub mod source;
 pub mod tree;

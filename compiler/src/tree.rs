@@ -57,7 +57,11 @@ pub struct VirtualHost {
 }
 
 /// A domain pattern. Order of preference: exact, longest suffix, longest prefix, any. A wildcard stands for one or
-/// more characters. Patterns that name a port match only that port and are preferred to those that do not.
+/// more characters; `*` alone also takes a request without a host.
+///
+/// The host of a request ends at its last colon, unless that is inside brackets. Patterns that name a port match only
+/// requests whose authority names that port, and all of them are preferred to those that name none; the others take
+/// every port.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Domain {
     /// Kind.
@@ -67,6 +71,18 @@ pub struct Domain {
     pub text: String,
     /// Port, if the pattern names one (`example.com:8443`, `*.example.com:8443`).
     pub port: Option<u16>,
+}
+
+impl std::fmt::Display for Domain {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.kind {
+            DomainKind::Exact => f.write_str(&self.text),
+            DomainKind::Suffix => write!(f, "*{}", self.text),
+            DomainKind::Prefix => write!(f, "{}*", self.text),
+            DomainKind::Any => f.write_str("*"),
+        }?;
+        self.port.map_or(Ok(()), |port| write!(f, ":{port}"))
+    }
 }
 
 /// Kind of a [`Domain`].
@@ -164,12 +180,19 @@ pub enum PathTail {
 impl PathMatch {
     /// Every path.
     pub fn any() -> Self {
-        Self { literal: vec![LiteralPart { text: "/".to_owned(), ignore_case: false }], tail: PathTail::Any }
+        Self {
+            literal: vec![LiteralPart {
+                text: "/".to_owned(),
+                ignore_case: false,
+            }],
+            tail: PathTail::Any,
+        }
     }
 
     /// Number of bytes that a prefix rewrite replaces; `None` = the whole path.
     pub fn rewrite_len(&self) -> Option<usize> {
-        matches!(self.tail, PathTail::Any).then(|| self.literal.iter().map(|part| part.text.len()).sum())
+        matches!(self.tail, PathTail::Any)
+            .then(|| self.literal.iter().map(|part| part.text.len()).sum())
     }
 
     /// The kind it was written as, for sorting and messages.
@@ -186,7 +209,7 @@ impl PathMatch {
 /// A header condition.
 #[derive(Clone, Debug)]
 pub struct HeaderMatch {
-    /// Name, lower-case.
+    /// Name, lower-case; `:authority` for the host.
     pub name: String,
     /// Condition on the value; repeated headers are joined with `,` first.
     pub value: ValueMatch,
@@ -214,8 +237,34 @@ pub enum ValueMatch {
     Regex(Spanned<String>),
 }
 
+impl HeaderMatch {
+    /// Whether both say the same, wherever they were written.
+    pub fn same(&self, other: &Self) -> bool {
+        self.name == other.name && self.invert == other.invert && self.value.same(&other.value)
+    }
+}
+
+impl QueryMatch {
+    /// Whether both say the same, wherever they were written.
+    pub fn same(&self, other: &Self) -> bool {
+        self.name == other.name && self.value.same(&other.value)
+    }
+}
+
+impl ValueMatch {
+    /// Whether both say the same, wherever they were written.
+    pub fn same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Present, Self::Present) => true,
+            (Self::Exact(a), Self::Exact(b)) => a == b,
+            (Self::Regex(a), Self::Regex(b)) => a.value == b.value,
+            _ => false,
+        }
+    }
+}
+
 /// What a leaf route does.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Action {
     /// Send the request on.
     Forward(Forward),
@@ -226,7 +275,7 @@ pub enum Action {
 }
 
 /// Send the request on.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Forward {
     /// At least one; weights sum to 100.
     pub destinations: Vec<WeightedDestination>,
@@ -235,7 +284,7 @@ pub struct Forward {
 }
 
 /// A destination and its share.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct WeightedDestination {
     /// Share of 100. Zero gets no traffic.
     pub weight: u32,

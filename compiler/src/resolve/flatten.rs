@@ -1,0 +1,495 @@
+//! Flattening: a virtual host's routes with every delegating route replaced, in place, by the routes of its tables.
+//!
+//! Invariants: the output order is first-match order; a table may be flattened any number of times, but nothing is
+//! flattened into itself; recursion is bounded by [`MAX_DEPTH`], and what is built by the limit on routes, which is
+//! checked before anything is multiplied out.
+
+use std::cmp::Reverse;
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use crate::code::Code;
+use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::resource::{ObjectName, PathKind, SortMethod};
+use crate::source::Span;
+use crate::tree::{
+    Action, HeaderMatch, Matcher, PathMatch, PathTail, QueryMatch, Route, RouteName,
+};
+
+use super::options::Level;
+use super::path;
+use super::prepare::{Conditions, Kind, Prepared, Table, unsupported};
+
+/// Longest chain of route tables.
+const MAX_DEPTH: usize = 64;
+
+/// Flattens virtual hosts over a fixed list of tables.
+#[derive(Debug)]
+pub(super) struct Flattener<'t, 'r> {
+    tables: &'t [Table<'r>],
+    /// Which tables were reached.
+    reached: Vec<bool>,
+    limit: usize,
+    /// How much of the limit is left.
+    left: usize,
+    /// Findings made before, so that one place is reported once however often it is used.
+    reported: HashSet<(Code, Span)>,
+}
+
+/// Where a list of routes is being flattened.
+#[derive(Clone, Copy)]
+struct Scope<'s> {
+    /// Conditions of the delegating routes above, multiplied out; `None` in a virtual host.
+    parents: Option<&'s [Matcher]>,
+    /// Options inherited so far.
+    level: &'s Level,
+    /// Names so far.
+    names: &'s [String],
+    /// Tables on the way here, each with the place that led to it.
+    through: &'s [(usize, Span)],
+}
+
+/// The limit on routes was reached.
+struct LimitReached;
+
+impl<'t, 'r> Flattener<'t, 'r> {
+    /// Starts with `limit` routes (and matchers, where routes have several) for all virtual hosts together.
+    pub(super) fn new(tables: &'t [Table<'r>], limit: usize) -> Self {
+        Self {
+            tables,
+            reached: vec![false; tables.len()],
+            limit,
+            left: limit,
+            reported: HashSet::new(),
+        }
+    }
+
+    /// Tables that no virtual host reached.
+    pub(super) fn unreached(&self) -> impl Iterator<Item = &'t Table<'r>> {
+        self.tables
+            .iter()
+            .zip(&self.reached)
+            .filter(|(_, reached)| !**reached)
+            .map(|(table, _)| table)
+    }
+
+    /// The routes of one virtual host in first-match order.
+    pub(super) fn virtual_host(
+        &mut self,
+        name: &ObjectName,
+        routes: &[Prepared<'_>],
+        level: &Level,
+        diagnostics: &mut Diagnostics,
+    ) -> Vec<Arc<Route>> {
+        let names = [dotted(name)];
+        let scope = Scope {
+            parents: None,
+            level,
+            names: &names,
+            through: &[],
+        };
+        let mut flat = Vec::new();
+        for route in routes {
+            let before = (flat.len(), self.left);
+            if self.route(route, scope, &mut flat, diagnostics).is_err() {
+                // The whole branch goes: half of one would answer some of its requests with the wrong route.
+                (_, self.left) = before;
+                flat.truncate(before.0);
+                self.once(
+                    Diagnostic::at(
+                        Code::TooManyRoutes,
+                        route.source.span,
+                        format!("with this route there are more than {} routes and matchers", self.limit),
+                    )
+                    .remark("left out with everything it delegates to")
+                    .help("delegate to fewer tables from fewer places, or use fewer matchers on delegating routes"),
+                    diagnostics,
+                );
+            }
+        }
+        flat
+    }
+
+    fn route(
+        &mut self,
+        route: &Prepared<'_>,
+        scope: Scope<'_>,
+        flat: &mut Vec<Arc<Route>>,
+        diagnostics: &mut Diagnostics,
+    ) -> Result<(), LimitReached> {
+        let matchers = self.matchers(route, scope, diagnostics)?;
+        if matchers.is_empty() {
+            return Ok(());
+        }
+        let mut names = scope.names.to_vec();
+        let leaf = route.source.name.as_ref().map(|name| name.value.clone());
+        names.push(
+            leaf.clone()
+                .unwrap_or_else(|| format!("#{}", route.source.index)),
+        );
+        let level = route.level.inherit(scope.level);
+        match &route.kind {
+            Kind::Leaf(action) => {
+                let name = RouteName {
+                    segments: names,
+                    leaf,
+                };
+                if self.refuse_unsupported(&level, &name, route.source.span, diagnostics) {
+                    return Ok(());
+                }
+                let mut options = level.options;
+                if !matches!(action, Action::Forward(_)) {
+                    options.request_timeout = None;
+                    options.retries = None;
+                }
+                flat.push(Arc::new(Route {
+                    name,
+                    matchers,
+                    action: action.clone(),
+                    options,
+                    span: route.source.span,
+                }));
+                Ok(())
+            }
+            Kind::Delegate { targets, sort } => {
+                let scope = Scope {
+                    parents: Some(&matchers),
+                    level: &level,
+                    names: &names,
+                    through: scope.through,
+                };
+                self.delegate(targets, *sort, scope, flat, diagnostics)
+            }
+        }
+    }
+
+    fn delegate(
+        &mut self,
+        targets: &[(usize, Span)],
+        sort: SortMethod,
+        scope: Scope<'_>,
+        flat: &mut Vec<Arc<Route>>,
+        diagnostics: &mut Diagnostics,
+    ) -> Result<(), LimitReached> {
+        let start = flat.len();
+        let mut weights = Vec::new();
+        for &(target, span) in targets {
+            if let Some(first) = scope.through.iter().position(|&(table, _)| table == target) {
+                self.report_cycle(&scope.through[first..], target, span, diagnostics);
+                continue;
+            }
+            if scope.through.len() == MAX_DEPTH {
+                self.once(
+                    Diagnostic::at(
+                        Code::DelegationTooDeep,
+                        span,
+                        format!("route tables delegate to one another more than {MAX_DEPTH} times in a row"),
+                    )
+                    .remark("left out with everything it delegates to"),
+                    diagnostics,
+                );
+                continue;
+            }
+            let tables = self.tables;
+            let Some(table) = tables.get(target) else {
+                continue;
+            };
+            if !std::mem::replace(&mut self.reached[target], true) && table.source.routes.is_empty()
+            {
+                self.report_empty_table(table, span, diagnostics);
+            }
+            let mut names = scope.names.to_vec();
+            names.push(dotted(&table.source.metadata.id));
+            let mut through = scope.through.to_vec();
+            through.push((target, span));
+            let level = table.level.inherit(scope.level);
+            let inner = Scope {
+                parents: scope.parents,
+                level: &level,
+                names: &names,
+                through: &through,
+            };
+            for route in &table.routes {
+                self.route(route, inner, flat, diagnostics)?;
+            }
+            weights.resize(flat.len() - start, table.source.weight);
+        }
+        if sort == SortMethod::RouteSpecificity {
+            let mut weighted: Vec<(i32, Arc<Route>)> =
+                weights.into_iter().zip(flat.drain(start..)).collect();
+            weighted.sort_by_cached_key(|(weight, route)| (Reverse(*weight), specificity(route)));
+            flat.extend(weighted.into_iter().map(|(_, route)| route));
+        }
+        Ok(())
+    }
+
+    /// The alternatives of a route, each conjoined with each alternative of its parents. Empty = the route never
+    /// matches here, which was reported.
+    fn matchers(
+        &mut self,
+        route: &Prepared<'_>,
+        scope: Scope<'_>,
+        diagnostics: &mut Diagnostics,
+    ) -> Result<Vec<Matcher>, LimitReached> {
+        let alternatives = route.matchers.len().max(1);
+        let count = scope
+            .parents
+            .map_or(1, <[Matcher]>::len)
+            .saturating_mul(alternatives);
+        self.left = self.left.checked_sub(count).ok_or(LimitReached)?;
+        let Some(parents) = scope.parents else {
+            if route.matchers.is_empty() {
+                return Ok(vec![everything(PathMatch::any(), route.source.span)]);
+            }
+            return Ok(route
+                .matchers
+                .iter()
+                .map(|own| alone(own, path::own(own.uri)))
+                .collect());
+        };
+        if route.matchers.is_empty() {
+            return Ok(parents
+                .iter()
+                .map(|parent| Matcher {
+                    name: None,
+                    span: route.source.span,
+                    ..parent.clone()
+                })
+                .collect());
+        }
+        let mut matchers = Vec::with_capacity(count);
+        for parent in parents {
+            for own in &route.matchers {
+                self.check_repetition(parent, own, diagnostics);
+                if let Some(method) = &own.source.method
+                    && parent
+                        .method
+                        .as_ref()
+                        .is_some_and(|required| *required != method.value)
+                {
+                    self.once(
+                        Diagnostic::at(
+                            Code::ContradictoryMethod,
+                            method.span,
+                            format!(
+                                "method `{}` never comes here: the delegating route only takes `{}`",
+                                method.value,
+                                parent.method.as_deref().unwrap_or_default()
+                            ),
+                        )
+                        .also(parent.span, "delegates here"),
+                        diagnostics,
+                    );
+                    continue;
+                }
+                matchers.push(conjoin(parent, own));
+            }
+        }
+        if matchers.is_empty() {
+            self.once(
+                Diagnostic::at(
+                    Code::NothingLeftToMatch,
+                    route.source.span,
+                    "the route is left out: none of its matchers agrees with the routes that delegate to it",
+                ),
+                diagnostics,
+            );
+        }
+        Ok(matchers)
+    }
+
+    fn check_repetition(
+        &mut self,
+        parent: &Matcher,
+        own: &Conditions<'_>,
+        diagnostics: &mut Diagnostics,
+    ) {
+        let Some(uri) = own.uri.filter(|uri| path::repeats(&parent.path, uri)) else {
+            return;
+        };
+        let prefix: String = parent
+            .path
+            .literal
+            .iter()
+            .map(|part| part.text.as_str())
+            .collect();
+        let written = &uri.value.value;
+        self.once(
+            Diagnostic::at(
+                Code::RepeatedPrefix,
+                uri.span,
+                format!(
+                    "`{written}` is appended to `{prefix}`, so it takes `{}{written}`",
+                    prefix.trim_end_matches('/')
+                ),
+            )
+            .also(parent.span, "delegates here")
+            .help(format!(
+                "leave out `{prefix}` if the path of the delegating route was repeated by mistake"
+            )),
+            diagnostics,
+        );
+    }
+
+    /// Whether a leaf route has an option that is not supported. Each such option is reported once.
+    fn refuse_unsupported(
+        &mut self,
+        level: &Level,
+        name: &RouteName,
+        span: Span,
+        diagnostics: &mut Diagnostics,
+    ) -> bool {
+        for option in &level.unsupported {
+            self.once(
+                unsupported(option).also(span, format!("route `{name}` is left out")),
+                diagnostics,
+            );
+        }
+        !level.unsupported.is_empty()
+    }
+
+    fn report_cycle(
+        &mut self,
+        cycle: &[(usize, Span)],
+        target: usize,
+        span: Span,
+        diagnostics: &mut Diagnostics,
+    ) {
+        let names: Vec<String> = cycle
+            .iter()
+            .map(|&(table, _)| table)
+            .chain([target])
+            .map(|table| format!("`{}`", self.tables[table].source.metadata.id))
+            .collect();
+        let mut diagnostic = Diagnostic::at(
+            Code::DelegationCycle,
+            span,
+            format!("delegation cycle: {}", names.join(" -> ")),
+        )
+        .remark(format!(
+            "leads back to {}",
+            names.last().map_or("", String::as_str)
+        ))
+        .help("remove one of these delegations; this one is left out");
+        for (&(_, place), name) in cycle.iter().zip(&names).skip(1) {
+            diagnostic = diagnostic.also(place, format!("leads to {name}"));
+        }
+        self.once(
+            diagnostic.also(
+                self.tables[target].source.metadata.span,
+                "the cycle starts here",
+            ),
+            diagnostics,
+        );
+    }
+
+    fn report_empty_table(&mut self, table: &Table<'_>, span: Span, diagnostics: &mut Diagnostics) {
+        if !super::has_error_inside(diagnostics, table.source.span) {
+            let name = &table.source.metadata;
+            let message = format!("route table `{}` has no routes", name.id);
+            diagnostics.push(
+                Diagnostic::at(Code::EmptyRouteTable, name.span, message)
+                    .also(span, "delegates to it"),
+            );
+        }
+    }
+
+    fn once(&mut self, diagnostic: Diagnostic, diagnostics: &mut Diagnostics) {
+        let place = diagnostic
+            .primary
+            .as_ref()
+            .map(|label| label.span)
+            .unwrap_or_default();
+        if self.reported.insert((diagnostic.code, place)) {
+            diagnostics.push(diagnostic);
+        }
+    }
+}
+
+/// Object names inside route names: names of objects contain no slash, so the dot keeps them in one segment.
+fn dotted(name: &ObjectName) -> String {
+    format!("{}.{}", name.namespace, name.name)
+}
+
+fn everything(path: PathMatch, span: Span) -> Matcher {
+    Matcher {
+        name: None,
+        path,
+        headers: Vec::new(),
+        query: Vec::new(),
+        method: None,
+        span,
+    }
+}
+
+fn alone(own: &Conditions<'_>, path: PathMatch) -> Matcher {
+    Matcher {
+        name: own.source.name.as_ref().map(|name| name.value.clone()),
+        path,
+        headers: own.headers.clone(),
+        query: own.query.clone(),
+        method: own
+            .source
+            .method
+            .as_ref()
+            .map(|method| method.value.clone()),
+        span: own.source.span,
+    }
+}
+
+/// Both conditions. Their methods are known not to contradict each other.
+fn conjoin(parent: &Matcher, own: &Conditions<'_>) -> Matcher {
+    let child = alone(own, path::join(&parent.path, own.uri));
+    let mut headers = parent.headers.clone();
+    for header in child.headers {
+        if !headers
+            .iter()
+            .any(|known: &HeaderMatch| known.same(&header))
+        {
+            headers.push(header);
+        }
+    }
+    let mut query = parent.query.clone();
+    for parameter in child.query {
+        if !query
+            .iter()
+            .any(|known: &QueryMatch| known.same(&parameter))
+        {
+            query.push(parameter);
+        }
+    }
+    Matcher {
+        headers,
+        query,
+        method: child.method.or_else(|| parent.method.clone()),
+        ..child
+    }
+}
+
+/// Sort key of a route under `ROUTE_SPECIFICITY`, smallest first: by the kind of its most specific path, then by that
+/// path's length.
+fn specificity(route: &Route) -> Option<(u8, Reverse<usize>)> {
+    route
+        .matchers
+        .iter()
+        .map(|matcher| {
+            let kind = match matcher.path.kind() {
+                PathKind::Exact => 0,
+                PathKind::Regex | PathKind::Suffix => 1,
+                PathKind::Prefix => 2,
+            };
+            let tail = match &matcher.path.tail {
+                PathTail::End | PathTail::Any => 0,
+                PathTail::Suffix(suffix) => suffix.text.len(),
+                PathTail::Regex(pattern) => pattern.len(),
+            };
+            let literal: usize = matcher
+                .path
+                .literal
+                .iter()
+                .map(|part| part.text.len())
+                .sum();
+            (kind, Reverse(literal + tail))
+        })
+        .min()
+}

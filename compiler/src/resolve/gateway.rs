@@ -1,0 +1,286 @@
+//! Gateways: which virtual hosts they serve, and which domains lead to which virtual hosts.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::code::Code;
+use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::resource::{
+    self, HandlerKind, Metadata, Resources, RouteConfig, VirtualGateway, VirtualHostSpec,
+};
+use crate::source::Span;
+use crate::tree::{Domain, Gateway, Host, VirtualHost};
+
+use super::flatten::Flattener;
+use super::options::Level;
+use super::prepare::{Catalogue, empty_selection};
+use super::{age, domain, has_error_inside, selector};
+
+/// A virtual host that a gateway may serve.
+#[derive(Debug)]
+pub(super) struct Candidate<'r> {
+    metadata: &'r Metadata,
+    /// Domains and their places, without repetitions.
+    domains: Vec<(Domain, Span)>,
+    virtual_host: Arc<VirtualHost>,
+}
+
+impl<'r> Candidate<'r> {
+    /// Flattens a virtual host and reads its domains. `metadata` is the gateway's for an inline host.
+    pub(super) fn new(
+        metadata: &'r Metadata,
+        span: Span,
+        spec: &'r VirtualHostSpec,
+        catalogue: &mut Catalogue<'r>,
+        flattener: &mut Flattener<'_, 'r>,
+        diagnostics: &mut Diagnostics,
+    ) -> Self {
+        let domains = domains(spec, span, diagnostics);
+        let prepared = catalogue.prepare(&spec.routes, &metadata.id.namespace, diagnostics);
+        let level = Level::new(&spec.options);
+        let routes = flattener.virtual_host(&metadata.id, &prepared, &level, diagnostics);
+        let mut candidate = Self {
+            metadata,
+            domains,
+            virtual_host: Arc::new(VirtualHost {
+                name: metadata.id.clone(),
+                routes,
+                span,
+            }),
+        };
+        // A host whose routes are all broken keeps its domains: they must not fall to a wildcard host.
+        if spec.routes.is_empty() && !has_error_inside(diagnostics, spec.span) {
+            let message = format!(
+                "virtual host `{}` has no routes and is ignored",
+                metadata.id
+            );
+            diagnostics.push(Diagnostic::at(Code::EmptyVirtualHost, span, message));
+            candidate.domains.clear();
+        }
+        candidate
+    }
+}
+
+/// Resolves all gateways, in order of their names.
+pub(super) fn resolve<'r>(
+    resources: &'r Resources,
+    candidates: &[Candidate<'r>],
+    catalogue: &mut Catalogue<'r>,
+    flattener: &mut Flattener<'_, 'r>,
+    diagnostics: &mut Diagnostics,
+) -> Vec<Gateway> {
+    let mut sources: Vec<&VirtualGateway> = resources.virtual_gateways.iter().collect();
+    sources.sort_by_key(|gateway| &gateway.metadata.id);
+    let mut used = vec![false; candidates.len()];
+    let mut gateways = Vec::with_capacity(sources.len());
+    for source in &sources {
+        let handler = source.handlers.first();
+        let https_redirect = handler.is_some_and(|handler| handler.https_redirect);
+        let mut inline = Vec::new();
+        let mut selected = vec![false; candidates.len()];
+        match handler.map(|handler| &handler.kind) {
+            Some(HandlerKind::Http(entries)) => {
+                for entry in entries {
+                    match entry {
+                        RouteConfig::Inline(spec) => inline.push(Candidate::new(
+                            &source.metadata,
+                            spec.span,
+                            spec,
+                            catalogue,
+                            flattener,
+                            diagnostics,
+                        )),
+                        RouteConfig::Selector(selector) => {
+                            select(
+                                selector,
+                                &source.metadata,
+                                candidates,
+                                &mut selected,
+                                diagnostics,
+                            );
+                        }
+                    }
+                }
+            }
+            Some(HandlerKind::Tcp(span)) => diagnostics.push(
+                Diagnostic::at(
+                    Code::TcpGateway,
+                    *span,
+                    "gateways for TCP connections are not supported yet",
+                )
+                .help("remove it, or use an `http` handler"),
+            ),
+            Some(HandlerKind::None) | None => {}
+        }
+        let mut served: Vec<&Candidate<'_>> = inline.iter().collect();
+        for (at, candidate) in candidates
+            .iter()
+            .enumerate()
+            .filter(|&(at, _)| selected[at])
+        {
+            used[at] = true;
+            served.push(candidate);
+        }
+        // Stable: inline hosts of one gateway stay in the order they are written in.
+        served.sort_by_key(|candidate| age(candidate.metadata));
+        gateways.push(Gateway {
+            name: source.metadata.id.clone(),
+            port_name: source.port_name.as_ref().map(|name| name.value.clone()),
+            https_redirect,
+            tls: handler.is_some_and(|handler| handler.tls),
+            hosts: if https_redirect {
+                Vec::new()
+            } else {
+                hosts(&served, diagnostics)
+            },
+            span: source.metadata.span,
+        });
+    }
+    if !sources.is_empty() {
+        for (candidate, _) in candidates.iter().zip(&used).filter(|(_, used)| !**used) {
+            let message = format!(
+                "no virtual gateway selects virtual host `{}`",
+                candidate.metadata.id
+            );
+            diagnostics.push(Diagnostic::at(
+                Code::UnusedVirtualHost,
+                candidate.metadata.span,
+                message,
+            ));
+        }
+    }
+    gateways
+}
+
+fn select(
+    selector: &resource::ObjectSelector,
+    gateway: &Metadata,
+    candidates: &[Candidate<'_>],
+    selected: &mut [bool],
+    diagnostics: &mut Diagnostics,
+) {
+    let namespace = &gateway.id.namespace;
+    if !selector::check(selector, diagnostics) {
+        return;
+    }
+    let mut any = false;
+    for (candidate, selected) in candidates.iter().zip(selected) {
+        if selector::selects(selector, namespace, candidate.metadata) {
+            any = true;
+            *selected = true;
+        }
+    }
+    if !any {
+        diagnostics.push(empty_selection(selector, namespace, "virtual host"));
+    }
+}
+
+/// The domains of one virtual host. Ones that are not valid or that repeat another one are reported.
+fn domains(
+    spec: &VirtualHostSpec,
+    span: Span,
+    diagnostics: &mut Diagnostics,
+) -> Vec<(Domain, Span)> {
+    if spec.domains.is_empty() && !has_error_inside(diagnostics, spec.span) {
+        diagnostics.push(
+            Diagnostic::at(
+                Code::NoDomains,
+                span,
+                "a virtual host needs at least one domain",
+            )
+            .help("write `domains: [\"*\"]` for every host"),
+        );
+    }
+    let mut domains: Vec<(Domain, Span)> = Vec::new();
+    for written in &spec.domains {
+        match domain::parse(&written.value) {
+            Ok(domain) => match domains.iter().find(|(known, _)| *known == domain) {
+                Some(&(_, first)) => diagnostics.push(
+                    Diagnostic::at(
+                        Code::RedundantDomain,
+                        written.span,
+                        format!("`{}` is there twice", written.value),
+                    )
+                    .also(first, "first here"),
+                ),
+                None => domains.push((domain, written.span)),
+            },
+            Err(reason) => {
+                diagnostics.push(Diagnostic::at(Code::InvalidDomain, written.span, reason))
+            }
+        }
+    }
+    for (narrow, span) in &domains {
+        if let Some((wide, wide_span)) = domains
+            .iter()
+            .find(|(wide, _)| domain::covers(wide, narrow))
+        {
+            diagnostics.push(
+                Diagnostic::at(
+                    Code::RedundantDomain,
+                    *span,
+                    format!("`{narrow}` is covered by `{wide}` of the same host"),
+                )
+                .also(*wide_span, "covers it"),
+            );
+        }
+    }
+    domains
+}
+
+/// Groups domains by the virtual hosts behind them.
+fn hosts(served: &[&Candidate<'_>], diagnostics: &mut Diagnostics) -> Vec<Host> {
+    let mut owners: BTreeMap<&Domain, Vec<(usize, Span)>> = BTreeMap::new();
+    for (at, candidate) in served.iter().enumerate() {
+        for (domain, span) in &candidate.domains {
+            owners.entry(domain).or_default().push((at, *span));
+        }
+    }
+    let mut groups: BTreeMap<Vec<usize>, Vec<Domain>> = BTreeMap::new();
+    for (domain, owners) in owners {
+        if let [(first, first_span), rest @ ..] = owners.as_slice()
+            && let Some((second, second_span)) = rest.first()
+        {
+            diagnostics.push(shared(
+                domain,
+                *first_span,
+                *second_span,
+                served[*second],
+                "after",
+            ));
+            for (_, span) in rest {
+                diagnostics.push(shared(domain, *span, *first_span, served[*first], "before"));
+            }
+        }
+        groups
+            .entry(owners.iter().map(|&(at, _)| at).collect())
+            .or_default()
+            .push(domain.clone());
+    }
+    groups
+        .into_iter()
+        .map(|(owners, domains)| Host {
+            domains,
+            virtual_hosts: owners
+                .into_iter()
+                .map(|at| served[at].virtual_host.clone())
+                .collect(),
+        })
+        .collect()
+}
+
+fn shared(
+    domain: &Domain,
+    span: Span,
+    other_span: Span,
+    other: &Candidate<'_>,
+    order: &str,
+) -> Diagnostic {
+    let name = &other.metadata.id;
+    Diagnostic::at(
+        Code::SharedDomain,
+        span,
+        format!("`{domain}` is also a domain of virtual host `{name}`, whose routes are tried {order} these"),
+    )
+    .also(other_span, format!("claimed by `{name}` too"))
+}

@@ -1,0 +1,360 @@
+//! What destinations can point at: the services, virtual destinations and external services of the input.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::code::Code;
+use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::resource::{
+    ClusterObjectRef, Destination, DestinationKind, ExternalService, ObjectName, ObjectRef,
+    Resources, Service, ServicePort, VirtualDestination, WeightedDestination,
+};
+use crate::source::Span;
+use crate::tree;
+
+/// Port of a service that says nothing about its port.
+const DEFAULT_PORT: u16 = 80;
+
+/// How many names a note lists.
+const LISTED_NAMES: usize = 3;
+
+/// Looks up destinations by name.
+#[derive(Debug)]
+pub(super) struct Inventory<'r> {
+    /// Cluster of the gateways, if known.
+    cluster: Option<&'r str>,
+    /// Services of one name, in several clusters.
+    services: BTreeMap<(&'r str, &'r str), Vec<&'r Service>>,
+    virtual_destinations: BTreeMap<&'r ObjectName, &'r VirtualDestination>,
+    destinations: BTreeMap<&'r ObjectName, &'r Destination>,
+    /// Services that routes name and the input does not have.
+    trusted: BTreeSet<ObjectName>,
+}
+
+impl<'r> Inventory<'r> {
+    /// Indexes the input. `cluster` is where the gateways run.
+    pub(super) fn new(resources: &'r Resources, cluster: Option<&'r str>) -> Self {
+        let mut services: BTreeMap<(&str, &str), Vec<&Service>> = BTreeMap::new();
+        let discovered = resources
+            .destinations
+            .iter()
+            .filter_map(|destination| destination.kube.as_ref());
+        for service in resources.services.iter().chain(discovered) {
+            services
+                .entry((&service.namespace, &service.name))
+                .or_default()
+                .push(service);
+        }
+        for candidates in services.values_mut() {
+            candidates.sort_by_key(|service| (&service.cluster, service.span));
+        }
+        Self {
+            cluster,
+            services,
+            virtual_destinations: resources
+                .virtual_destinations
+                .iter()
+                .map(|vd| (&vd.metadata.id, vd))
+                .collect(),
+            destinations: resources
+                .destinations
+                .iter()
+                .map(|d| (&d.metadata.id, d))
+                .collect(),
+            trusted: BTreeSet::new(),
+        }
+    }
+
+    /// Resolves one destination of a route in `namespace`. `None` after an error.
+    pub(super) fn resolve(
+        &mut self,
+        destination: &WeightedDestination,
+        namespace: &str,
+        diagnostics: &mut Diagnostics,
+    ) -> Option<tree::Destination> {
+        match &destination.kind {
+            DestinationKind::KubeService(reference) => {
+                self.kube_service(reference, namespace, diagnostics)
+            }
+            DestinationKind::Virtual { target, subset } => {
+                self.virtual_destination(target, subset, namespace, diagnostics)
+            }
+            DestinationKind::Static(target) => {
+                self.static_destination(target, namespace, diagnostics)
+            }
+        }
+    }
+
+    /// Says once which services were taken on trust.
+    pub(super) fn report_trusted(&self, diagnostics: &mut Diagnostics) {
+        if self.trusted.is_empty() {
+            return;
+        }
+        let mut names: Vec<String> = self
+            .trusted
+            .iter()
+            .take(LISTED_NAMES)
+            .map(|name| format!("`{name}`"))
+            .collect();
+        if self.trusted.len() > LISTED_NAMES {
+            names.push(format!("{} more", self.trusted.len() - LISTED_NAMES));
+        }
+        diagnostics.push(
+            Diagnostic::global(
+                Code::TrustedServices,
+                format!("services that are not among the input are taken on trust: {}", names.join(", ")),
+            )
+            .help("pass the Service manifests or discovered Destinations as well to have names and ports checked"),
+        );
+    }
+
+    fn kube_service(
+        &mut self,
+        reference: &ClusterObjectRef,
+        namespace: &str,
+        diagnostics: &mut Diagnostics,
+    ) -> Option<tree::Destination> {
+        let namespace = reference
+            .namespace
+            .as_ref()
+            .map_or(namespace, |written| &written.value);
+        let name = ObjectName {
+            namespace: namespace.to_owned(),
+            name: reference.name.value.clone(),
+        };
+        let cluster_name = reference
+            .cluster
+            .as_ref()
+            .map(|cluster| cluster.value.clone());
+        let port = match self.service(
+            namespace,
+            &name.name,
+            cluster_name.as_deref().or(self.cluster),
+        ) {
+            Some(service) => service_port(service, &name, reference, diagnostics)?,
+            None => {
+                let port = match &reference.port {
+                    Some(port) => port.value,
+                    None => {
+                        diagnostics.push(
+                            Diagnostic::at(
+                                Code::AssumedPort,
+                                reference.span,
+                                format!("service `{name}` is not among the input and no port is written; {DEFAULT_PORT} is assumed"),
+                            )
+                            .help("write `port`"),
+                        );
+                        DEFAULT_PORT
+                    }
+                };
+                self.trusted.insert(name.clone());
+                port
+            }
+        };
+        let host = match (self.cluster, &cluster_name) {
+            (Some(own), Some(cluster)) if own != cluster => {
+                format!("{}.{}.svc.{cluster}.global", name.name, name.namespace)
+            }
+            _ => format!("{}.{}.svc.cluster.local", name.name, name.namespace),
+        };
+        Some(tree::Destination {
+            port,
+            cluster: cluster(port, &reference.subset, &host),
+            target: tree::DestinationTarget::KubeService {
+                name,
+                cluster_name,
+                subset: reference.subset.clone(),
+            },
+        })
+    }
+
+    /// The service in a cluster; plain manifests stand for every cluster.
+    fn service(&self, namespace: &str, name: &str, cluster: Option<&str>) -> Option<&'r Service> {
+        let candidates = self.services.get(&(namespace, name))?;
+        let in_cluster =
+            |service: &&&Service| cluster.is_none() || service.cluster.as_deref() == cluster;
+        candidates
+            .iter()
+            .find(in_cluster)
+            .or_else(|| candidates.iter().find(|service| service.cluster.is_none()))
+            .copied()
+    }
+
+    fn virtual_destination(
+        &self,
+        target: &ObjectRef,
+        subset: &BTreeMap<String, String>,
+        namespace: &str,
+        diagnostics: &mut Diagnostics,
+    ) -> Option<tree::Destination> {
+        let name = full_name(target, namespace);
+        let Some(found) = self.virtual_destinations.get(&name) else {
+            diagnostics.push(unknown(target, &name, "VirtualDestination"));
+            return None;
+        };
+        Some(tree::Destination {
+            port: found.port.value,
+            cluster: cluster(found.port.value, subset, &found.hostname.value),
+            target: tree::DestinationTarget::VirtualDestination {
+                name,
+                subset: subset.clone(),
+            },
+        })
+    }
+
+    fn static_destination(
+        &self,
+        target: &ObjectRef,
+        namespace: &str,
+        diagnostics: &mut Diagnostics,
+    ) -> Option<tree::Destination> {
+        let name = full_name(target, namespace);
+        let Some(found) = self.destinations.get(&name) else {
+            diagnostics.push(unknown(target, &name, "Destination"));
+            return None;
+        };
+        let Some(external) = &found.external else {
+            diagnostics.push(
+                Diagnostic::at(
+                    Code::UnknownDestination,
+                    target.span,
+                    format!("Destination `{name}` is not an external service"),
+                )
+                .also(found.metadata.span, "it has no `externalService`")
+                .help("use `kubeService` for a Kubernetes Service"),
+            );
+            return None;
+        };
+        let (Some(host), Some(port)) = (external.hosts.first(), external.ports.first()) else {
+            diagnostics.push(
+                Diagnostic::at(
+                    Code::UnknownPort,
+                    target.span,
+                    format!("external service `{name}` has no host or no port to send requests to"),
+                )
+                .also(found.metadata.span, "declared here"),
+            );
+            return None;
+        };
+        if external.ports.len() > 1 {
+            diagnostics.push(
+                Diagnostic::at(
+                    Code::AmbiguousPort,
+                    target.span,
+                    format!("external service `{name}` has several ports ({}) and a route cannot choose", numbers(&external.ports)),
+                )
+                .also(found.metadata.span, "declared here")
+                .help("declare one Destination for each port"),
+            );
+            return None;
+        }
+        Some(tree::Destination {
+            port: port.number,
+            cluster: cluster(port.number, &BTreeMap::new(), &host.value),
+            target: tree::DestinationTarget::StaticDestination {
+                name,
+                endpoints: endpoints(external, &host.value, port),
+            },
+        })
+    }
+}
+
+/// The name a reference from an object in `namespace` means.
+pub(super) fn full_name(reference: &ObjectRef, namespace: &str) -> ObjectName {
+    ObjectName {
+        namespace: reference
+            .namespace
+            .as_ref()
+            .map_or(namespace, |written| &written.value)
+            .to_owned(),
+        name: reference.name.value.clone(),
+    }
+}
+
+fn unknown(target: &ObjectRef, name: &ObjectName, kind: &str) -> Diagnostic {
+    Diagnostic::at(Code::UnknownDestination, target.span, format!("there is no {kind} `{name}`"))
+        .help("the route is left out until it exists; pass its file as well, or correct the name or namespace")
+}
+
+/// The port of a known service that a reference means.
+fn service_port(
+    service: &Service,
+    name: &ObjectName,
+    reference: &ClusterObjectRef,
+    diagnostics: &mut Diagnostics,
+) -> Option<u16> {
+    let known = numbers(&service.ports);
+    let (code, span, message): (Code, Span, String) =
+        match (&reference.port, service.ports.as_slice()) {
+            (Some(port), ports) if ports.iter().any(|known| known.number == port.value) => {
+                return Some(port.value);
+            }
+            (None, [only]) => return Some(only.number),
+            (Some(port), _) => (
+                Code::UnknownPort,
+                port.span,
+                format!(
+                    "service `{name}` has no port {} (it has: {known})",
+                    port.value
+                ),
+            ),
+            (None, []) => (
+                Code::UnknownPort,
+                reference.span,
+                format!("service `{name}` has no ports"),
+            ),
+            (None, _) => (
+                Code::AmbiguousPort,
+                reference.span,
+                format!("service `{name}` has several ports ({known}) and none is chosen"),
+            ),
+        };
+    let diagnostic = Diagnostic::at(code, span, message).also(service.span, "declared here");
+    diagnostics.push(if code == Code::AmbiguousPort {
+        diagnostic.help("write `port`")
+    } else {
+        diagnostic
+    });
+    None
+}
+
+fn numbers(ports: &[ServicePort]) -> String {
+    let numbers: Vec<String> = ports.iter().map(|port| port.number.to_string()).collect();
+    if numbers.is_empty() {
+        "none".to_owned()
+    } else {
+        numbers.join(", ")
+    }
+}
+
+/// `address:port` of each endpoint; an external service without endpoints is where its name leads.
+fn endpoints(external: &ExternalService, host: &str, port: &ServicePort) -> Vec<(String, u16)> {
+    if external.endpoints.is_empty() {
+        return vec![(host.to_owned(), port.number)];
+    }
+    external
+        .endpoints
+        .iter()
+        .map(|endpoint| {
+            let target = endpoint
+                .ports
+                .get(&port.name)
+                .copied()
+                .unwrap_or(port.number);
+            (endpoint.address.value.clone(), target)
+        })
+        .collect()
+}
+
+/// Name of the Envoy cluster that Istio generates for a host, port and subset.
+fn cluster(port: u16, subset: &BTreeMap<String, String>, host: &str) -> String {
+    let pairs: Vec<String> = subset
+        .iter()
+        .map(|(key, value)| format!("{key}-{value}"))
+        .collect();
+    let subset: String = pairs
+        .join("-")
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
+        .collect();
+    format!("outbound|{port}|{subset}|{host}")
+}

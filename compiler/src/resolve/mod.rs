@@ -1,0 +1,125 @@
+//! Resolution: from resources to gateways with their hosts and flat lists of routes.
+//!
+//! Owns what needs more than one object: selectors, delegation, inheritance, references. A broken route, table or host is
+//! reported on its own object, once, and left out; its siblings stay. The order of the input does not matter:
+//! objects are taken by age, then by name.
+
+mod domain;
+mod flatten;
+mod gateway;
+mod inventory;
+mod options;
+mod path;
+pub(crate) mod pattern;
+mod prepare;
+mod selector;
+mod weights;
+
+use crate::code::Code;
+use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
+use crate::resource::{Metadata, ObjectName, Resources, VirtualHost};
+use crate::source::Span;
+use crate::tree::Tree;
+
+use self::flatten::Flattener;
+use self::gateway::Candidate;
+use self::prepare::{Catalogue, Table};
+
+/// What resolution depends on besides the resources.
+#[derive(Clone, Debug)]
+pub struct ResolveOptions {
+    /// Cluster in which the gateways run; Services of other clusters are reached by their federated names. Absent:
+    /// every Service is reached by its local name.
+    pub cluster: Option<String>,
+    /// How many routes (and matchers, where routes have several) delegation may multiply out to, over all virtual
+    /// hosts.
+    pub max_routes: usize,
+}
+
+impl Default for ResolveOptions {
+    fn default() -> Self {
+        Self {
+            cluster: None,
+            max_routes: 2_000_000,
+        }
+    }
+}
+
+/// Resolves everything.
+pub fn resolve(
+    resources: &Resources,
+    options: &ResolveOptions,
+    diagnostics: &mut Diagnostics,
+) -> Tree {
+    let mut catalogue = Catalogue::new(resources, options.cluster.as_deref());
+    let sources = catalogue.tables.clone();
+    let tables: Vec<Table<'_>> = sources
+        .into_iter()
+        .map(|source| Table {
+            source,
+            level: options::Level::new(&source.options),
+            routes: catalogue.prepare(&source.routes, &source.metadata.id.namespace, diagnostics),
+        })
+        .collect();
+    let mut flattener = Flattener::new(&tables, options.max_routes);
+
+    let mut virtual_hosts: Vec<&VirtualHost> = resources.virtual_hosts.iter().collect();
+    virtual_hosts.sort_by_key(|host| age(&host.metadata));
+    let mut candidates = Vec::with_capacity(virtual_hosts.len());
+    for host in virtual_hosts {
+        let candidate = Candidate::new(
+            &host.metadata,
+            host.metadata.span,
+            &host.spec,
+            &mut catalogue,
+            &mut flattener,
+            diagnostics,
+        );
+        candidates.push(candidate);
+    }
+    let gateways = gateway::resolve(
+        resources,
+        &candidates,
+        &mut catalogue,
+        &mut flattener,
+        diagnostics,
+    );
+
+    if !resources.virtual_hosts.is_empty() {
+        for table in flattener.unreached() {
+            let message = format!(
+                "no route delegates to route table `{}`",
+                table.source.metadata.id
+            );
+            diagnostics.push(Diagnostic::at(
+                Code::UnusedRouteTable,
+                table.source.metadata.span,
+                message,
+            ));
+        }
+    }
+    catalogue.report_trusted(diagnostics);
+    Tree { gateways }
+}
+
+/// Sort key of objects: oldest first, then by name. An object that was never applied to a cluster has no age; it will
+/// be the newest.
+fn age(metadata: &Metadata) -> (bool, Option<&str>, &ObjectName) {
+    (
+        metadata.created.is_none(),
+        metadata.created.as_deref(),
+        &metadata.id,
+    )
+}
+
+/// Whether an error inside a place was reported, which explains why something is missing there.
+fn has_error_inside(diagnostics: &Diagnostics, place: Span) -> bool {
+    diagnostics.list().iter().any(|diagnostic| {
+        diagnostic.severity == Severity::Error
+            && diagnostic.primary.as_ref().is_some_and(|label| {
+                label.span.file == place.file
+                    && place.start <= label.span.start
+                    && label.span.end <= place.end
+            })
+    })
+}

@@ -1,0 +1,447 @@
+//! What a route says by itself, before it is known where it is used: destinations looked up, delegation targets
+//! found, conditions checked. Each list of routes is prepared once, so that findings about a route are made once
+//! however many virtual hosts it ends up in.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::code::Code;
+use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::resource::{
+    self, DelegateAction, ForwardAction, HeaderMatcher, ObjectName, PathKind, QueryMatcher,
+    RedirectAction, Resources, SortMethod, Uri,
+};
+use crate::source::{Span, Spanned};
+use crate::tree::{
+    Action, DirectResponse, Forward, HeaderMatch, QueryMatch, Redirect, RedirectPath, ValueMatch,
+    WeightedDestination,
+};
+
+use super::inventory::{Inventory, full_name};
+use super::options::Level;
+use super::{pattern, selector, weights};
+
+/// A route table, ready to be flattened wherever it is delegated to.
+#[derive(Debug)]
+pub(super) struct Table<'r> {
+    /// As written.
+    pub(super) source: &'r resource::RouteTable,
+    /// Its options.
+    pub(super) level: Level,
+    /// Its usable routes.
+    pub(super) routes: Vec<Prepared<'r>>,
+}
+
+/// A route, ready to be flattened.
+#[derive(Debug)]
+pub(super) struct Prepared<'r> {
+    /// As written.
+    pub(super) source: &'r resource::Route,
+    /// Alternatives; empty means everything.
+    pub(super) matchers: Vec<Conditions<'r>>,
+    /// Its own options.
+    pub(super) level: Level,
+    /// What it does.
+    pub(super) kind: Kind,
+}
+
+/// One alternative of a route.
+#[derive(Debug)]
+pub(super) struct Conditions<'r> {
+    /// As written.
+    pub(super) source: &'r resource::Matcher,
+    /// Path, before it is joined.
+    pub(super) uri: Option<&'r Uri>,
+    /// Header conditions.
+    pub(super) headers: Vec<HeaderMatch>,
+    /// Query conditions.
+    pub(super) query: Vec<QueryMatch>,
+}
+
+/// What a prepared route does.
+#[derive(Debug)]
+pub(super) enum Kind {
+    /// Answers or forwards.
+    Leaf(Action),
+    /// Delegates to tables (positions in the list of tables), in the order of their weight.
+    Delegate {
+        /// The tables, each with the place that names or selects it.
+        targets: Vec<(usize, Span)>,
+        /// How their routes are ordered.
+        sort: SortMethod,
+    },
+}
+
+/// The objects that routes refer to.
+#[derive(Debug)]
+pub(super) struct Catalogue<'r> {
+    /// Route tables, oldest first.
+    pub(super) tables: Vec<&'r resource::RouteTable>,
+    by_name: BTreeMap<&'r ObjectName, usize>,
+    virtual_hosts: BTreeMap<&'r ObjectName, Span>,
+    inventory: Inventory<'r>,
+}
+
+impl<'r> Catalogue<'r> {
+    /// Indexes the input. `cluster` is where the gateways run.
+    pub(super) fn new(resources: &'r Resources, cluster: Option<&'r str>) -> Self {
+        let mut tables: Vec<&resource::RouteTable> = resources.route_tables.iter().collect();
+        tables.sort_by_key(|table| super::age(&table.metadata));
+        Self {
+            by_name: tables
+                .iter()
+                .enumerate()
+                .map(|(at, table)| (&table.metadata.id, at))
+                .collect(),
+            tables,
+            virtual_hosts: resources
+                .virtual_hosts
+                .iter()
+                .map(|h| (&h.metadata.id, h.metadata.span))
+                .collect(),
+            inventory: Inventory::new(resources, cluster),
+        }
+    }
+
+    /// Says once which services were taken on trust.
+    pub(super) fn report_trusted(&self, diagnostics: &mut Diagnostics) {
+        self.inventory.report_trusted(diagnostics);
+    }
+
+    /// Prepares the routes of an owner in `namespace`. Routes with errors are left out.
+    pub(super) fn prepare(
+        &mut self,
+        routes: &'r [resource::Route],
+        namespace: &str,
+        diagnostics: &mut Diagnostics,
+    ) -> Vec<Prepared<'r>> {
+        routes
+            .iter()
+            .filter_map(|route| self.prepare_route(route, namespace, diagnostics))
+            .collect()
+    }
+
+    fn prepare_route(
+        &mut self,
+        route: &'r resource::Route,
+        namespace: &str,
+        diagnostics: &mut Diagnostics,
+    ) -> Option<Prepared<'r>> {
+        let matchers = route
+            .matchers
+            .iter()
+            .map(|matcher| conditions(matcher, diagnostics))
+            .collect::<Vec<_>>();
+        let kind = match &route.action.value {
+            resource::Action::Delegate(delegate) => {
+                self.delegate(route, delegate, namespace, diagnostics)
+            }
+            resource::Action::Forward(forward) => self
+                .forward(forward, route.action.span, namespace, diagnostics)
+                .map(Action::Forward)
+                .map(Kind::Leaf),
+            resource::Action::Redirect(written) => {
+                Some(Kind::Leaf(Action::Redirect(redirect(written))))
+            }
+            resource::Action::DirectResponse(written) => {
+                Some(Kind::Leaf(Action::DirectResponse(DirectResponse {
+                    status: written.status.value,
+                    body: written
+                        .body
+                        .as_ref()
+                        .map(|body| body.value.clone())
+                        .unwrap_or_default(),
+                })))
+            }
+        };
+        let level = Level::new(&route.options);
+        if matches!(
+            kind,
+            Some(Kind::Leaf(Action::Redirect(_) | Action::DirectResponse(_)))
+        ) {
+            report_idle_options(&level, diagnostics);
+        }
+        Some(Prepared {
+            source: route,
+            matchers: matchers.into_iter().collect::<Option<_>>()?,
+            level,
+            kind: kind?,
+        })
+    }
+
+    fn forward(
+        &mut self,
+        forward: &ForwardAction,
+        span: Span,
+        namespace: &str,
+        diagnostics: &mut Diagnostics,
+    ) -> Option<Forward> {
+        let shares = weights::shares(&forward.destinations, span, diagnostics);
+        let mut resolved = Vec::with_capacity(forward.destinations.len());
+        for destination in &forward.destinations {
+            for option in &destination.options.unsupported {
+                diagnostics.push(unsupported(option));
+            }
+            let found = self.inventory.resolve(destination, namespace, diagnostics);
+            resolved.push(found.filter(|_| destination.options.unsupported.is_empty()));
+        }
+        let destinations: Option<Vec<WeightedDestination>> = resolved
+            .into_iter()
+            .zip(&forward.destinations)
+            .zip(shares?)
+            .map(|((found, written), weight)| {
+                Some(WeightedDestination {
+                    weight,
+                    destination: Arc::new(found?),
+                    headers: written
+                        .options
+                        .header_manipulation
+                        .as_ref()
+                        .map(|headers| Arc::new(headers.value.clone())),
+                })
+            })
+            .collect();
+        Some(Forward {
+            destinations: destinations?,
+            path_rewrite: not_empty(forward.path_rewrite.as_ref()),
+        })
+    }
+
+    fn delegate(
+        &self,
+        route: &resource::Route,
+        delegate: &DelegateAction,
+        namespace: &str,
+        diagnostics: &mut Diagnostics,
+    ) -> Option<Kind> {
+        let mut usable = true;
+        for uri in route
+            .matchers
+            .iter()
+            .filter_map(|matcher| matcher.uri.as_ref())
+        {
+            if uri.kind != PathKind::Prefix {
+                diagnostics.push(
+                    Diagnostic::at(
+                        Code::DelegateNotPrefix,
+                        uri.span,
+                        "a delegating route can only match by path prefix",
+                    )
+                    .remark("the paths of the route tables are appended to this")
+                    .help("use `prefix` here and the narrower path in the route table"),
+                );
+                usable = false;
+            }
+        }
+        let targets = self.targets(delegate, route.action.span, namespace, diagnostics);
+        usable.then_some(Kind::Delegate {
+            targets,
+            sort: delegate.sort,
+        })
+    }
+
+    /// The tables a route delegates to: named ones in order, then selected ones by age, heavier ones first.
+    fn targets(
+        &self,
+        delegate: &DelegateAction,
+        span: Span,
+        namespace: &str,
+        diagnostics: &mut Diagnostics,
+    ) -> Vec<(usize, Span)> {
+        let mut targets: Vec<(usize, Span)> = Vec::new();
+        for reference in &delegate.refs {
+            let name = full_name(reference, namespace);
+            if let Some(&table) = self.by_name.get(&name) {
+                targets.push((table, reference.span));
+            } else if let Some(&host) = self.virtual_hosts.get(&name) {
+                diagnostics.push(
+                    Diagnostic::at(
+                        Code::DelegateToVirtualHost,
+                        reference.span,
+                        format!(
+                            "`{name}` is a VirtualHost; a route can only delegate to a RouteTable"
+                        ),
+                    )
+                    .also(host, "declared here")
+                    .help("move its routes to a RouteTable"),
+                );
+            } else {
+                diagnostics.push(
+                    Diagnostic::at(
+                        Code::MissingRouteTable,
+                        reference.span,
+                        format!("there is no RouteTable `{name}`; nothing is delegated to it until it exists"),
+                    )
+                    .help("pass its file as well, or correct the name or namespace"),
+                );
+            }
+        }
+        if let Some(selector) = &delegate.selector {
+            if selector::check(selector, diagnostics) {
+                let before = targets.len();
+                targets.extend(
+                    (0..self.tables.len())
+                        .filter(|&at| {
+                            selector::selects(selector, namespace, &self.tables[at].metadata)
+                        })
+                        .map(|at| (at, selector.span)),
+                );
+                if targets.len() == before {
+                    diagnostics.push(empty_selection(selector, namespace, "route table"));
+                }
+            }
+        } else if delegate.refs.is_empty() {
+            diagnostics.push(
+                Diagnostic::at(
+                    Code::DelegateToNothing,
+                    span,
+                    "the route delegates to nothing: neither `refs` nor `selector` is written",
+                )
+                .help("name route tables under `refs`; for all tables of the namespace write `selector: {}`"),
+            );
+        }
+        let mut taken = vec![false; self.tables.len()];
+        targets.retain(|&(table, _)| !std::mem::replace(&mut taken[table], true));
+        targets.sort_by_key(|&(table, _)| std::cmp::Reverse(self.tables[table].weight));
+        targets
+    }
+}
+
+/// A selector that is valid and selects nothing.
+pub(super) fn empty_selection(
+    selector: &resource::ObjectSelector,
+    namespace: &str,
+    what: &str,
+) -> Diagnostic {
+    let diagnostic = Diagnostic::at(
+        Code::EmptySelection,
+        selector.span,
+        format!("the selector selects no {what}"),
+    );
+    if selector.namespaces.is_empty() {
+        diagnostic.help(format!(
+            "without `namespaces` it only looks in namespace `{namespace}`; `namespaces: [\"*\"]` means all"
+        ))
+    } else {
+        diagnostic
+    }
+}
+
+/// An option that cannot be enforced.
+pub(super) fn unsupported(option: &Spanned<String>) -> Diagnostic {
+    Diagnostic::at(
+        Code::UnsupportedOption,
+        option.span,
+        format!("`{}` is not supported yet", option.value),
+    )
+    .help("remove it; routes that would need it are left out rather than served without it")
+}
+
+fn report_idle_options(level: &Level, diagnostics: &mut Diagnostics) {
+    let timeout = level
+        .options
+        .request_timeout
+        .as_ref()
+        .map(|option| ("requestTimeout", option.span));
+    let retries = level
+        .options
+        .retries
+        .as_ref()
+        .map(|option| ("retries", option.span));
+    for (name, span) in timeout.into_iter().chain(retries) {
+        diagnostics.push(
+            Diagnostic::at(
+                Code::OptionWithoutEffect,
+                span,
+                format!("`{name}` means nothing for a route that answers by itself"),
+            )
+            .help("remove it"),
+        );
+    }
+}
+
+fn redirect(written: &RedirectAction) -> Redirect {
+    let path = match (&written.path, &written.prefix_rewrite) {
+        (Some(path), _) if path.is_empty() => RedirectPath::Keep,
+        (Some(path), _) if path.starts_with('/') => RedirectPath::Full(path.value.clone()),
+        (Some(path), _) => RedirectPath::Full(format!("/{}", path.value)),
+        (None, Some(prefix)) => RedirectPath::Prefix(prefix.value.clone()),
+        (None, None) => RedirectPath::Keep,
+    };
+    Redirect {
+        host: not_empty(written.host.as_ref()),
+        path,
+        status: written.status.unwrap_or(301),
+        https: written.https,
+        strip_query: written.strip_query,
+    }
+}
+
+/// An empty string is how the API writes "not set".
+fn not_empty(text: Option<&Spanned<String>>) -> Option<String> {
+    text.map(|text| text.value.clone())
+        .filter(|text| !text.is_empty())
+}
+
+/// Reads the conditions of a matcher. `None` after an error: a matcher may not become weaker by losing a condition.
+fn conditions<'r>(
+    matcher: &'r resource::Matcher,
+    diagnostics: &mut Diagnostics,
+) -> Option<Conditions<'r>> {
+    let path = matcher
+        .uri
+        .as_ref()
+        .filter(|uri| uri.kind == PathKind::Regex);
+    let path_valid = path.is_none_or(|uri| pattern::check(&uri.value, diagnostics));
+    let headers: Vec<_> = matcher
+        .headers
+        .iter()
+        .map(|header| header_match(header, diagnostics))
+        .collect();
+    let query: Vec<_> = matcher
+        .query
+        .iter()
+        .map(|parameter| query_match(parameter, diagnostics))
+        .collect();
+    Some(Conditions {
+        source: matcher,
+        uri: path_valid.then_some(matcher.uri.as_ref())?,
+        headers: headers.into_iter().collect::<Option<_>>()?,
+        query: query.into_iter().collect::<Option<_>>()?,
+    })
+}
+
+fn header_match(header: &HeaderMatcher, diagnostics: &mut Diagnostics) -> Option<HeaderMatch> {
+    let name = header.name.to_ascii_lowercase();
+    Some(HeaderMatch {
+        // Clients send the host as `Host` or `:authority`; Envoy keeps it under the latter name.
+        name: if name == "host" {
+            ":authority".to_owned()
+        } else {
+            name
+        },
+        value: value_match(header.value.as_ref(), header.regex, diagnostics)?,
+        invert: header.invert,
+    })
+}
+
+fn query_match(parameter: &QueryMatcher, diagnostics: &mut Diagnostics) -> Option<QueryMatch> {
+    Some(QueryMatch {
+        name: parameter.name.value.clone(),
+        value: value_match(parameter.value.as_ref(), parameter.regex, diagnostics)?,
+    })
+}
+
+fn value_match(
+    value: Option<&Spanned<String>>,
+    regex: bool,
+    diagnostics: &mut Diagnostics,
+) -> Option<ValueMatch> {
+    match value.filter(|value| !value.is_empty()) {
+        None => Some(ValueMatch::Present),
+        Some(text) if regex => {
+            pattern::check(text, diagnostics).then(|| ValueMatch::Regex(text.clone()))
+        }
+        Some(text) => Some(ValueMatch::Exact(text.value.clone())),
+    }
+}
