@@ -30,6 +30,63 @@ macro_rules! codes {
 }
 
 codes! {
+    /// A path that does not exist.
+    FileNotFound = "E0001", "file-not-found";
+    /// A file or folder that may not be read.
+    PermissionDenied = "E0002", "permission-denied";
+    /// A file that cannot be read for another reason.
+    FileUnreadable = "E0003", "file-unreadable";
+    /// A symbolic link that leads back to a folder that contains it.
+    FolderLoop = "E0004", "folder-loop";
+    /// A file that is not UTF-8 text.
+    NotText = "E0005", "not-text";
+    /// A file beyond the size limit.
+    FileTooLarge = "E0006", "file-too-large";
+    /// A folder without YAML or JSON files, or an input without resources.
+    NoResources = "E0007", "no-resources";
+    /// Text that is not YAML.
+    YamlSyntax = "E0010", "yaml-syntax";
+    /// Text that is not JSON.
+    JsonSyntax = "E0011", "json-syntax";
+    /// A tab where YAML wants spaces.
+    TabIndentation = "E0012", "tab-indentation";
+    /// A key that appears twice in one map.
+    DuplicateKey = "E0013", "duplicate-key";
+    /// Lists and maps nested beyond the limit.
+    NestingTooDeep = "E0014", "nesting-too-deep";
+    /// Aliases that add too much, or that refer to themselves.
+    AliasExpansion = "E0015", "alias-expansion";
+    /// A document without `apiVersion`, `kind` or `metadata.name`.
+    NotAResource = "E0020", "not-a-resource";
+    /// A kind that the API group does not have.
+    UnknownKind = "E0021", "unknown-kind";
+    /// A version of the API that is not supported.
+    WrongVersion = "E0022", "wrong-version";
+    /// Two objects of one kind, namespace and name.
+    DuplicateObject = "E0023", "duplicate-object";
+    /// An object of another API group.
+    ForeignKind = "N0024", "foreign-kind";
+    /// An object of a kind that is checked but not used yet.
+    UnusedKind = "N0025", "unused-kind";
+    /// A field that the schema does not have.
+    UnknownField = "E0030", "unknown-field";
+    /// A field that belongs somewhere else.
+    MisplacedField = "E0031", "misplaced-field";
+    /// A field of an earlier version of the API.
+    OldField = "E0032", "old-field";
+    /// A field that is not supported yet.
+    UnsupportedField = "E0033", "unsupported-field";
+    /// A value of the wrong type.
+    WrongType = "E0034", "wrong-type";
+    /// A value that is none of those allowed.
+    UnknownValue = "E0035", "unknown-value";
+    /// Fields that exclude one another.
+    ExclusiveFields = "E0036", "exclusive-fields";
+    /// A field that must be there.
+    MissingField = "E0037", "missing-field";
+    /// A number outside the range of its field.
+    NumberOutOfRange = "E0038", "number-out-of-range";
+
     /// A selector has both labels and expressions, which selects nothing.
     SelectorConflict = "E0101", "selector-conflict";
     /// A selector expression has the wrong number or kind of values for its operator.
@@ -57,6 +114,21 @@ codes! {
     /// No virtual gateway selects a virtual host.
     UnusedVirtualHost = "N0113", "unused-virtual-host";
 
+    /// A path condition that does not start with `/`.
+    PathWithoutSlash = "W0201", "path-without-slash";
+    /// A path condition that contains a query or fragment.
+    QueryInPath = "W0202", "query-in-path";
+    /// A method that clients do not send.
+    UnlikelyMethod = "W0203", "unlikely-method";
+    /// `ignoreCase` beside a regex.
+    IgnoreCaseWithRegex = "W0204", "ignore-case-with-regex";
+    /// A header or query parameter condition without a name.
+    ConditionWithoutName = "E0205", "condition-without-name";
+    /// A condition that does not say what to match.
+    EmptyStringMatch = "E0206", "empty-string-match";
+    /// An empty regex.
+    EmptyRegex = "E0207", "empty-regex";
+
     /// A delegating route matches by something else than a path prefix.
     DelegateNotPrefix = "E0250", "delegate-not-prefix";
     /// A matcher asks for another method than the route that delegates to it.
@@ -77,6 +149,21 @@ codes! {
     MatcherWithoutPath = "W0258", "matcher-without-path";
     /// A path prefix takes paths of a neighbouring route that continues its last segment.
     PrefixWithoutBoundary = "W0259", "prefix-without-boundary";
+
+    /// A route without an action.
+    NoAction = "E0301", "no-action";
+    /// A `routeAction` without destinations.
+    NoDestinations = "E0302", "no-destinations";
+    /// A destination that does not say where to go.
+    NoDestinationKind = "E0303", "no-destination-kind";
+    /// A destination taken from a request header.
+    ClusterHeader = "E0304", "cluster-header";
+    /// A line break, control character or space in what becomes a header or path.
+    ControlCharacter = "E0305", "control-character";
+    /// The body of a direct response beyond the limit.
+    BodyTooLarge = "E0306", "body-too-large";
+    /// A redirect that changes nothing.
+    EmptyRedirect = "W0307", "empty-redirect";
 
     /// A route points at a destination that does not exist.
     UnknownDestination = "E0350", "unknown-destination";
@@ -101,10 +188,42 @@ codes! {
     /// A prefix rewrite that doubles or loses a slash.
     RewriteSlashes = "W0360", "rewrite-slashes";
 
+    /// A text that is not a duration, or a duration outside its range.
+    InvalidDuration = "E0401", "invalid-duration";
+    /// A header name that HTTP does not allow.
+    InvalidHeaderName = "E0402", "invalid-header-name";
+    /// A header that may not be changed.
+    ProtectedHeader = "E0403", "protected-header";
+    /// A header value that looks like a command to the proxy.
+    CommandOperator = "W0404", "command-operator";
+    /// A method that HTTP does not have.
+    UnknownMethod = "E0405", "unknown-method";
+
     /// An option of the API that is not supported yet.
     UnsupportedOption = "E0450", "unsupported-option";
     /// An option that means nothing for the action of its route.
     OptionWithoutEffect = "W0451", "option-without-effect";
+
+    /// A gateway without connection handler.
+    NoConnectionHandler = "E0501", "no-connection-handler";
+    /// A gateway with several connection handlers.
+    SeveralConnectionHandlers = "E0502", "several-connection-handlers";
+    /// A connection handler that does nothing.
+    IdleConnectionHandler = "E0503", "idle-connection-handler";
+    /// A TLS mode that does not fit the rest of its connection handler.
+    TlsMode = "E0504", "tls-mode";
+    /// A minimum TLS version above the maximum.
+    TlsVersions = "E0505", "tls-versions";
+    /// Names to verify without a certificate authority.
+    NoCertificateAuthority = "W0506", "no-certificate-authority";
+    /// A server name that is not a DNS name.
+    InvalidServerName = "E0507", "invalid-server-name";
+    /// A gateway that does not name its port.
+    NoPortName = "W0508", "no-port-name";
+    /// Two TCP hosts of one name.
+    DuplicateTcpHost = "E0509", "duplicate-tcp-host";
+    /// Forwarding by server name without TLS.
+    ServerNameWithoutTls = "W0510", "server-name-without-tls";
 
     /// A domain that no Host header can have.
     InvalidDomain = "E0550", "invalid-domain";

@@ -6,7 +6,9 @@
 
 pub mod code;
 pub mod diagnostic;
+pub mod load;
 pub mod resolve;
 pub mod resource;
+mod schema;
 pub mod source;
 pub mod tree;

@@ -1,0 +1,285 @@
+//! VirtualGateway and its connection handlers.
+
+use super::super::node::Node;
+use super::value::{non_empty, strings};
+use super::{every, selector, virtual_host};
+use crate::code::Code;
+use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::resource::{ConnectionHandler, HandlerKind, Metadata, RouteConfig, VirtualGateway};
+use crate::source::Spanned;
+
+/// A VirtualGateway.
+pub(in crate::load) fn virtual_gateway(
+    metadata: Metadata,
+    node: &Node<'_>,
+    diagnostics: &mut Diagnostics,
+) -> Option<VirtualGateway> {
+    let selectors = node.list_at("ingressGatewaySelectors");
+    let port_name = selectors
+        .iter()
+        .find_map(|selector| non_empty(selector.text_at("portName")));
+    let written = node.list_at("connectionHandlers");
+    let handlers = every(written, |node| connection_handler(node, diagnostics));
+    if written.is_empty() && !node.faulty {
+        diagnostics.push(
+            Diagnostic::at(
+                Code::NoConnectionHandler,
+                metadata.span,
+                "this gateway has no connection handler",
+            )
+            .help("add `connectionHandlers` with one entry that holds `http`"),
+        );
+        return None;
+    }
+    if let [first, second, ..] = written {
+        diagnostics.push(
+            Diagnostic::at(
+                Code::SeveralConnectionHandlers,
+                second.span,
+                "a gateway can have only one connection handler",
+            )
+            .also(first.span, "the first one")
+            .help("move the others to VirtualGateways of their own"),
+        );
+        return None;
+    }
+    let handlers = handlers?;
+    if node.faulty {
+        return None;
+    }
+    let http = handlers
+        .iter()
+        .any(|handler| matches!(handler.kind, HandlerKind::Http(_)));
+    if http && port_name.is_none() {
+        diagnostics.push(
+            Diagnostic::at(
+                Code::NoPortName,
+                metadata.span,
+                "this gateway names no port; it gets the port `tls`, which is for traffic between clusters",
+            )
+            .help("add `portName: http2` or `portName: https` to its `ingressGatewaySelectors`"),
+        );
+    }
+    Some(VirtualGateway {
+        metadata,
+        port_name,
+        handlers,
+        span: node.span,
+    })
+}
+
+fn connection_handler(node: &Node<'_>, diagnostics: &mut Diagnostics) -> Option<ConnectionHandler> {
+    let options = node.get("connectionOptions");
+    let https_redirect = options.is_some_and(|options| options.flag("httpsRedirect"));
+    let tls = options.and_then(|options| options.get("sslConfig"));
+    let kind = if let Some(http) = node.get("http") {
+        let routes = route_configs(http, diagnostics);
+        HandlerKind::Http(routes?)
+    } else if let Some(tcp) = node.get("tcp") {
+        check_tcp_hosts(tcp, tls.is_some(), diagnostics)?;
+        HandlerKind::Tcp(tcp.span)
+    } else {
+        HandlerKind::None
+    };
+    if matches!(kind, HandlerKind::None) && !https_redirect && !node.faulty {
+        diagnostics.push(
+            Diagnostic::at(
+                Code::IdleConnectionHandler,
+                node.span,
+                "this connection handler does nothing",
+            )
+            .help("add `http`, `tcp`, or `connectionOptions.httpsRedirect: true`"),
+        );
+        return None;
+    }
+    check_server_names(node, diagnostics)?;
+    if let Some(tls) = tls {
+        check_tls(tls, matches!(kind, HandlerKind::Http(_)), diagnostics)?;
+    }
+    Some(ConnectionHandler {
+        kind,
+        https_redirect,
+        tls: tls.is_some(),
+        span: node.span,
+    })
+}
+
+/// Inline hosts with mistakes are left out; their siblings stay.
+fn route_configs(http: &Node<'_>, diagnostics: &mut Diagnostics) -> Option<Vec<RouteConfig>> {
+    let mut configs = Vec::new();
+    let mut sound = true;
+    for node in http.list_at("routeConfig") {
+        if let Some(host) = node.get("virtualHost") {
+            let spec = virtual_host::spec(host, diagnostics);
+            configs.extend(spec.map(|spec| RouteConfig::Inline(Box::new(spec))));
+        } else if let Some(selector) = node.get("virtualHostSelector") {
+            match selector::object_selector(selector, diagnostics) {
+                Some(selector) => configs.push(RouteConfig::Selector(selector)),
+                None => sound = false,
+            }
+        } else if !node.faulty {
+            diagnostics.push(
+                Diagnostic::at(
+                    Code::MissingField,
+                    node.span,
+                    "this entry of `routeConfig` names no virtual host",
+                )
+                .help("add `virtualHostSelector` or `virtualHost`"),
+            );
+            sound = false;
+        }
+    }
+    sound.then_some(configs)
+}
+
+fn check_server_names(handler: &Node<'_>, diagnostics: &mut Diagnostics) -> Option<()> {
+    let Some(connection_match) = handler.get("connectionMatch") else {
+        return Some(());
+    };
+    let names = strings(connection_match, "serverNames");
+    let mut sound = true;
+    for name in names.iter().filter(|name| !is_server_name(name)) {
+        sound = false;
+        diagnostics.push(
+            Diagnostic::at(
+                Code::InvalidServerName,
+                name.span,
+                format!("`{}` is not a server name", name.escape_debug()),
+            )
+            .help(
+                "write a DNS name; only its first label may be a wildcard, as in `*.example.com`",
+            ),
+        );
+    }
+    sound.then_some(())
+}
+
+/// A DNS name, whose first label may be `*`.
+fn is_server_name(name: &str) -> bool {
+    let labels = name.strip_prefix("*.").unwrap_or(name);
+    let label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    name == "*" || (name.len() <= 253 && labels.split('.').all(label))
+}
+
+fn check_tls(tls: &Node<'_>, http: bool, diagnostics: &mut Diagnostics) -> Option<()> {
+    let written = tls.get("tlsMode");
+    let span = written.map_or(tls.span, |mode| mode.span);
+    let mode = written.map_or(Some("PASSTHROUGH"), Node::string)?;
+    let certificate = tls.get("secretName").is_some() || tls.get("sslFiles").is_some();
+    let problem = match mode {
+        "PASSTHROUGH" | "AUTO_PASSTHROUGH" if http => Some((
+            format!("the TLS mode {mode} does not decrypt, so `http` cannot work"),
+            if written.is_none() {
+                "PASSTHROUGH is the default; write `tlsMode: SIMPLE`"
+            } else {
+                "write `tlsMode: SIMPLE`"
+            },
+        )),
+        "SIMPLE" | "MUTUAL" if !certificate => Some((
+            format!("the TLS mode {mode} needs a certificate"),
+            "add `secretName` or `sslFiles`",
+        )),
+        "ISTIO_MUTUAL" if certificate => Some((
+            "the TLS mode ISTIO_MUTUAL brings its own certificates".to_owned(),
+            "remove `secretName` and `sslFiles`",
+        )),
+        _ => None,
+    };
+    if let Some((message, help)) = problem {
+        diagnostics.push(Diagnostic::at(Code::TlsMode, span, message).help(help));
+        return None;
+    }
+    check_tls_versions(tls, diagnostics)?;
+    let names = tls.list_at("verifySubjectAltName");
+    let authority = match tls.get("sslFiles") {
+        Some(files) => files.get("rootCa").is_some(),
+        None => mode == "MUTUAL",
+    };
+    if let Some(name) = names.first()
+        && !authority
+    {
+        diagnostics.push(
+            Diagnostic::at(
+                Code::NoCertificateAuthority,
+                name.span,
+                "names of clients can be verified only against a certificate authority",
+            )
+            .help("use `tlsMode: MUTUAL` with a secret that holds the authority, or add `sslFiles.rootCa`"),
+        );
+    }
+    Some(())
+}
+
+fn check_tls_versions(tls: &Node<'_>, diagnostics: &mut Diagnostics) -> Option<()> {
+    let parameters = tls.get("parameters");
+    let version = |key| {
+        parameters
+            .and_then(|parameters| parameters.text_at(key))
+            .filter(|v| v.value != "TLS_AUTO")
+    };
+    let (Some(minimum), Some(maximum)) = (
+        version("minimumProtocolVersion"),
+        version("maximumProtocolVersion"),
+    ) else {
+        return Some(());
+    };
+    // The names sort like the versions.
+    if minimum.value <= maximum.value {
+        return Some(());
+    }
+    diagnostics.push(
+        Diagnostic::at(
+            Code::TlsVersions,
+            minimum.span,
+            format!(
+                "the minimum version {} is above the maximum version {}",
+                minimum.value, maximum.value
+            ),
+        )
+        .also(maximum.span, "the maximum"),
+    );
+    None
+}
+
+fn check_tcp_hosts(tcp: &Node<'_>, tls: bool, diagnostics: &mut Diagnostics) -> Option<()> {
+    let mut names: Vec<Spanned<String>> = Vec::new();
+    for host in tcp.list_at("tcpHosts") {
+        if let Some(name) = host.text_at("name") {
+            if let Some(first) = names.iter().find(|first| first.value == name.value) {
+                diagnostics.push(
+                    Diagnostic::at(
+                        Code::DuplicateTcpHost,
+                        name.span,
+                        format!("two TCP hosts are called `{}`", name.escape_debug()),
+                    )
+                    .also(first.span, "the first one"),
+                );
+                return None;
+            }
+            names.push(name);
+        }
+        let by_server_name = host
+            .get("destination")
+            .and_then(|destination| destination.entry("forwardSniClusterName"));
+        if let Some(entry) = by_server_name
+            && !tls
+        {
+            diagnostics.push(
+                Diagnostic::at(
+                    Code::ServerNameWithoutTls,
+                    entry.key_span,
+                    "without TLS, connections carry no server name to forward by",
+                )
+                .help("add `connectionOptions.sslConfig`"),
+            );
+        }
+    }
+    Some(())
+}

@@ -1,0 +1,142 @@
+//! What routes point at: VirtualDestination, Destination, Service.
+
+use std::collections::BTreeMap;
+
+use super::super::node::Node;
+use super::every;
+use super::value::{missing, port, required, service_port, strings};
+use crate::diagnostic::Diagnostics;
+use crate::resource::destination::Endpoint;
+use crate::resource::{Destination, ExternalService, Metadata, Service, VirtualDestination};
+
+/// A VirtualDestination.
+pub(in crate::load) fn virtual_destination(
+    metadata: Metadata,
+    node: &Node<'_>,
+    diagnostics: &mut Diagnostics,
+) -> Option<VirtualDestination> {
+    let hostname = required(node, "hostname", "a virtual destination", diagnostics);
+    let port = match node.get("port").and_then(|port| port.get("number")) {
+        Some(number) => port(number, diagnostics),
+        None => {
+            if !node.faulty {
+                diagnostics.push(missing(node.span, "port.number", "a virtual destination"));
+            }
+            None
+        }
+    };
+    if node.faulty {
+        return None;
+    }
+    Some(VirtualDestination {
+        metadata,
+        hostname: hostname?,
+        port: port?,
+        span: node.span,
+    })
+}
+
+/// A discovery Destination.
+pub(in crate::load) fn destination(
+    metadata: Metadata,
+    node: &Node<'_>,
+    diagnostics: &mut Diagnostics,
+) -> Option<Destination> {
+    let external = match node.get("externalService") {
+        Some(external) => Some(external_service(external, diagnostics)?),
+        None => None,
+    };
+    let kube = match node.get("kubeService") {
+        Some(kube) => Some(kube_service(kube, diagnostics)?),
+        None => None,
+    };
+    if node.faulty {
+        return None;
+    }
+    Some(Destination {
+        metadata,
+        external,
+        kube,
+        span: node.span,
+    })
+}
+
+fn external_service(node: &Node<'_>, diagnostics: &mut Diagnostics) -> Option<ExternalService> {
+    let hosts = strings(node, "hosts");
+    if hosts.is_empty() && !node.faulty {
+        diagnostics.push(missing(node.span, "hosts", "an external service"));
+        return None;
+    }
+    if node.list_at("ports").is_empty() && !node.faulty {
+        diagnostics.push(missing(node.span, "ports", "an external service"));
+        return None;
+    }
+    let ports = every(node.list_at("ports"), |node| {
+        service_port(node, "number", diagnostics)
+    });
+    let endpoints = every(node.list_at("endpoints"), |node| {
+        endpoint(node, diagnostics)
+    });
+    Some(ExternalService {
+        hosts,
+        ports: ports?,
+        endpoints: endpoints?,
+    })
+}
+
+fn endpoint(node: &Node<'_>, diagnostics: &mut Diagnostics) -> Option<Endpoint> {
+    let address = required(node, "address", "an endpoint", diagnostics);
+    let mut ports = BTreeMap::new();
+    for entry in node.get("ports").map_or(&[][..], Node::entries) {
+        ports.insert(
+            entry.key.clone().into_owned(),
+            port(&entry.value, diagnostics)?.value,
+        );
+    }
+    Some(Endpoint {
+        address: address?,
+        ports,
+    })
+}
+
+fn kube_service(node: &Node<'_>, diagnostics: &mut Diagnostics) -> Option<Service> {
+    let Some(reference) = node.get("ref") else {
+        diagnostics.push(missing(node.span, "ref", "a discovered service"));
+        return None;
+    };
+    let name = required(reference, "name", "a discovered service", diagnostics);
+    let namespace = required(reference, "namespace", "a discovered service", diagnostics);
+    let ports = every(node.list_at("ports"), |node| {
+        service_port(node, "port", diagnostics)
+    });
+    Some(Service {
+        name: name?.value,
+        namespace: namespace?.value,
+        cluster: reference
+            .text_at("clusterName")
+            .map(|cluster| cluster.value),
+        ports: ports?,
+        span: node.span,
+    })
+}
+
+/// A plain Kubernetes Service.
+pub(in crate::load) fn service(
+    metadata: &Metadata,
+    node: &Node<'_>,
+    diagnostics: &mut Diagnostics,
+) -> Option<Service> {
+    let ports = every(node.list_at("ports"), |node| {
+        service_port(node, "port", diagnostics)
+    })?;
+    if node.faulty {
+        return None;
+    }
+    Some(Service {
+        name: metadata.id.name.clone(),
+        namespace: metadata.id.namespace.clone(),
+        cluster: None,
+        ports,
+        span: metadata.span,
+    })
+}

@@ -1,0 +1,234 @@
+//! Matchers of routes.
+
+use super::super::node::Node;
+use super::every;
+use super::value::{header_name, header_safe, is_token, non_empty};
+use crate::code::Code;
+use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::resource::{HeaderMatcher, Matcher, PathKind, QueryMatcher, Uri};
+use crate::source::Spanned;
+
+/// One alternative of a route.
+pub(super) fn matcher(node: &Node<'_>, diagnostics: &mut Diagnostics) -> Option<Matcher> {
+    let uri = match node.get("uri") {
+        Some(uri) => self::uri(uri, diagnostics).map(Some),
+        None => Some(None),
+    };
+    let headers = every(node.list_at("headers"), |node| header(node, diagnostics));
+    let query = every(node.list_at("queryParameters"), |node| {
+        query_parameter(node, diagnostics)
+    });
+    let method = non_empty(node.text_at("method"));
+    if let Some(method) = &method {
+        check_method(method, diagnostics);
+    }
+    Some(Matcher {
+        name: non_empty(node.text_at("name")),
+        uri: uri?,
+        headers: headers?,
+        query: query?,
+        method,
+        span: node.span,
+    })
+}
+
+fn uri(node: &Node<'_>, diagnostics: &mut Diagnostics) -> Option<Uri> {
+    let (kind, value) = string_match(node, diagnostics)?;
+    let ignore_case = node
+        .get("ignoreCase")
+        .and_then(|flag| Some(Spanned::new(flag.boolean()?, flag.span)));
+    header_safe(&value, "a path condition", value.span, diagnostics)?;
+    check_path(kind, &value, diagnostics);
+    if kind == PathKind::Regex
+        && let Some(flag) = &ignore_case
+        && flag.value
+    {
+        diagnostics.push(
+            Diagnostic::at(
+                Code::IgnoreCaseWithRegex,
+                flag.span,
+                "`ignoreCase` has no effect on a regex",
+            )
+            .help("start the regex with `(?i)`"),
+        );
+    }
+    Some(Uri {
+        kind,
+        value,
+        ignore_case,
+        span: node.span,
+    })
+}
+
+/// One of `exact`, `prefix`, `suffix` and `regex`. Several are reported by the schema check.
+pub(super) fn string_match(
+    node: &Node<'_>,
+    diagnostics: &mut Diagnostics,
+) -> Option<(PathKind, Spanned<String>)> {
+    const KINDS: [(&str, PathKind); 4] = [
+        ("exact", PathKind::Exact),
+        ("prefix", PathKind::Prefix),
+        ("suffix", PathKind::Suffix),
+        ("regex", PathKind::Regex),
+    ];
+    let Some((kind, value)) = KINDS
+        .iter()
+        .find_map(|(key, kind)| Some((*kind, node.get(key)?)))
+    else {
+        if !node.faulty {
+            diagnostics.push(
+                Diagnostic::at(
+                    Code::EmptyStringMatch,
+                    node.span,
+                    "this condition does not say what to match",
+                )
+                .help("add one of `exact`, `prefix`, `suffix` and `regex`"),
+            );
+        }
+        return None;
+    };
+    let value = value.text()?;
+    if kind == PathKind::Regex && value.is_empty() {
+        diagnostics.push(empty_regex(&value));
+        return None;
+    }
+    Some((kind, value))
+}
+
+fn empty_regex(value: &Spanned<String>) -> Diagnostic {
+    Diagnostic::at(
+        Code::EmptyRegex,
+        value.span,
+        "this regex is empty and matches only the empty text",
+    )
+    .help("remove the condition, or write `.*` to match everything")
+}
+
+/// Conditions that can never hold because of what every path looks like.
+fn check_path(kind: PathKind, value: &Spanned<String>, diagnostics: &mut Diagnostics) {
+    let anchored = matches!(kind, PathKind::Exact | PathKind::Prefix);
+    // `OPTIONS *` is the one request whose path has no leading slash.
+    if anchored && !value.starts_with('/') && value.as_str() != "*" {
+        let consequence = if kind == PathKind::Prefix && value.is_empty() {
+            "matches every path"
+        } else {
+            "can never match"
+        };
+        diagnostics.push(
+            Diagnostic::at(
+                Code::PathWithoutSlash,
+                value.span,
+                format!(
+                    "the path `{}` does not start with `/` and {consequence}",
+                    value.value
+                ),
+            )
+            .help(format!("write `/{}`", value.value)),
+        );
+    }
+    if kind != PathKind::Regex && value.contains(['?', '#']) {
+        diagnostics.push(
+            Diagnostic::at(
+                Code::QueryInPath,
+                value.span,
+                "paths are matched without query and fragment, so this can never match",
+            )
+            .help("match query parameters with `queryParameters`"),
+        );
+    }
+}
+
+fn check_method(method: &Spanned<String>, diagnostics: &mut Diagnostics) {
+    if !is_token(method) || method.bytes().any(|b| b.is_ascii_lowercase()) {
+        diagnostics.push(
+            Diagnostic::at(
+                Code::UnlikelyMethod,
+                method.span,
+                format!(
+                    "methods are case-sensitive; no common client sends `{}`",
+                    method.escape_debug()
+                ),
+            )
+            .help(format!(
+                "write `{}`",
+                method.to_ascii_uppercase().escape_debug()
+            )),
+        );
+    }
+}
+
+fn header(node: &Node<'_>, diagnostics: &mut Diagnostics) -> Option<HeaderMatcher> {
+    let name = condition_name(node, "a header condition", diagnostics)?;
+    if name.starts_with(':') {
+        diagnostics.push(
+            Diagnostic::at(
+                Code::UnsupportedField,
+                name.span,
+                format!(
+                    "conditions on the pseudo header `{}` are not supported yet",
+                    name.escape_debug()
+                ),
+            )
+            .help(
+                "match the method with `method`, the path with `uri` and the host with `domains`",
+            ),
+        );
+        return None;
+    }
+    header_name(&name, name.span, diagnostics)?;
+    let (value, regex) = condition_value(node, diagnostics)?;
+    Some(HeaderMatcher {
+        name,
+        value,
+        regex,
+        invert: node.flag("invertMatch"),
+        span: node.span,
+    })
+}
+
+fn query_parameter(node: &Node<'_>, diagnostics: &mut Diagnostics) -> Option<QueryMatcher> {
+    let name = condition_name(node, "a query parameter condition", diagnostics)?;
+    let (value, regex) = condition_value(node, diagnostics)?;
+    Some(QueryMatcher {
+        name,
+        value,
+        regex,
+        span: node.span,
+    })
+}
+
+fn condition_name(
+    node: &Node<'_>,
+    what: &str,
+    diagnostics: &mut Diagnostics,
+) -> Option<Spanned<String>> {
+    if let Some(node) = node.get("name") {
+        let name = node.text()?;
+        if !name.is_empty() {
+            return Some(name);
+        }
+    }
+    if !node.faulty {
+        let span = node.get("name").map_or(node.span, |name| name.span);
+        diagnostics.push(Diagnostic::at(
+            Code::ConditionWithoutName,
+            span,
+            format!("{what} needs a `name`"),
+        ));
+    }
+    None
+}
+
+fn condition_value(
+    node: &Node<'_>,
+    diagnostics: &mut Diagnostics,
+) -> Option<(Option<Spanned<String>>, bool)> {
+    let regex = node.flag("regex");
+    let value = node.text_at("value");
+    if regex && value.as_ref().is_none_or(|value| value.is_empty()) && !node.faulty {
+        let value = value.unwrap_or(Spanned::new(String::new(), node.span));
+        diagnostics.push(empty_regex(&value));
+        return None;
+    }
+    Some((value, regex))
+}

@@ -1,0 +1,25 @@
+//! Decoding: checked document trees to [resources](crate::resource), with the checks that concern one value or one
+//! object.
+//!
+//! The schema has been checked before: a value of a wrong type is marked faulty and reads as absent here. Decoding
+//! goes on regardless, so that every mistake of an object is reported, and whatever holds a fault is left out.
+
+pub(super) mod gateway;
+pub(super) mod inventory;
+mod matcher;
+mod options;
+mod route;
+mod selector;
+mod value;
+pub(super) mod virtual_host;
+
+use super::node::Node;
+
+/// Decodes all nodes, so that all mistakes are reported, and returns nothing if one of them failed.
+fn every<'n, 's: 'n, T>(
+    nodes: impl IntoIterator<Item = &'n Node<'s>>,
+    decode: impl FnMut(&'n Node<'s>) -> Option<T>,
+) -> Option<Vec<T>> {
+    let decoded: Vec<Option<T>> = nodes.into_iter().map(decode).collect();
+    decoded.into_iter().collect()
+}

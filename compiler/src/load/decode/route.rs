@@ -1,0 +1,281 @@
+//! Routes and their actions.
+
+use super::super::node::{Entry, Node};
+use super::value::{header_safe, integer_in, missing, non_empty, object_ref, path, port, required};
+use super::{every, matcher, options, selector};
+use crate::code::Code;
+use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::resource::{
+    Action, ClusterObjectRef, DelegateAction, DestinationKind, DirectResponseAction, ForwardAction,
+    Options, RedirectAction, Route, SortMethod, WeightedDestination,
+};
+use crate::source::Spanned;
+
+/// Longest body of a direct response in bytes; Envoy refuses more.
+const MAX_BODY_BYTES: usize = 4096;
+
+/// The routes of a virtual host or route table; a route with an error is left out.
+pub(super) fn routes(owner: &Node<'_>, diagnostics: &mut Diagnostics) -> Vec<Route> {
+    let nodes = owner.list_at("routes").iter().enumerate();
+    nodes
+        .filter_map(|(index, node)| route(index, node, diagnostics))
+        .collect()
+}
+
+fn route(index: usize, node: &Node<'_>, diagnostics: &mut Diagnostics) -> Option<Route> {
+    let matchers = every(node.list_at("matchers"), |node| {
+        matcher::matcher(node, diagnostics)
+    });
+    let action = action(node, diagnostics);
+    let options = match node.get("options") {
+        Some(options) => options::options(options, diagnostics),
+        None => Some(Options::default()),
+    };
+    if node.faulty {
+        return None;
+    }
+    Some(Route {
+        name: non_empty(node.text_at("name")),
+        index,
+        matchers: matchers?,
+        action: action?,
+        options: options?,
+        labels: node.string_map_at("labels"),
+        span: node.span,
+    })
+}
+
+/// The one action of a route. Several are reported by the schema check.
+fn action(node: &Node<'_>, diagnostics: &mut Diagnostics) -> Option<Spanned<Action>> {
+    let mut found: Option<Spanned<Action>> = None;
+    let mut written = false;
+    for Entry {
+        key,
+        key_span,
+        value,
+    } in node.entries()
+    {
+        let action = match key.as_ref() {
+            "routeAction" => forward(value, diagnostics).map(Action::Forward),
+            "redirectAction" => redirect(value, diagnostics).map(Action::Redirect),
+            "directResponseAction" => {
+                direct_response(value, diagnostics).map(Action::DirectResponse)
+            }
+            "delegateAction" => delegate(value, diagnostics).map(Action::Delegate),
+            _ => continue,
+        };
+        written = true;
+        let span = crate::source::Span {
+            end: value.span.end.max(key_span.end),
+            ..*key_span
+        };
+        found = action.map(|action| Spanned::new(action, span));
+    }
+    if !written && !node.faulty {
+        diagnostics.push(
+            Diagnostic::at(Code::NoAction, node.span, "this route has no action").help(
+                "add one of `routeAction`, `redirectAction`, `directResponseAction` and `delegateAction`",
+            ),
+        );
+    }
+    found
+}
+
+fn forward(node: &Node<'_>, diagnostics: &mut Diagnostics) -> Option<ForwardAction> {
+    let entries = node.list_at("destinations");
+    if entries.is_empty() && !node.faulty {
+        diagnostics.push(
+            Diagnostic::at(
+                Code::NoDestinations,
+                node.span,
+                "this `routeAction` has no destinations",
+            )
+            .help("add at least one entry to `destinations`"),
+        );
+        return None;
+    }
+    let destinations = every(entries, |node| weighted_destination(node, diagnostics));
+    let path_rewrite = path(node, "pathRewrite", diagnostics)?;
+    Some(ForwardAction {
+        destinations: destinations?,
+        path_rewrite: non_empty(path_rewrite),
+    })
+}
+
+fn weighted_destination(
+    node: &Node<'_>,
+    diagnostics: &mut Diagnostics,
+) -> Option<WeightedDestination> {
+    let kind = destination_kind(node, diagnostics);
+    let weight = match node.get("weight") {
+        Some(weight) => Some(integer_in(
+            weight,
+            "a weight",
+            0..=i64::from(u32::MAX),
+            diagnostics,
+        )?),
+        None => None,
+    };
+    let weight = weight
+        .and_then(|weight| Some(Spanned::new(u32::try_from(weight.value).ok()?, weight.span)));
+    let options = match node.get("options") {
+        Some(options) => options::options(options, diagnostics),
+        None => Some(Options::default()),
+    };
+    Some(WeightedDestination {
+        kind: kind?,
+        weight,
+        options: options?,
+        span: node.span,
+    })
+}
+
+fn destination_kind(node: &Node<'_>, diagnostics: &mut Diagnostics) -> Option<DestinationKind> {
+    if let Some(reference) = node.get("kubeService") {
+        return cluster_object_ref(reference, diagnostics).map(DestinationKind::KubeService);
+    }
+    if let Some(reference) = node.get("virtualDestination") {
+        let target = object_ref(
+            reference,
+            "a reference to a virtual destination",
+            diagnostics,
+        )?;
+        return Some(DestinationKind::Virtual {
+            target,
+            subset: reference.string_map_at("subset"),
+        });
+    }
+    if let Some(reference) = node.get("staticDestination") {
+        return object_ref(
+            reference,
+            "a reference to a static destination",
+            diagnostics,
+        )
+        .map(DestinationKind::Static);
+    }
+    if let Some(entry) = node.entry("clusterHeader") {
+        diagnostics.push(
+            Diagnostic::at(Code::ClusterHeader, entry.key_span, "`clusterHeader` is not supported")
+                .help("name the destination with `kubeService`, `virtualDestination` or `staticDestination`"),
+        );
+    } else if !node.faulty {
+        diagnostics.push(
+            Diagnostic::at(
+                Code::NoDestinationKind,
+                node.span,
+                "this destination does not say where to go",
+            )
+            .help("add `kubeService`, `virtualDestination` or `staticDestination`"),
+        );
+    }
+    None
+}
+
+fn cluster_object_ref(node: &Node<'_>, diagnostics: &mut Diagnostics) -> Option<ClusterObjectRef> {
+    let name = required(node, "name", "a reference to a Service", diagnostics);
+    let port = match node.get("port") {
+        Some(node) => Some(port(node, diagnostics)?),
+        None => None,
+    };
+    Some(ClusterObjectRef {
+        name: name?,
+        namespace: non_empty(node.text_at("namespace")),
+        cluster: non_empty(node.text_at("clusterName")),
+        subset: node.string_map_at("subset"),
+        port,
+        span: node.span,
+    })
+}
+
+fn redirect(node: &Node<'_>, diagnostics: &mut Diagnostics) -> Option<RedirectAction> {
+    let host = node.text_at("hostRedirect");
+    let host_safe = host
+        .as_ref()
+        .is_none_or(|host| header_safe(host, "`hostRedirect`", host.span, diagnostics).is_some());
+    let path_redirect = path(node, "pathRedirect", diagnostics);
+    let prefix_rewrite = path(node, "prefixRewrite", diagnostics);
+    let status = match node.get("responseCode") {
+        None => None,
+        Some(code) => Some(match code.string()? {
+            "MOVED_PERMANENTLY" => 301,
+            "FOUND" => 302,
+            "SEE_OTHER" => 303,
+            "TEMPORARY_REDIRECT" => 307,
+            "PERMANENT_REDIRECT" => 308,
+            _ => return None,
+        }),
+    };
+    let redirect = RedirectAction {
+        host: non_empty(host),
+        path: non_empty(path_redirect?),
+        prefix_rewrite: non_empty(prefix_rewrite?),
+        status,
+        https: node.flag("httpsRedirect"),
+        strip_query: node.flag("stripQuery"),
+    };
+    let changes_nothing = redirect.host.is_none()
+        && redirect.path.is_none()
+        && redirect.prefix_rewrite.is_none()
+        && !redirect.https
+        && !redirect.strip_query;
+    if changes_nothing && !node.faulty {
+        diagnostics.push(
+            Diagnostic::at(Code::EmptyRedirect, node.span, "this redirect changes nothing, so clients will loop")
+                .help("set `hostRedirect`, `pathRedirect`, `prefixRewrite`, `httpsRedirect` or `stripQuery`"),
+        );
+    }
+    host_safe.then_some(redirect)
+}
+
+fn direct_response(node: &Node<'_>, diagnostics: &mut Diagnostics) -> Option<DirectResponseAction> {
+    let body = node.text_at("body");
+    let body = match body {
+        Some(body) if body.len() > MAX_BODY_BYTES => {
+            diagnostics.push(Diagnostic::at(
+                Code::BodyTooLarge,
+                body.span,
+                format!(
+                    "the body has {} bytes; a direct response holds at most {MAX_BODY_BYTES}",
+                    body.len()
+                ),
+            ));
+            return None;
+        }
+        body => body,
+    };
+    let Some(status) = node.get("status") else {
+        if !node.faulty {
+            diagnostics.push(missing(node.span, "status", "a direct response"));
+        }
+        return None;
+    };
+    let status = integer_in(
+        status,
+        "the status of a direct response",
+        200..=599,
+        diagnostics,
+    )?;
+    Some(DirectResponseAction {
+        status: Spanned::new(u16::try_from(status.value).ok()?, status.span),
+        body,
+    })
+}
+
+fn delegate(node: &Node<'_>, diagnostics: &mut Diagnostics) -> Option<DelegateAction> {
+    let refs = every(node.list_at("refs"), |node| {
+        object_ref(node, "a reference to a route table", diagnostics)
+    });
+    let selector = match node.get("selector") {
+        Some(selector) => Some(selector::object_selector(selector, diagnostics)?),
+        None => None,
+    };
+    let sort = match node.get("sortMethod").and_then(Node::string) {
+        Some("ROUTE_SPECIFICITY") => SortMethod::RouteSpecificity,
+        _ => SortMethod::TableWeight,
+    };
+    Some(DelegateAction {
+        refs: refs?,
+        selector,
+        sort,
+    })
+}

@@ -1,0 +1,57 @@
+//! VirtualHost and RouteTable.
+
+use super::super::node::Node;
+use super::value::strings;
+use super::{options, route};
+use crate::diagnostic::Diagnostics;
+use crate::resource::{Metadata, Options, RouteTable, VirtualHostSpec};
+
+/// The spec of a VirtualHost, of its own or inline in a gateway.
+pub(in crate::load) fn spec(
+    node: &Node<'_>,
+    diagnostics: &mut Diagnostics,
+) -> Option<VirtualHostSpec> {
+    let routes = route::routes(node, diagnostics);
+    let options = inherited_options(node, diagnostics);
+    if node.faulty {
+        return None;
+    }
+    Some(VirtualHostSpec {
+        domains: strings(node, "domains"),
+        routes,
+        options: options?,
+        span: node.span,
+    })
+}
+
+/// A RouteTable.
+pub(in crate::load) fn route_table(
+    metadata: Metadata,
+    node: &Node<'_>,
+    diagnostics: &mut Diagnostics,
+) -> Option<RouteTable> {
+    let routes = route::routes(node, diagnostics);
+    let options = inherited_options(node, diagnostics);
+    if node.faulty {
+        return None;
+    }
+    let weight = node.get("weight").and_then(Node::integer).unwrap_or(0);
+    Some(RouteTable {
+        metadata,
+        routes,
+        weight: i32::try_from(weight).ok()?,
+        options: options?,
+        span: node.span,
+    })
+}
+
+/// `options.trafficPolicy`: the options that the routes inherit.
+fn inherited_options(node: &Node<'_>, diagnostics: &mut Diagnostics) -> Option<Options> {
+    match node
+        .get("options")
+        .and_then(|options| options.get("trafficPolicy"))
+    {
+        Some(policy) => options::options(policy, diagnostics),
+        None => Some(Options::default()),
+    }
+}

@@ -1,0 +1,41 @@
+//! Loading: files to [`Resources`].
+//!
+//! Text becomes document trees (`yaml`, `json`), each document one or several objects (`object`), which are checked
+//! against the [schema](crate::schema) and decoded (`decode`). Everything that is wrong with a file is reported in one
+//! run. What is wrong leaves out the smallest thing that can be left out without changing the meaning of the rest:
+//! a route, a virtual host, an object, a document; never a condition, never one destination of several.
+
+mod decode;
+pub(crate) mod node;
+mod object;
+mod read;
+mod yaml;
+
+use crate::diagnostic::Diagnostics;
+use crate::resource::Resources;
+use crate::source::{FileId, SourceMap};
+
+pub use read::{MAX_FILE_BYTES, read};
+
+/// Turns all files of a source map into resources.
+pub fn parse(sources: &SourceMap, diagnostics: &mut Diagnostics) -> Resources {
+    let mut loader = object::Loader::new(diagnostics);
+    for (index, file) in sources.files().iter().enumerate() {
+        let id = FileId(index as u32);
+        for part in yaml::parts(&file.text) {
+            for document in yaml::documents(id, part, loader.diagnostics()) {
+                loader.document(document);
+            }
+        }
+    }
+    loader.finish()
+}
+
+/// Reads resources from one text; `name` stands for the file name. Meant for tests and tools.
+pub fn from_text(name: &str, text: &str) -> (SourceMap, Resources, Diagnostics) {
+    let mut sources = SourceMap::default();
+    let mut diagnostics = Diagnostics::default();
+    sources.add(name.to_owned(), text.to_owned());
+    let resources = parse(&sources, &mut diagnostics);
+    (sources, resources, diagnostics)
+}

@@ -1,0 +1,412 @@
+//! YAML text to document trees.
+//!
+//! The text is cut at its `---` lines first, so that a syntax error costs one document and not the file. Expansion
+//! of aliases and nesting are bounded, whatever the text says.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap};
+
+use saphyr_parser::{Event, Parser, ScalarStyle, ScanError};
+
+use super::node::{Entry, Node, Scalar, Value};
+use crate::code::Code;
+use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::source::{FileId, Span};
+
+/// Deepest nesting of lists and maps; the resources need about 20.
+const MAX_DEPTH: usize = 100;
+
+/// Most nodes that the aliases of one document may add.
+const MAX_EXPANSION: usize = 100_000;
+
+/// Most nodes that the anchors of one document may hold, nested ones counted again.
+const MAX_ANCHORED: usize = 1_000_000;
+
+/// Cuts a file into parts at lines that begin with `---`. Every part is a whole number of documents: at the start of
+/// a line these characters can be nothing else.
+pub(super) fn parts(text: &str) -> Vec<(usize, &str)> {
+    let mut parts = Vec::new();
+    let mut start = 0;
+    let mut has_content = false;
+    let mut at = 0;
+    for line in text.split_inclusive('\n') {
+        let marker = line
+            .strip_prefix("---")
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with(char::is_whitespace));
+        if marker && has_content {
+            parts.push((start, &text[start..at]));
+            start = at;
+            has_content = false;
+        }
+        // Directives and comments before a `---` belong to the document that it opens.
+        let trimmed = line.trim();
+        has_content |= if marker {
+            true
+        } else {
+            !(trimmed.is_empty() || trimmed.starts_with('#') || line.starts_with('%'))
+        };
+        at += line.len();
+    }
+    parts.push((start, &text[start..]));
+    parts
+}
+
+/// Reads the documents of one part of a file. A syntax error is reported and ends the part.
+pub(super) fn documents<'s>(
+    file: FileId,
+    (offset, text): (usize, &'s str),
+    diagnostics: &mut Diagnostics,
+) -> Vec<Node<'s>> {
+    let mut builder = Builder {
+        places: Places::new(file, offset, text),
+        diagnostics,
+        open: Vec::new(),
+        documents: Vec::new(),
+        anchors: HashMap::new(),
+        anchored: 0,
+        expanded: 0,
+    };
+    let mut parser = Parser::new_from_str(text);
+    while let Some(event) = parser.next_event() {
+        let result = match event {
+            Ok((event, span)) => builder.event(event, span),
+            Err(error) => Err(Box::new(builder.syntax_error(&error))),
+        };
+        if let Err(diagnostic) = result {
+            builder.diagnostics.push(*diagnostic);
+            break;
+        }
+    }
+    builder.documents
+}
+
+/// Turns the parser's character counts into byte offsets of the file.
+struct Places<'s> {
+    file: FileId,
+    offset: usize,
+    text: &'s str,
+    /// Byte offset of every 64th character; empty for ASCII text, where bytes are characters.
+    checkpoints: Vec<u32>,
+}
+
+const CHECKPOINT: usize = 64;
+
+impl<'s> Places<'s> {
+    fn new(file: FileId, offset: usize, text: &'s str) -> Self {
+        let checkpoints = if text.is_ascii() {
+            Vec::new()
+        } else {
+            text.char_indices()
+                .step_by(CHECKPOINT)
+                .map(|(at, _)| at as u32)
+                .collect()
+        };
+        Self {
+            file,
+            offset,
+            text,
+            checkpoints,
+        }
+    }
+
+    fn byte(&self, characters: usize) -> usize {
+        if self.checkpoints.is_empty() {
+            return characters.min(self.text.len());
+        }
+        let Some(&start) = self.checkpoints.get(characters / CHECKPOINT) else {
+            return self.text.len();
+        };
+        let start = start as usize;
+        let rest = &self.text[start..];
+        rest.char_indices()
+            .nth(characters % CHECKPOINT)
+            .map_or(self.text.len(), |(at, _)| start + at)
+    }
+
+    fn span(&self, span: saphyr_parser::Span) -> Span {
+        let start = self.byte(span.start.index());
+        let end = self.byte(span.end.index()).max(start);
+        let end = start + self.text[start..end].trim_end().len();
+        self.at(start, end)
+    }
+
+    fn at(&self, start: usize, end: usize) -> Span {
+        Span {
+            file: self.file,
+            start: (self.offset + start) as u32,
+            end: (self.offset + end) as u32,
+        }
+    }
+}
+
+type Failure = Box<Diagnostic>;
+
+/// A list or map that is being read.
+struct Open<'s> {
+    span: Span,
+    anchor: usize,
+    value: Value<'s>,
+    /// Key that waits for its value.
+    key: Option<(Cow<'s, str>, Span)>,
+    /// Keys read so far, to find repeated ones; built when a map grows beyond a handful.
+    keys: HashMap<Cow<'s, str>, Span>,
+    faulty: bool,
+}
+
+struct Builder<'s, 'd> {
+    places: Places<'s>,
+    diagnostics: &'d mut Diagnostics,
+    open: Vec<Open<'s>>,
+    documents: Vec<Node<'s>>,
+    anchors: HashMap<usize, Node<'s>>,
+    /// Nodes under the anchors of the current document.
+    anchored: usize,
+    /// Nodes that aliases have added to the current document.
+    expanded: usize,
+}
+
+impl<'s> Builder<'s, '_> {
+    fn event(&mut self, event: Event<'s>, span: saphyr_parser::Span) -> Result<(), Failure> {
+        let span = self.places.span(span);
+        match event {
+            Event::DocumentStart(_) => {
+                self.anchors.clear();
+                self.anchored = 0;
+                self.expanded = 0;
+                Ok(())
+            }
+            Event::Scalar(text, style, anchor, tag) => {
+                let string = style != ScalarStyle::Plain
+                    || tag.is_some_and(|tag| {
+                        (tag.is_yaml_core_schema() && tag.suffix == "str")
+                            || tag.handle == "!" && tag.suffix.is_empty()
+                    });
+                let node = Node::new(span, Value::Scalar(Scalar { text, string }));
+                self.finished(node, anchor)
+            }
+            Event::SequenceStart(anchor, _) => self.start(span, anchor, Value::List(Vec::new())),
+            Event::MappingStart(anchor, _) => self.start(span, anchor, Value::Map(Vec::new())),
+            Event::SequenceEnd | Event::MappingEnd => self.end(span),
+            Event::Alias(anchor) => self.alias(span, anchor),
+            Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => Ok(()),
+        }
+    }
+
+    fn start(&mut self, span: Span, anchor: usize, value: Value<'s>) -> Result<(), Failure> {
+        if self.open.len() >= MAX_DEPTH {
+            return Err(Box::new(
+                Diagnostic::at(
+                    Code::NestingTooDeep,
+                    Span {
+                        end: span.start,
+                        ..span
+                    },
+                    format!("lists and maps are nested more than {MAX_DEPTH} levels deep"),
+                )
+                .help("no resource needs more than about 20 levels"),
+            ));
+        }
+        self.open.push(Open {
+            span,
+            anchor,
+            value,
+            key: None,
+            keys: HashMap::new(),
+            faulty: false,
+        });
+        Ok(())
+    }
+
+    fn end(&mut self, end: Span) -> Result<(), Failure> {
+        let Some(mut open) = self.open.pop() else {
+            return Ok(());
+        };
+        let flow = self
+            .places
+            .text
+            .as_bytes()
+            .get(open.span.start as usize - self.places.offset);
+        let last = match &open.value {
+            Value::List(list) => list.last().map(|node| node.span.end),
+            Value::Map(entries) => entries
+                .last()
+                .map(|entry| entry.value.span.end.max(entry.key_span.end)),
+            Value::Scalar(_) => None,
+        };
+        open.span.end = match flow {
+            Some(b'{' | b'[') => end.end,
+            _ => last.unwrap_or(open.span.end).max(open.span.start),
+        };
+        let mut node = Node {
+            span: open.span,
+            value: open.value,
+            faulty: open.faulty,
+        };
+        self.merge(&mut node)?;
+        self.finished(node, open.anchor)
+    }
+
+    fn alias(&mut self, span: Span, anchor: usize) -> Result<(), Failure> {
+        let Some(target) = self.anchors.get(&anchor) else {
+            return Err(Box::new(Diagnostic::at(
+                Code::AliasExpansion,
+                span,
+                "this alias stands inside the value that it refers to",
+            )));
+        };
+        let size = target.size();
+        if self.expanded + size > MAX_EXPANSION {
+            return Err(self.expansion_error(span));
+        }
+        self.expanded += size;
+        let node = target.clone();
+        self.finished(node, 0)
+    }
+
+    fn expansion_error(&self, span: Span) -> Failure {
+        Box::new(
+            Diagnostic::at(
+                Code::AliasExpansion,
+                span,
+                format!("aliases add more than {MAX_EXPANSION} values to this document"),
+            )
+            .help("write the values out, or split the document"),
+        )
+    }
+
+    /// Puts a finished node where it belongs.
+    fn finished(&mut self, node: Node<'s>, anchor: usize) -> Result<(), Failure> {
+        if anchor != 0 {
+            let size = node.size();
+            self.anchored += size;
+            if self.anchored > MAX_ANCHORED {
+                return Err(self.expansion_error(node.span));
+            }
+            self.anchors.insert(anchor, node.clone());
+        }
+        let Some(parent) = self.open.last_mut() else {
+            self.documents.push(node);
+            return Ok(());
+        };
+        match &mut parent.value {
+            Value::List(list) => list.push(node),
+            Value::Map(entries) => match parent.key.take() {
+                None => match node.value {
+                    Value::Scalar(scalar) => parent.key = Some((scalar.text, node.span)),
+                    _ => {
+                        return Err(Box::new(Diagnostic::at(
+                            Code::YamlSyntax,
+                            node.span,
+                            "a list or map cannot be a key",
+                        )));
+                    }
+                },
+                Some((key, key_span)) => {
+                    if let Some(first) = repeated(entries, &mut parent.keys, &key, key_span) {
+                        parent.faulty = true;
+                        self.diagnostics.push(
+                            Diagnostic::at(
+                                Code::DuplicateKey,
+                                key_span,
+                                format!("the key `{key}` appears twice in this map"),
+                            )
+                            .also(first, "first here")
+                            .help("keep one of them, or merge them"),
+                        );
+                    } else {
+                        entries.push(Entry {
+                            key,
+                            key_span,
+                            value: node,
+                        });
+                    }
+                }
+            },
+            Value::Scalar(_) => {}
+        }
+        Ok(())
+    }
+
+    /// Resolves the merge key `<<`: the map, or the maps of the list, supply the keys that are not written.
+    fn merge(&mut self, node: &mut Node<'s>) -> Result<(), Failure> {
+        let Value::Map(entries) = &mut node.value else {
+            return Ok(());
+        };
+        let Some(at) = entries.iter().position(|entry| entry.key == "<<") else {
+            return Ok(());
+        };
+        let merge = entries.remove(at);
+        let sources = match merge.value.value {
+            Value::Map(_) => vec![merge.value],
+            Value::List(list) if list.iter().all(|node| matches!(node.value, Value::Map(_))) => {
+                list
+            }
+            _ => {
+                return Err(Box::new(Diagnostic::at(
+                    Code::YamlSyntax,
+                    merge.value.span,
+                    "the merge key `<<` takes a map, or a list of maps",
+                )));
+            }
+        };
+        let mut keys: BTreeMap<Cow<'s, str>, ()> = entries
+            .iter()
+            .map(|entry| (entry.key.clone(), ()))
+            .collect();
+        for source in sources {
+            node.faulty |= source.faulty;
+            if let Value::Map(added) = source.value {
+                for entry in added {
+                    if keys.insert(entry.key.clone(), ()).is_none() {
+                        entries.push(entry);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn syntax_error(&self, error: &ScanError) -> Diagnostic {
+        let at = self.places.byte(error.marker().index());
+        let length = self.places.text[at..]
+            .chars()
+            .next()
+            .filter(|c| *c != '\n')
+            .map_or(0, char::len_utf8);
+        Diagnostic::at(
+            Code::YamlSyntax,
+            self.places.at(at, at + length),
+            error.info().to_owned(),
+        )
+    }
+}
+
+/// The place where a key was written before, if it was. Small maps are searched; large ones get an index.
+fn repeated<'s>(
+    entries: &[Entry<'s>],
+    keys: &mut HashMap<Cow<'s, str>, Span>,
+    key: &Cow<'s, str>,
+    span: Span,
+) -> Option<Span> {
+    const SEARCHED: usize = 16;
+    if entries.len() < SEARCHED {
+        return entries
+            .iter()
+            .find(|entry| entry.key == *key)
+            .map(|entry| entry.key_span);
+    }
+    if keys.is_empty() {
+        keys.extend(
+            entries
+                .iter()
+                .map(|entry| (entry.key.clone(), entry.key_span)),
+        );
+    }
+    match keys.entry(key.clone()) {
+        std::collections::hash_map::Entry::Occupied(first) => Some(*first.get()),
+        std::collections::hash_map::Entry::Vacant(slot) => {
+            slot.insert(span);
+            None
+        }
+    }
+}
