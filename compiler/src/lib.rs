@@ -4,9 +4,11 @@
 //! program bytes. Every stage is one function from a value to a value that appends to [`diagnostic::Diagnostics`].
 #![forbid(unsafe_code)]
 
+pub mod answer;
 pub mod code;
 pub mod diagnostic;
 pub mod load;
+pub mod oracle;
 pub mod resolve;
 pub mod resource;
 mod schema;

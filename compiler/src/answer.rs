@@ -1,0 +1,209 @@
+//! What the gateway does with one request, in the form that `meshgate route` prints. The JSON shape is stable.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::tree;
+
+/// The answer to one request. A part that does not apply is `null`.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Answer {
+    /// `namespace/name` of the gateway that received the request.
+    pub gateway: Option<String>,
+    /// `namespace/name` of the virtual host; the gateway's for an inline host.
+    pub virtual_host: Option<String>,
+    /// Full name of the route, with the name of the matcher if that has one.
+    pub route: Option<String>,
+    /// The leaf route's own name.
+    pub route_name: Option<String>,
+    /// What happened.
+    pub outcome: Outcome,
+    /// The destination that was chosen.
+    pub destination: Option<Destination>,
+    /// All destinations of the route.
+    pub destinations: Option<Vec<WeightedDestination>>,
+    /// The request that the destination receives.
+    pub request: Option<Request>,
+    /// The response, if the gateway answers by itself.
+    pub response: Option<Response>,
+    /// Effective options of the route.
+    pub options: Option<Options>,
+}
+
+/// What happened to a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Outcome {
+    /// It went to a destination.
+    Forward,
+    /// A redirect was the answer.
+    Redirect,
+    /// A fixed response was the answer.
+    DirectResponse,
+    /// No route matched.
+    NotFound,
+    /// A policy refused it.
+    Rejected,
+}
+
+/// A destination.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Destination {
+    /// `kubeService`, `virtualDestination` or `staticDestination`.
+    pub kind: &'static str,
+    /// Name of the object.
+    pub name: String,
+    /// Its namespace.
+    pub namespace: String,
+    /// Cluster that the route asks for.
+    pub cluster_name: Option<String>,
+    /// Port.
+    pub port: u16,
+    /// Name of the Envoy cluster.
+    pub cluster: String,
+}
+
+/// A destination and its share.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WeightedDestination {
+    /// The destination.
+    #[serde(flatten)]
+    pub destination: Destination,
+    /// Share of 100.
+    pub weight: u32,
+}
+
+/// A request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Request {
+    /// Method.
+    pub method: String,
+    /// Host, with a port if there was one.
+    pub authority: String,
+    /// Path with query.
+    pub path: String,
+    /// Names, lower-case, and values.
+    pub headers: Vec<(String, String)>,
+}
+
+/// A response.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Response {
+    /// Status.
+    pub status: u16,
+    /// Names, lower-case, and values.
+    pub headers: Vec<(String, String)>,
+    /// Body.
+    pub body: String,
+}
+
+/// Options that are in force for a request.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Options {
+    /// Whole-request timeout, for example `5s`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request_timeout: Option<String>,
+    /// Retries.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retries: Option<Retries>,
+}
+
+/// Retries of a request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Retries {
+    /// Number of retries after the first try.
+    pub attempts: u32,
+    /// Time limit of each try.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub per_try_timeout: Option<String>,
+}
+
+impl Answer {
+    /// The answer when nothing matches. Further parts are filled in as far as the search came.
+    pub fn not_found() -> Self {
+        Self {
+            gateway: None,
+            virtual_host: None,
+            route: None,
+            route_name: None,
+            outcome: Outcome::NotFound,
+            destination: None,
+            destinations: None,
+            request: None,
+            response: Some(Response {
+                status: 404,
+                headers: Vec::new(),
+                body: String::new(),
+            }),
+            options: None,
+        }
+    }
+}
+
+impl From<&tree::Destination> for Destination {
+    fn from(destination: &tree::Destination) -> Self {
+        let (kind, name, cluster_name) = match &destination.target {
+            tree::DestinationTarget::KubeService {
+                name, cluster_name, ..
+            } => ("kubeService", name, cluster_name.clone()),
+            tree::DestinationTarget::VirtualDestination { name, .. } => {
+                ("virtualDestination", name, None)
+            }
+            tree::DestinationTarget::StaticDestination { name, .. } => {
+                ("staticDestination", name, None)
+            }
+        };
+        Self {
+            kind,
+            name: name.name.clone(),
+            namespace: name.namespace.clone(),
+            cluster_name,
+            port: destination.port,
+            cluster: destination.cluster.clone(),
+        }
+    }
+}
+
+impl From<&tree::Options> for Options {
+    fn from(options: &tree::Options) -> Self {
+        Self {
+            request_timeout: options
+                .request_timeout
+                .as_ref()
+                .map(|timeout| duration(timeout.value)),
+            retries: options.retries.as_ref().map(|retries| Retries {
+                attempts: retries.attempts,
+                per_try_timeout: retries.per_try_timeout.map(duration),
+            }),
+        }
+    }
+}
+
+/// A duration in the largest unit that it is a whole number of: `90s`, `1500ms`.
+pub fn duration(duration: Duration) -> String {
+    let nanos = duration.as_nanos();
+    let (divisor, unit) = [(1_000_000_000, "s"), (1_000_000, "ms"), (1_000, "us")]
+        .into_iter()
+        .find(|(divisor, _)| nanos.is_multiple_of(*divisor))
+        .unwrap_or((1, "ns"));
+    format!("{}{unit}", nanos / divisor)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations() {
+        for (millis, expected) in [(0, "0s"), (90_000, "90s"), (1_500, "1500ms")] {
+            assert_eq!(duration(Duration::from_millis(millis)), expected);
+        }
+        assert_eq!(duration(Duration::from_micros(2_500)), "2500us");
+    }
+}

@@ -1,0 +1,451 @@
+//! The definition of correct: answers one request from the resolved tree, route by route.
+//!
+//! Slow and obvious on purpose. It shares no matching code with the engine, which is held to its answers.
+
+use crate::answer::{self, Answer, Outcome, Response};
+use crate::resolve::pattern;
+use crate::resource::{HeaderManipulation, ObjectName};
+use crate::tree::{
+    Action, Domain, DomainKind, Forward, Gateway, HeaderMatch, Host, LiteralPart, Matcher,
+    PathMatch, PathTail, QueryMatch, Redirect, RedirectPath, Route, Tree, ValueMatch, VirtualHost,
+    WeightedDestination,
+};
+
+/// A request as the gateway receives it.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// Method.
+    pub method: String,
+    /// `http` or `https`.
+    pub scheme: String,
+    /// Host, perhaps with a port.
+    pub authority: String,
+    /// Path with query.
+    pub path: String,
+    /// Names, in any case, and values.
+    pub headers: Vec<(String, String)>,
+    /// Decides weighted choices: 0 <= random < 1.
+    pub random: f64,
+}
+
+/// What a request came to.
+struct Found<'t> {
+    virtual_host: &'t VirtualHost,
+    route: &'t Route,
+    matcher: &'t Matcher,
+}
+
+/// Answers a request that a gateway received; without a name, the first gateway. A gateway that does not exist finds
+/// nothing.
+pub fn evaluate(tree: &Tree, gateway: Option<&ObjectName>, request: &Request) -> Answer {
+    let Some(gateway) = find_gateway(tree, gateway) else {
+        return Answer::not_found();
+    };
+    let answer = Answer {
+        gateway: Some(gateway.name.to_string()),
+        ..Answer::not_found()
+    };
+    if gateway.https_redirect {
+        return redirect(answer, &HTTPS_REDIRECT, &PathMatch::any(), request);
+    }
+    let Some(host) = find_host(gateway, &request.authority) else {
+        return answer;
+    };
+    // Several virtual hosts share the domain: without a match, the oldest one stands for all of them.
+    let answer = Answer {
+        virtual_host: host.virtual_hosts.first().map(|host| host.name.to_string()),
+        ..answer
+    };
+    let Some(Found {
+        virtual_host,
+        route,
+        matcher,
+    }) = find_route(host, request)
+    else {
+        return answer;
+    };
+    let answer = Answer {
+        virtual_host: Some(virtual_host.name.to_string()),
+        route: Some(match &matcher.name {
+            Some(name) => format!("{}/{name}", route.name),
+            None => route.name.to_string(),
+        }),
+        route_name: route.name.leaf.clone(),
+        options: Some(answer::Options::from(&route.options)),
+        ..answer
+    };
+    match &route.action {
+        Action::Forward(action) => forward(answer, action, route, &matcher.path, request),
+        Action::Redirect(action) => {
+            with_response_headers(redirect(answer, action, &matcher.path, request), route)
+        }
+        Action::DirectResponse(action) => with_response_headers(
+            Answer {
+                outcome: Outcome::DirectResponse,
+                response: Some(Response {
+                    status: action.status,
+                    headers: Vec::new(),
+                    body: action.body.clone(),
+                }),
+                ..answer
+            },
+            route,
+        ),
+    }
+}
+
+/// The headers that the client receives when the destination of a forwarded request answers with `headers`. `None` if
+/// the request is not forwarded.
+pub fn response_headers(
+    tree: &Tree,
+    gateway: Option<&ObjectName>,
+    request: &Request,
+    headers: &[(String, String)],
+) -> Option<Vec<(String, String)>> {
+    let host = find_host(find_gateway(tree, gateway)?, &request.authority)?;
+    let route = find_route(host, request)?.route;
+    let Action::Forward(action) = &route.action else {
+        return None;
+    };
+    let destination = choose(&action.destinations, request.random)?;
+    let mut headers = lower_case(headers);
+    for level in route_headers(route)
+        .into_iter()
+        .chain(destination.headers.as_deref())
+    {
+        change_response(&mut headers, level);
+    }
+    Some(headers)
+}
+
+fn find_gateway<'t>(tree: &'t Tree, name: Option<&ObjectName>) -> Option<&'t Gateway> {
+    match name {
+        None => tree.gateways.first(),
+        Some(name) => tree.gateways.iter().find(|gateway| gateway.name == *name),
+    }
+}
+
+fn find_host<'t>(gateway: &'t Gateway, authority: &str) -> Option<&'t Host> {
+    let mut best: Option<(Preference, &Host)> = None;
+    for host in &gateway.hosts {
+        for domain in &host.domains {
+            if let Some(preference) = domain_matches(domain, authority)
+                && best.as_ref().is_none_or(|(best, _)| preference > *best)
+            {
+                best = Some((preference, host));
+            }
+        }
+    }
+    best.map(|(_, host)| host)
+}
+
+/// Which of two domains that both match is taken: the greater one.
+type Preference = (bool, u8, usize);
+
+fn domain_matches(domain: &Domain, authority: &str) -> Option<Preference> {
+    let authority = authority.to_ascii_lowercase();
+    let (host, port) = split_port(&authority);
+    let port_matches = domain
+        .port
+        .is_none_or(|wanted| port.and_then(parse_port) == Some(wanted));
+    let text = domain.text.as_str();
+    let (host_matches, rank) = match domain.kind {
+        DomainKind::Exact => (host == text, 3),
+        DomainKind::Suffix => (host.len() > text.len() && host.ends_with(text), 2),
+        DomainKind::Prefix => (host.len() > text.len() && host.starts_with(text), 1),
+        DomainKind::Any => (true, 0),
+    };
+    (port_matches && host_matches).then_some((domain.port.is_some(), rank, text.len()))
+}
+
+/// Splits at the last colon that is not inside brackets.
+fn split_port(authority: &str) -> (&str, Option<&str>) {
+    match authority.rsplit_once(':') {
+        Some((host, port)) if !port.contains(']') => (host, Some(port)),
+        _ => (authority, None),
+    }
+}
+
+fn parse_port(text: &str) -> Option<u16> {
+    if text.bytes().all(|b| b.is_ascii_digit()) {
+        text.parse().ok()
+    } else {
+        None
+    }
+}
+
+fn find_route<'t>(host: &'t Host, request: &Request) -> Option<Found<'t>> {
+    for virtual_host in &host.virtual_hosts {
+        for route in &virtual_host.routes {
+            for matcher in &route.matchers {
+                if matches(matcher, request) {
+                    return Some(Found {
+                        virtual_host,
+                        route,
+                        matcher,
+                    });
+                }
+            }
+        }
+    }
+    None
+}
+
+fn matches(matcher: &Matcher, request: &Request) -> bool {
+    let (path, _) = split_path(&request.path);
+    path_matches(&matcher.path, path)
+        && matcher
+            .headers
+            .iter()
+            .all(|condition| header_matches(condition, request))
+        && matcher
+            .query
+            .iter()
+            .all(|condition| query_matches(condition, &request.path))
+        && matcher
+            .method
+            .as_ref()
+            .is_none_or(|method| *method == request.method)
+}
+
+/// The path, and its query or fragment.
+fn split_path(path: &str) -> (&str, &str) {
+    path.split_at(path.find(['?', '#']).unwrap_or(path.len()))
+}
+
+fn path_matches(condition: &PathMatch, path: &str) -> bool {
+    let mut rest = path.as_bytes();
+    for part in &condition.literal {
+        let Some((start, end)) = rest.split_at_checked(part.text.len()) else {
+            return false;
+        };
+        if !text_matches(part, start) {
+            return false;
+        }
+        rest = end;
+    }
+    match &condition.tail {
+        PathTail::End => rest.is_empty(),
+        PathTail::Any => true,
+        PathTail::Suffix(suffix) => rest
+            .len()
+            .checked_sub(suffix.text.len())
+            .is_some_and(|at| text_matches(suffix, rest.split_at(at).1)),
+        PathTail::Regex(pattern) => regex_matches(&pattern.value, rest),
+    }
+}
+
+fn text_matches(part: &LiteralPart, text: &[u8]) -> bool {
+    if part.ignore_case {
+        part.text.as_bytes().eq_ignore_ascii_case(text)
+    } else {
+        part.text.as_bytes() == text
+    }
+}
+
+fn header_matches(condition: &HeaderMatch, request: &Request) -> bool {
+    let value = if condition.name == ":authority" {
+        Some(request.authority.clone())
+    } else {
+        let values: Vec<&str> = request
+            .headers
+            .iter()
+            .filter(|(name, _)| name.eq_ignore_ascii_case(&condition.name))
+            .map(|(_, value)| value.as_str())
+            .collect();
+        (!values.is_empty()).then(|| values.join(","))
+    };
+    value.is_some_and(|value| value_matches(&condition.value, &value)) != condition.invert
+}
+
+fn query_matches(condition: &QueryMatch, path: &str) -> bool {
+    let path = path.split('#').next().unwrap_or_default();
+    let Some((_, query)) = path.split_once('?') else {
+        return false;
+    };
+    query
+        .split('&')
+        .map(|parameter| parameter.split_once('=').unwrap_or((parameter, "")))
+        .find(|(name, _)| *name == condition.name)
+        .is_some_and(|(_, value)| value_matches(&condition.value, value))
+}
+
+fn value_matches(condition: &ValueMatch, value: &str) -> bool {
+    match condition {
+        ValueMatch::Present => true,
+        ValueMatch::Exact(text) => text == value,
+        ValueMatch::Regex(pattern) => regex_matches(&pattern.value, value.as_bytes()),
+    }
+}
+
+/// Whether a pattern matches all of a text. Patterns in a tree are valid.
+fn regex_matches(pattern: &str, text: &[u8]) -> bool {
+    pattern::compile(pattern).is_ok_and(|regex| regex.is_match(&mut regex.create_cache(), text))
+}
+
+fn forward(
+    answer: Answer,
+    action: &Forward,
+    route: &Route,
+    matched: &PathMatch,
+    request: &Request,
+) -> Answer {
+    let Some(chosen) = choose(&action.destinations, request.random) else {
+        return answer;
+    };
+    let mut headers = lower_case(&request.headers);
+    for level in route_headers(route)
+        .into_iter()
+        .chain(chosen.headers.as_deref())
+    {
+        headers.retain(|(name, _)| {
+            level
+                .remove_request
+                .iter()
+                .all(|removed| removed.value != *name)
+        });
+        headers.extend(
+            level
+                .append_request
+                .iter()
+                .map(|header| (header.name.clone(), header.value.clone())),
+        );
+    }
+    let path = match &action.path_rewrite {
+        Some(rewrite) => {
+            let (path, query) = split_path(&request.path);
+            format!("{}{query}", rewritten(path, matched, rewrite))
+        }
+        None => request.path.clone(),
+    };
+    Answer {
+        outcome: Outcome::Forward,
+        destination: Some(chosen.destination.as_ref().into()),
+        destinations: Some(
+            action
+                .destinations
+                .iter()
+                .map(|weighted| answer::WeightedDestination {
+                    destination: weighted.destination.as_ref().into(),
+                    weight: weighted.weight,
+                })
+                .collect(),
+        ),
+        request: Some(answer::Request {
+            method: request.method.clone(),
+            authority: request.authority.clone(),
+            path,
+            headers,
+        }),
+        response: None,
+        ..answer
+    }
+}
+
+/// The first destination whose cumulated share exceeds the random number.
+fn choose(destinations: &[WeightedDestination], random: f64) -> Option<&WeightedDestination> {
+    let total: u32 = destinations
+        .iter()
+        .map(|destination| destination.weight)
+        .sum();
+    let point = random * f64::from(total);
+    let mut cumulated = 0;
+    destinations.iter().find(|destination| {
+        cumulated += destination.weight;
+        point < f64::from(cumulated)
+    })
+}
+
+/// A path (without query) whose matched prefix, or all of it, is replaced. It always starts with a slash.
+fn rewritten(path: &str, matched: &PathMatch, replacement: &str) -> String {
+    let rest = matched
+        .rewrite_len()
+        .and_then(|len| path.get(len..))
+        .unwrap_or_default();
+    let path = format!("{replacement}{rest}");
+    if path.starts_with('/') {
+        path
+    } else {
+        format!("/{path}")
+    }
+}
+
+/// What a gateway does that redirects everything to https.
+const HTTPS_REDIRECT: Redirect = Redirect {
+    host: None,
+    path: RedirectPath::Keep,
+    status: 301,
+    https: true,
+    strip_query: false,
+};
+
+fn redirect(answer: Answer, action: &Redirect, matched: &PathMatch, request: &Request) -> Answer {
+    let scheme = if action.https {
+        "https"
+    } else {
+        request.scheme.as_str()
+    };
+    let host = match &action.host {
+        Some(host) => host.as_str(),
+        // The old scheme's default port would be wrong for the new scheme.
+        None if scheme != request.scheme => request
+            .authority
+            .strip_suffix(":80")
+            .unwrap_or(&request.authority),
+        None => request.authority.as_str(),
+    };
+    let (path, query) = split_path(&request.path);
+    let (path, query) = match &action.path {
+        RedirectPath::Keep => (path.to_owned(), query),
+        RedirectPath::Prefix(replacement) => (rewritten(path, matched, replacement), query),
+        RedirectPath::Full(full) => (full.clone(), if full.contains('?') { "" } else { query }),
+    };
+    let query = if action.strip_query { "" } else { query };
+    let location = format!("{scheme}://{host}{path}{query}");
+    Answer {
+        outcome: Outcome::Redirect,
+        response: Some(Response {
+            status: action.status,
+            headers: vec![("location".to_owned(), location)],
+            body: String::new(),
+        }),
+        ..answer
+    }
+}
+
+fn with_response_headers(mut answer: Answer, route: &Route) -> Answer {
+    if let (Some(response), Some(level)) = (&mut answer.response, route_headers(route)) {
+        change_response(&mut response.headers, level);
+    }
+    answer
+}
+
+fn route_headers(route: &Route) -> Option<&HeaderManipulation> {
+    route
+        .options
+        .header_manipulation
+        .as_ref()
+        .map(|headers| headers.value.as_ref())
+}
+
+fn change_response(headers: &mut Vec<(String, String)>, level: &HeaderManipulation) {
+    headers.retain(|(name, _)| {
+        level
+            .remove_response
+            .iter()
+            .all(|removed| removed.value != *name)
+    });
+    headers.extend(
+        level
+            .append_response
+            .iter()
+            .map(|header| (header.name.clone(), header.value.clone())),
+    );
+}
+
+fn lower_case(headers: &[(String, String)]) -> Vec<(String, String)> {
+    headers
+        .iter()
+        .map(|(name, value)| (name.to_ascii_lowercase(), value.clone()))
+        .collect()
+}
