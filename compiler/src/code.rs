@@ -149,6 +149,8 @@ codes! {
     MatcherWithoutPath = "W0258", "matcher-without-path";
     /// A path prefix takes paths of a neighbouring route that continues its last segment.
     PrefixWithoutBoundary = "W0259", "prefix-without-boundary";
+    /// A regular expression whose automaton would be too large.
+    RegexTooComplex = "E0260", "regex-too-complex";
 
     /// A route without an action.
     NoAction = "E0301", "no-action";
@@ -240,6 +242,9 @@ codes! {
 
     /// Delegation multiplies routes beyond the limit.
     TooManyRoutes = "E0650", "too-many-routes";
+
+    /// A program that does not fit into its format.
+    ProgramTooLarge = "E0651", "program-too-large";
 }
 
 impl Code {

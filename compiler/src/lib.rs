@@ -8,6 +8,8 @@ pub mod answer;
 pub mod code;
 pub mod diagnostic;
 pub mod load;
+pub mod lower;
+pub mod regex;
 pub mod oracle;
 pub mod resolve;
 pub mod resource;

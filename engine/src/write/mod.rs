@@ -418,11 +418,11 @@ impl Writer {
         Ok(())
     }
 
-    /// The finished program.
+    /// The finished program. May be called again with another head.
     ///
     /// # Errors
     /// When the program would be larger than 4 GiB.
-    pub fn finish(mut self, head: &Head) -> Result<Vec<u8>, TooLarge> {
+    pub fn finish(&mut self, head: &Head) -> Result<Vec<u8>, TooLarge> {
         if !self.fields.is_empty() {
             let fields = std::mem::take(&mut self.fields);
             self.hash_table(Section::FieldTable, &fields)?;

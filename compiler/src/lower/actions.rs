@@ -1,0 +1,205 @@
+//! The cold tables: actions, destinations and header operations, each stored once.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::time::Duration;
+
+use meshgate_engine as engine;
+use meshgate_engine::{ActionKind, HeaderOperations, PathRewrite, RedirectPath};
+
+use crate::resource::HeaderManipulation;
+use crate::resource::options::HeaderValue;
+use crate::source::Spanned;
+use crate::tree::{self, Action, DestinationTarget, Route};
+
+/// Numbers values in the order they first appear.
+struct Interner<T> {
+    ids: HashMap<T, u32>,
+    list: Vec<T>,
+}
+
+impl<T> Default for Interner<T> {
+    fn default() -> Self {
+        Self {
+            ids: HashMap::new(),
+            list: Vec::new(),
+        }
+    }
+}
+
+impl<T: Clone + Eq + Hash> Interner<T> {
+    fn intern(&mut self, value: T) -> u32 {
+        if let Some(&id) = self.ids.get(&value) {
+            return id;
+        }
+        let id = self.list.len() as u32;
+        self.list.push(value.clone());
+        self.ids.insert(value, id);
+        id
+    }
+}
+
+/// The tables in the making.
+#[derive(Default)]
+pub(super) struct Actions {
+    actions: Interner<engine::Action>,
+    destinations: Interner<engine::Destination>,
+    headers: Interner<HeaderOperations>,
+}
+
+impl Actions {
+    /// The action of a route for a matcher whose literal prefix has `rewrite_len` bytes (`None`: not a prefix).
+    pub(super) fn intern(&mut self, route: &Route, rewrite_len: Option<usize>) -> u32 {
+        let rewrite = |to: &String| match rewrite_len {
+            Some(len) => PathRewrite::Prefix {
+                len: len as u32,
+                to: to.clone(),
+            },
+            None => PathRewrite::Whole { to: to.clone() },
+        };
+        let kind = match &route.action {
+            Action::Forward(forward) => ActionKind::Forward(engine::Forward {
+                total_weight: forward
+                    .destinations
+                    .iter()
+                    .map(|destination| destination.weight)
+                    .sum(),
+                shares: forward
+                    .destinations
+                    .iter()
+                    .map(|destination| self.share(destination))
+                    .collect(),
+                rewrite: forward.path_rewrite.as_ref().map(rewrite),
+                timeout_ms: route
+                    .options
+                    .request_timeout
+                    .as_ref()
+                    .map(|timeout| milliseconds(timeout.value)),
+                retries: route
+                    .options
+                    .retries
+                    .as_ref()
+                    .map(|retries| engine::Retries {
+                        attempts: retries.attempts,
+                        per_try_timeout_ms: retries.per_try_timeout.map(milliseconds),
+                    }),
+            }),
+            Action::Redirect(redirect) => ActionKind::Redirect(engine::Redirect {
+                status: redirect.status,
+                host: redirect.host.clone(),
+                path: match &redirect.path {
+                    tree::RedirectPath::Keep => RedirectPath::Keep,
+                    tree::RedirectPath::Full(path) => RedirectPath::Full(path.clone()),
+                    tree::RedirectPath::Prefix(to) => RedirectPath::Rewrite(rewrite(to)),
+                },
+                https: redirect.https,
+                strip_query: redirect.strip_query,
+            }),
+            Action::DirectResponse(response) => {
+                ActionKind::DirectResponse(engine::DirectResponse {
+                    status: response.status,
+                    body: response.body.clone(),
+                })
+            }
+        };
+        let headers = route
+            .options
+            .header_manipulation
+            .as_ref()
+            .and_then(|headers| self.headers(headers));
+        self.actions.intern(engine::Action { kind, headers })
+    }
+
+    /// Everything is redirected to https.
+    pub(super) fn https_redirect(&mut self) -> u32 {
+        let redirect = engine::Redirect {
+            status: 301,
+            host: None,
+            path: RedirectPath::Keep,
+            https: true,
+            strip_query: false,
+        };
+        self.actions.intern(engine::Action {
+            kind: ActionKind::Redirect(redirect),
+            headers: None,
+        })
+    }
+
+    fn share(&mut self, share: &tree::WeightedDestination) -> engine::Share {
+        engine::Share {
+            weight: share.weight,
+            destination: self.destination(&share.destination),
+            headers: share
+                .headers
+                .as_ref()
+                .and_then(|headers| self.headers(headers)),
+        }
+    }
+
+    fn destination(&mut self, destination: &tree::Destination) -> u32 {
+        let (kind, name, cluster_name, subset) = match &destination.target {
+            DestinationTarget::KubeService {
+                name,
+                cluster_name,
+                subset,
+            } => (
+                engine::DestinationKind::KubeService,
+                name,
+                cluster_name.clone(),
+                Some(subset),
+            ),
+            DestinationTarget::VirtualDestination { name, subset } => (
+                engine::DestinationKind::VirtualDestination,
+                name,
+                None,
+                Some(subset),
+            ),
+            DestinationTarget::StaticDestination { name, .. } => {
+                (engine::DestinationKind::StaticDestination, name, None, None)
+            }
+        };
+        self.destinations.intern(engine::Destination {
+            kind,
+            namespace: name.namespace.clone(),
+            name: name.name.clone(),
+            cluster_name,
+            subset: subset
+                .into_iter()
+                .flatten()
+                .map(|(key, value)| (key.clone(), value.clone()))
+                .collect(),
+            port: destination.port,
+            cluster: destination.cluster.clone(),
+        })
+    }
+
+    fn headers(&mut self, headers: &HeaderManipulation) -> Option<u32> {
+        let names = |list: &[Spanned<String>]| list.iter().map(|name| name.value.clone()).collect();
+        let values = |list: &[HeaderValue]| {
+            list.iter()
+                .map(|header| (header.name.clone(), header.value.clone()))
+                .collect()
+        };
+        let operations = HeaderOperations {
+            remove_request: names(&headers.remove_request),
+            append_request: values(&headers.append_request),
+            remove_response: names(&headers.remove_response),
+            append_response: values(&headers.append_response),
+        };
+        (operations != HeaderOperations::default()).then(|| self.headers.intern(operations))
+    }
+
+    pub(super) fn into_tables(
+        self,
+    ) -> (
+        Vec<engine::Action>,
+        Vec<engine::Destination>,
+        Vec<HeaderOperations>,
+    ) {
+        (self.actions.list, self.destinations.list, self.headers.list)
+    }
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,211 @@
+//! From the resolved tree to the bytes of a routing program.
+//!
+//! Every matcher of every route becomes a clause, numbered in first-match order. Its path condition decides where in
+//! which trie the clause is stored; its other conditions are stored with it. Equal actions, destinations, header
+//! operations, conditions and automata are stored once.
+
+mod actions;
+mod conditions;
+mod hosts;
+mod paths;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use meshgate_engine::write::{Entry, SegmentKind, TooLarge, Writer};
+use meshgate_engine::{Gateway as HeadGateway, Head};
+use sha2::{Digest, Sha256};
+
+use crate::code::Code;
+use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::tree::{Gateway, Host, Route, Tree, VirtualHost};
+use actions::Actions;
+use conditions::Conditions;
+use paths::PathIndex;
+
+type Result<T> = std::result::Result<T, TooLarge>;
+
+/// What a program needs to know besides the tree.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Name of this version of the configuration. Absent: derived from the contents.
+    pub generation: Option<String>,
+    /// Port each gateway of the tree listens on. The proxy tells them apart by it when there are several.
+    pub ports: Vec<u16>,
+}
+
+/// Writes the program of a tree. A route whose regular expressions cannot be compiled is reported and left out.
+/// `None` when the whole does not fit into the format, which is reported too, or when there is no gateway.
+pub fn lower(tree: &Tree, options: &Options, diagnostics: &mut Diagnostics) -> Option<Vec<u8>> {
+    if tree.gateways.is_empty() {
+        return None;
+    }
+    let mut lowering = Lowering {
+        writer: Writer::default(),
+        actions: Actions::default(),
+        conditions: Conditions::default(),
+        hosts: HashMap::new(),
+        head: Head::default(),
+        diagnostics,
+    };
+    let ports = options.ports.iter().copied().chain(std::iter::repeat(0));
+    for (gateway, port) in tree.gateways.iter().zip(ports) {
+        if let Err(error) = lowering.gateway(gateway, port) {
+            lowering.diagnostics.push(Diagnostic::at(
+                Code::ProgramTooLarge,
+                gateway.span,
+                error.to_string(),
+            ));
+            return None;
+        }
+    }
+    let Lowering {
+        writer,
+        actions,
+        mut head,
+        diagnostics,
+        ..
+    } = lowering;
+    (head.actions, head.destinations, head.header_operations) = actions.into_tables();
+    finish(writer, head, options)
+        .map_err(|error| {
+            diagnostics.push(Diagnostic::global(Code::ProgramTooLarge, error.to_string()))
+        })
+        .ok()
+}
+
+fn finish(mut writer: Writer, mut head: Head, options: &Options) -> Result<Vec<u8>> {
+    head.generation = match &options.generation {
+        Some(generation) => generation.clone(),
+        None => {
+            let digest = Sha256::digest(writer.finish(&head)?);
+            digest
+                .iter()
+                .take(6)
+                .map(|byte| format!("{byte:02x}"))
+                .collect()
+        }
+    };
+    writer.finish(&head)
+}
+
+struct Lowering<'d> {
+    writer: Writer,
+    actions: Actions,
+    conditions: Conditions,
+    /// Hosts that several gateways share are written once, by the virtual hosts behind them.
+    hosts: HashMap<Vec<*const VirtualHost>, u32>,
+    head: Head,
+    diagnostics: &'d mut Diagnostics,
+}
+
+impl Lowering<'_> {
+    fn gateway(&mut self, gateway: &Gateway, port: u16) -> Result<()> {
+        self.head.gateways.push(HeadGateway {
+            namespace: gateway.name.namespace.clone(),
+            name: gateway.name.name.clone(),
+            port,
+        });
+        let mut hosts = hosts::Collector::default();
+        if gateway.https_redirect {
+            let host = self.https_redirect()?;
+            hosts.any(host);
+        }
+        for host in &gateway.hosts {
+            let id = self.host(host)?;
+            host.domains.iter().for_each(|domain| hosts.add(domain, id));
+        }
+        self.writer.gateway(hosts.into_hosts())
+    }
+
+    /// The virtual host of a gateway that redirects everything to https.
+    fn https_redirect(&mut self) -> Result<u32> {
+        let action = self.actions.https_redirect();
+        let clause = self.writer.clause(action, None);
+        let mut paths = PathIndex::default();
+        paths.everything(Entry {
+            clause,
+            tail: None,
+            predicates: Vec::new(),
+        });
+        let tries = paths.write(&mut self.writer)?;
+        Ok(self.writer.virtual_host(tries))
+    }
+
+    fn host(&mut self, host: &Host) -> Result<u32> {
+        let key: Vec<_> = host.virtual_hosts.iter().map(Arc::as_ptr).collect();
+        if let Some(&id) = self.hosts.get(&key) {
+            return Ok(id);
+        }
+        let mut paths = PathIndex::default();
+        for route in host
+            .virtual_hosts
+            .iter()
+            .flat_map(|virtual_host| &virtual_host.routes)
+        {
+            self.route(route, &mut paths)?;
+        }
+        let tries = paths.write(&mut self.writer)?;
+        let id = self.writer.virtual_host(tries);
+        self.hosts.insert(key, id);
+        Ok(id)
+    }
+
+    fn route(&mut self, route: &Route, paths: &mut PathIndex) -> Result<()> {
+        // Compiled before anything is written: a route is served whole or not at all.
+        let mut compiled = Vec::with_capacity(route.matchers.len());
+        for matcher in &route.matchers {
+            let place = self.conditions.place(&matcher.path, &mut self.writer);
+            let predicates = self.conditions.predicates(matcher, &mut self.writer);
+            match (place, predicates) {
+                (Ok(place), Ok(predicates)) => compiled.push((matcher, place, predicates)),
+                (Err(failure), _) | (_, Err(failure)) => return self.refuse(route, failure),
+            }
+        }
+        let name = self.name(route);
+        for (matcher, place, predicates) in compiled {
+            let action = self.actions.intern(route, matcher.path.rewrite_len());
+            let name = match &matcher.name {
+                Some(matcher) => self.writer.name(Some(name), SegmentKind::Matcher, matcher),
+                None => name,
+            };
+            let clause = self.writer.clause(action, Some(name));
+            paths.add(place, clause, predicates);
+        }
+        Ok(())
+    }
+
+    fn refuse(&mut self, route: &Route, failure: conditions::Failure) -> Result<()> {
+        match failure {
+            conditions::Failure::TooLarge(error) => Err(error),
+            conditions::Failure::Regex { error, span } => {
+                let code = if error.is_budget {
+                    Code::RegexTooComplex
+                } else {
+                    Code::InvalidRegex
+                };
+                self.diagnostics.push(
+                    Diagnostic::at(code, span, error.message.clone())
+                        .also(route.span, format!("route `{}` is left out", route.name))
+                        .help("match a literal prefix, or split the pattern into several matchers"),
+                );
+                Ok(())
+            }
+        }
+    }
+
+    fn name(&mut self, route: &Route) -> u32 {
+        let mut name = None;
+        let last = route.name.segments.len().saturating_sub(1);
+        for (n, segment) in route.name.segments.iter().enumerate() {
+            let kind = match n {
+                _ if n % 2 == 0 => SegmentKind::Object,
+                _ if n == last && route.name.leaf.is_none() => SegmentKind::RoutePosition,
+                _ => SegmentKind::Route,
+            };
+            name = Some(self.writer.name(name, kind, segment));
+        }
+        // INVARIANT: a route name has at least the segment of its virtual host.
+        name.unwrap_or_default()
+    }
+}
