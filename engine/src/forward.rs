@@ -2,12 +2,14 @@
 
 use crate::decision::Match;
 use crate::request::Request;
-use crate::tables::{ActionKind, Destination, Forward, HeaderOperations, PathRewrite};
+use crate::tables::{ActionKind, Destination, Forward, HeaderOperations, PathRewrite, Share};
 
 /// Where a request goes, and what changes on the way.
 #[derive(Debug)]
 pub struct Forwarding<'p> {
-    /// The chosen destination.
+    /// The chosen share of the requests.
+    pub share: &'p Share,
+    /// Its destination.
     pub destination: &'p Destination,
     /// Header operations of the route, then of the destination.
     pub headers: [Option<&'p HeaderOperations>; 2],
@@ -37,6 +39,7 @@ impl<'p> Match<'p> {
         // A random number out of its range still finds a destination that takes requests.
         let share = share.or_else(|| forward.shares.iter().rfind(|share| share.weight > 0))?;
         Some(Forwarding {
+            share,
             destination: self
                 .program()
                 .head()

@@ -4,10 +4,12 @@
 //! automata and names are stored once. The same calls in the same order give the same bytes.
 
 mod hash_table;
+mod reseal;
 mod trie;
 
 use std::collections::HashMap;
 
+pub use reseal::{index_range, reseal};
 pub use trie::TrieEntry;
 
 use crate::automaton;
