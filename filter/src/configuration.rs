@@ -1,0 +1,90 @@
+//! The plugin configuration: where the routing program is in it.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use meshgate_engine::{FormatError, Program};
+use serde::Deserialize;
+
+/// Why a configuration was refused.
+#[derive(Debug)]
+pub(crate) enum ConfigurationError {
+    /// It looks like JSON, but is not what it should be.
+    Json(serde_json::Error),
+    /// The text of the program is not base64.
+    Base64(base64::DecodeError),
+    /// The program does not verify.
+    Program(FormatError),
+}
+
+/// The JSON form, for the channels that carry text only.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct JsonConfiguration<'a> {
+    #[serde(borrow)]
+    program: EncodedProgram<'a>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EncodedProgram<'a> {
+    #[serde(rename = "encoding")]
+    _encoding: Encoding,
+    #[serde(borrow)]
+    data: Cow<'a, str>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Encoding {
+    Base64,
+}
+
+/// Finds and verifies the program. A configuration is a program as it is, or
+/// `{"program":{"encoding":"base64","data":"…"}}`; one that is empty, or blank, holds none.
+pub(crate) fn program(configuration: Vec<u8>) -> Result<Option<Program>, ConfigurationError> {
+    // A program begins with neither a blank nor a brace.
+    let Some(first) = configuration
+        .iter()
+        .find(|byte| !byte.is_ascii_whitespace())
+    else {
+        return Ok(None);
+    };
+    let bytes = if *first == b'{' {
+        decoded(&configuration)?
+    } else {
+        configuration
+    };
+    Program::new(bytes)
+        .map(Some)
+        .map_err(ConfigurationError::Program)
+}
+
+fn decoded(json: &[u8]) -> Result<Vec<u8>, ConfigurationError> {
+    let configuration: JsonConfiguration<'_> =
+        serde_json::from_slice(json).map_err(ConfigurationError::Json)?;
+    STANDARD
+        .decode(configuration.program.data.as_bytes())
+        .map_err(ConfigurationError::Base64)
+}
+
+impl fmt::Display for ConfigurationError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ConfigurationError::Json(error) => write!(
+                f,
+                "the plugin configuration is neither a routing program nor \
+                 `{{\"program\":{{\"encoding\":\"base64\",\"data\":\"…\"}}}}`: {error}"
+            ),
+            ConfigurationError::Base64(error) => {
+                write!(
+                    f,
+                    "`program.data` of the plugin configuration is not base64: {error}"
+                )
+            }
+            ConfigurationError::Program(error) => write!(f, "{error}"),
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! What a decision does to a request or a response.
+
+use meshgate_engine::{Forwarding, HeaderOperations, Retries};
+use proxy_wasm::types::MapType;
+
+use crate::control::{self, ControlHeaders};
+use crate::{headers, host};
+
+/// Conditions under which a route that asks for retries gets them: the request has not reached the upstream, or the
+/// upstream says that another try may succeed. None of them repeats a request that was worked on.
+const RETRY_ON: &[u8] = b"connect-failure,refused-stream,retriable-status-codes";
+const RETRY_GRPC_ON: &[u8] = b"cancelled,unavailable";
+const RETRIABLE_STATUS_CODES: &[u8] = b"503";
+
+/// Removes the control headers that the client sent.
+pub(crate) fn remove_control_headers(sent: ControlHeaders) {
+    for name in sent.names() {
+        host::remove_header(MapType::HttpRequestHeaders, name);
+    }
+}
+
+/// Changes the request into what its destination gets. The control headers come last, so that nothing overrides them.
+pub(crate) fn forward(forwarding: &Forwarding<'_>) {
+    for operations in forwarding.headers.into_iter().flatten() {
+        change_headers(
+            MapType::HttpRequestHeaders,
+            &operations.remove_request,
+            &operations.append_request,
+        );
+    }
+    if let Some(path) = &forwarding.path {
+        host::replace_request_header(b":path", path);
+    }
+    if let Some(timeout) = forwarding.forward.timeout_ms {
+        set_number(control::TIMEOUT, timeout);
+    }
+    if let Some(retries) = &forwarding.forward.retries {
+        set_retries(retries);
+    }
+    host::replace_request_header(control::CLUSTER, forwarding.destination.cluster.as_bytes());
+}
+
+fn set_retries(retries: &Retries) {
+    // Zero is said too: the catch-all route may retry by default.
+    set_number(control::MAX_RETRIES, u64::from(retries.attempts));
+    if retries.attempts == 0 {
+        return;
+    }
+    host::replace_request_header(control::RETRY_ON, RETRY_ON);
+    host::replace_request_header(control::RETRY_GRPC_ON, RETRY_GRPC_ON);
+    host::replace_request_header(control::RETRIABLE_STATUS_CODES, RETRIABLE_STATUS_CODES);
+    if let Some(timeout) = retries.per_try_timeout_ms {
+        set_number(control::PER_TRY_TIMEOUT, timeout);
+    }
+}
+
+fn set_number(name: &[u8], number: u64) {
+    host::replace_request_header(name, number.to_string().as_bytes());
+}
+
+/// Applies the response part of header operations.
+pub(crate) fn change_response(operations: &HeaderOperations) {
+    change_headers(
+        MapType::HttpResponseHeaders,
+        &operations.remove_response,
+        &operations.append_response,
+    );
+}
+
+fn change_headers(map: MapType, remove: &[String], append: &[(String, String)]) {
+    for name in remove {
+        host::remove_header(map, name.as_bytes());
+    }
+    for (name, value) in append {
+        host::add_header(map, name.as_bytes(), value.as_bytes());
+    }
+}
+
+/// Answers with a redirect.
+pub(crate) fn redirect(status: u16, location: &[u8]) {
+    let headers = headers::encode_pair(b"location", location);
+    host::send_local_response(status, b"meshgate_redirect", &headers, b"");
+}
+
+/// Answers with a fixed response. `details` is a word for access logs.
+pub(crate) fn respond(status: u16, details: &[u8], body: &[u8]) {
+    // The proxy drops the body of these, but would still announce its length.
+    let body = if matches!(status, 204 | 205 | 304) {
+        b""
+    } else {
+        body
+    };
+    host::send_local_response(status, details, b"", body);
+}
+
+/// Tells access logs which program decided.
+pub(crate) fn set_generation(generation: &str) {
+    host::set_property(b"meshgate_generation", generation.as_bytes());
+}
+
+/// Tells access logs the full name of the route.
+pub(crate) fn set_route(name: &[u8]) {
+    host::set_property(b"meshgate_route", name);
+}

@@ -1,0 +1,157 @@
+//! Host calls that deal with request data, without the detours of the SDK: as bytes, and without an allocation for each
+//! header. The only place with `unsafe` code.
+//!
+//! None of them fails in a way that a filter could do something about; what the host refuses stays as it was.
+
+#![expect(
+    unsafe_code,
+    reason = "host calls are foreign functions that pass memory by pointer and length"
+)]
+
+use std::ptr::null_mut;
+
+use proxy_wasm::types::{MapType, Status};
+
+// Imports of proxy-wasm ABI 0.2.1. Statuses are numbers here: a host may answer with one that the SDK does not know.
+#[link(wasm_import_module = "env")]
+unsafe extern "C" {
+    fn proxy_get_header_map_pairs(
+        map: u32,
+        return_data: *mut *mut u8,
+        return_size: *mut usize,
+    ) -> u32;
+    fn proxy_replace_header_map_value(
+        map: u32,
+        name: *const u8,
+        name_size: usize,
+        value: *const u8,
+        value_size: usize,
+    ) -> u32;
+    fn proxy_add_header_map_value(
+        map: u32,
+        name: *const u8,
+        name_size: usize,
+        value: *const u8,
+        value_size: usize,
+    ) -> u32;
+    fn proxy_remove_header_map_value(map: u32, name: *const u8, name_size: usize) -> u32;
+    fn proxy_get_property(
+        path: *const u8,
+        path_size: usize,
+        return_data: *mut *mut u8,
+        return_size: *mut usize,
+    ) -> u32;
+    fn proxy_set_property(
+        path: *const u8,
+        path_size: usize,
+        value: *const u8,
+        value_size: usize,
+    ) -> u32;
+    fn proxy_send_local_response(
+        status: u32,
+        details: *const u8,
+        details_size: usize,
+        body: *const u8,
+        body_size: usize,
+        headers: *const u8,
+        headers_size: usize,
+        grpc_status: i32,
+    ) -> u32;
+}
+
+#[link(wasm_import_module = "wasi_snapshot_preview1")]
+unsafe extern "C" {
+    fn random_get(data: *mut u8, size: usize) -> u16;
+}
+
+const OK: u32 = Status::Ok as u32;
+
+/// The serialised headers of the request; empty if there are none.
+pub(crate) fn request_headers() -> Vec<u8> {
+    // SAFETY: the host writes a pointer and a size to two live variables, and nothing else.
+    let pairs = returned(|data, size| unsafe {
+        proxy_get_header_map_pairs(MapType::HttpRequestHeaders as u32, data, size)
+    });
+    pairs.unwrap_or_default()
+}
+
+/// A property of the stream, by the parts of its path with a zero byte between them.
+pub(crate) fn property(path: &[u8]) -> Option<Vec<u8>> {
+    // SAFETY: the host reads the path, which lives during the call, and writes a pointer and a size to two live variables.
+    returned(|data, size| unsafe { proxy_get_property(path.as_ptr(), path.len(), data, size) })
+}
+
+/// Makes a host call that returns bytes in memory which it has allocated in this module.
+fn returned(call: impl FnOnce(*mut *mut u8, *mut usize) -> u32) -> Option<Vec<u8>> {
+    let mut data: *mut u8 = null_mut();
+    let mut size = 0;
+    let status = call(&mut data, &mut size);
+    if status != OK || data.is_null() {
+        return None;
+    }
+    // SAFETY: the host got the memory from the allocator that the SDK exports, which returns a boxed slice of exactly the
+    // size that was asked for, filled all of it, and leaves it to this module.
+    Some(unsafe { Vec::from_raw_parts(data, size, size) })
+}
+
+/// Makes `value` the only value of a request header.
+pub(crate) fn replace_request_header(name: &[u8], value: &[u8]) {
+    let map = MapType::HttpRequestHeaders as u32;
+    // SAFETY: the host reads name and value, which live during the call.
+    unsafe {
+        proxy_replace_header_map_value(map, name.as_ptr(), name.len(), value.as_ptr(), value.len())
+    };
+}
+
+/// Adds a value to a header of the request or the response.
+pub(crate) fn add_header(map: MapType, name: &[u8], value: &[u8]) {
+    // SAFETY: the host reads name and value, which live during the call.
+    unsafe {
+        proxy_add_header_map_value(
+            map as u32,
+            name.as_ptr(),
+            name.len(),
+            value.as_ptr(),
+            value.len(),
+        )
+    };
+}
+
+/// Removes a header of the request or the response.
+pub(crate) fn remove_header(map: MapType, name: &[u8]) {
+    // SAFETY: the host reads the name, which lives during the call.
+    unsafe { proxy_remove_header_map_value(map as u32, name.as_ptr(), name.len()) };
+}
+
+/// Sets a property of the stream. Access logs find it in the filter state, as `wasm.` and the name.
+pub(crate) fn set_property(name: &[u8], value: &[u8]) {
+    // SAFETY: the host reads name and value, which live during the call.
+    unsafe { proxy_set_property(name.as_ptr(), name.len(), value.as_ptr(), value.len()) };
+}
+
+/// Answers the request. `headers` are serialised pairs; `details` is a word for access logs.
+pub(crate) fn send_local_response(status: u16, details: &[u8], headers: &[u8], body: &[u8]) {
+    // Leaves the gRPC status to the proxy, which derives it from the HTTP status for gRPC clients.
+    const NO_GRPC_STATUS: i32 = -1;
+    // SAFETY: the host reads the four slices, which live during the call.
+    unsafe {
+        proxy_send_local_response(
+            u32::from(status),
+            details.as_ptr(),
+            details.len(),
+            body.as_ptr(),
+            body.len(),
+            headers.as_ptr(),
+            headers.len(),
+            NO_GRPC_STATUS,
+        )
+    };
+}
+
+/// Random bytes of the operating system.
+pub(crate) fn random_seed() -> u64 {
+    let mut seed = [0; 8];
+    // SAFETY: the host writes 8 bytes to a live array of 8 bytes.
+    unsafe { random_get(seed.as_mut_ptr(), seed.len()) };
+    u64::from_le_bytes(seed)
+}
