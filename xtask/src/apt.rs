@@ -11,6 +11,7 @@ use crate::process;
 /// says what to type instead.
 pub(crate) fn install(packages: &[&str]) -> Result<(), String> {
     let list = packages.join(" ");
+    let mut command = apt_get()?;
     process::step(&format!("installing {list} (apt-get)"));
     // --no-remove: a package may conflict with the developer's own toolchain.
     let args = [
@@ -20,14 +21,15 @@ pub(crate) fn install(packages: &[&str]) -> Result<(), String> {
         "--no-install-recommends",
         "--no-remove",
     ];
-    process::run(apt_get()?.args(args).args(packages))
+    process::run(command.args(args).args(packages))
         .map_err(|message| format!("{message}; install {list} by hand"))
 }
 
 /// Fetches the current package lists.
 pub(crate) fn update() -> Result<(), String> {
+    let mut command = apt_get()?;
     process::step("fetching the package lists (apt-get update)");
-    process::run(apt_get()?.args(["update", "-qq"]))
+    process::run(command.args(["update", "-qq"]))
 }
 
 /// The version of `package` that [`install`] would install, or none when the lists do not have it.

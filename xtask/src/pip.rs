@@ -32,8 +32,9 @@ pub(crate) fn unpack(requirement: &str, folder: &Path) -> Result<(), String> {
 /// A command that runs pip: the machine's, else one in `target/python`, made for the purpose.
 fn find() -> Result<Command, String> {
     if process::find_on_path("python3").is_none() {
-        apt::update()?;
-        apt::install(&["python3", "python3-venv"])?;
+        apt::update()
+            .and_then(|()| apt::install(&["python3", "python3-venv"]))
+            .map_err(|message| format!("there is no Python: install python3-pip ({message})"))?;
     }
     let system = "python3".as_ref();
     let home = workspace::target().join("python");
