@@ -189,6 +189,12 @@ codes! {
     RewriteOfMixedMatchers = "W0359", "rewrite-of-mixed-matchers";
     /// A prefix rewrite that doubles or loses a slash.
     RewriteSlashes = "W0360", "rewrite-slashes";
+    /// An upstream that cannot be read.
+    InvalidUpstream = "E0361", "invalid-upstream";
+    /// An upstream for a destination that no route goes to.
+    UnknownUpstream = "E0362", "unknown-upstream";
+    /// A destination without an upstream.
+    NoUpstream = "W0363", "no-upstream";
 
     /// A text that is not a duration, or a duration outside its range.
     InvalidDuration = "E0401", "invalid-duration";
@@ -226,6 +232,8 @@ codes! {
     DuplicateTcpHost = "E0509", "duplicate-tcp-host";
     /// Forwarding by server name without TLS.
     ServerNameWithoutTls = "W0510", "server-name-without-tls";
+    /// A gateway for TLS that the target serves as plain HTTP.
+    PlainText = "N0511", "plain-text";
 
     /// A domain that no Host header can have.
     InvalidDomain = "E0550", "invalid-domain";

@@ -18,6 +18,23 @@ pub struct Tree {
     pub gateways: Vec<Gateway>,
 }
 
+impl Tree {
+    /// The destinations of all routes, in order, each as often as routes go to it.
+    pub fn destinations(&self) -> impl Iterator<Item = &Arc<Destination>> {
+        self.gateways
+            .iter()
+            .flat_map(|gateway| &gateway.hosts)
+            .flat_map(|host| &host.virtual_hosts)
+            .flat_map(|virtual_host| &virtual_host.routes)
+            .filter_map(|route| match &route.action {
+                Action::Forward(forward) => Some(&forward.destinations),
+                Action::Redirect(_) | Action::DirectResponse(_) => None,
+            })
+            .flatten()
+            .map(|weighted| &weighted.destination)
+    }
+}
+
 /// One VirtualGateway.
 #[derive(Debug)]
 pub struct Gateway {

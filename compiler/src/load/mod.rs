@@ -11,9 +11,12 @@ mod object;
 mod read;
 mod yaml;
 
+use std::path::Path;
+
 use crate::diagnostic::Diagnostics;
 use crate::resource::Resources;
 use crate::source::{FileId, SourceMap};
+use crate::upstreams;
 
 pub use read::{MAX_FILE_BYTES, read};
 
@@ -21,14 +24,37 @@ pub use read::{MAX_FILE_BYTES, read};
 pub fn parse(sources: &SourceMap, diagnostics: &mut Diagnostics) -> Resources {
     let mut loader = object::Loader::new(diagnostics);
     for (index, file) in sources.files().iter().enumerate() {
+        let companion = is_companion(&file.name);
         let id = FileId(index as u32);
         for part in yaml::parts(&file.text) {
             for document in yaml::documents(id, part, loader.diagnostics()) {
-                loader.document(document);
+                if !(companion && document.get("apiVersion").is_none()) {
+                    loader.document(document);
+                }
             }
         }
     }
     loader.finish()
+}
+
+/// The documents of one file, whatever they are. An unknown file has none.
+pub(crate) fn documents<'s>(
+    sources: &'s SourceMap,
+    file: FileId,
+    diagnostics: &mut Diagnostics,
+) -> Vec<node::Node<'s>> {
+    let text = sources.file(file).map_or("", |file| file.text.as_str());
+    yaml::parts(text)
+        .into_iter()
+        .flat_map(|part| yaml::documents(file, part, diagnostics))
+        .collect()
+}
+
+/// Whether a file has the name of one that lies beside resources and is none itself: where destinations are, and
+/// requests to try.
+fn is_companion(name: &str) -> bool {
+    let name = Path::new(name).file_name().and_then(|name| name.to_str());
+    matches!(name, Some(upstreams::FILE_NAME | "requests.yaml"))
 }
 
 /// Reads resources from one text; `name` stands for the file name. Meant for tests and tools.

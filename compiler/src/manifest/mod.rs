@@ -1,0 +1,3 @@
+//! Objects that put a program to work in a proxy.
+
+pub mod envoy;
