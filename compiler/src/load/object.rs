@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 
 use super::decode;
-use super::node::Node;
+use super::node::{Node, Value};
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::resource::{Metadata, ObjectName, Resources, VirtualHost};
-use crate::schema::{self, Kind};
-use crate::source::Span;
+use crate::schema::{self, Kind, Lookup};
+use crate::source::{Span, Spanned};
 
 /// Collects the objects of all documents.
 pub(super) struct Loader<'d> {
@@ -67,7 +67,9 @@ impl<'d> Loader<'d> {
 
     fn object(&mut self, mut node: Node<'_>) {
         let Some(kind) = self.kind(&node) else { return };
-        schema::check(&mut node, kind, self.diagnostics);
+        if let Some(root) = kind.root {
+            schema::check(&mut node, root, self.diagnostics);
+        }
         let Some(metadata) = self.metadata(&node) else {
             return;
         };
@@ -91,27 +93,70 @@ impl<'d> Loader<'d> {
         self.decode(kind, metadata, &node);
     }
 
-    /// The kind of an object; nothing if it is not for us or not there.
+    /// The kind of an object; nothing if it is not there or not ours.
     fn kind(&mut self, node: &Node<'_>) -> Option<&'static Kind> {
-        let api_version = node.get("apiVersion").and_then(Node::string);
-        let kind = node.get("kind").and_then(Node::string);
-        let (Some(api_version), Some(kind)) = (api_version, kind) else {
-            let missing = if api_version.is_none() {
-                "apiVersion"
-            } else {
-                "kind"
-            };
-            self.diagnostics.push(
-                Diagnostic::at(
-                    Code::NotAResource,
-                    node.span,
-                    format!("this document has no `{missing}`"),
-                )
-                .help("every object needs `apiVersion`, `kind`, `metadata` and `spec`"),
-            );
-            return None;
+        let (api_version, name) = self.type_of(node)?;
+        let diagnostic = match schema::find(&api_version, &name) {
+            Lookup::Known(kind) => return Some(kind),
+            Lookup::WrongVersion(kind) => Diagnostic::at(
+                Code::WrongVersion,
+                api_version.span,
+                format!("{} exists in version `{}` only", kind.name, kind.version),
+            )
+            .help(format!("write `apiVersion: {}/{}`", kind.group, kind.version)),
+            Lookup::UnknownKind(meant) => {
+                let unknown = Diagnostic::at(
+                    Code::UnknownKind,
+                    name.span,
+                    format!("the API group has no kind `{}`", name.escape_debug()),
+                );
+                match meant {
+                    Some(meant) if meant.name == name.value => {
+                        unknown.help(format!("write `apiVersion: {}/{}`", meant.group, meant.version))
+                    }
+                    Some(meant) => unknown.help(format!("did you mean `{}`?", meant.name)),
+                    None => unknown,
+                }
+            }
+            Lookup::Foreign(namesake) => {
+                let skipped = Diagnostic::at(
+                    Code::ForeignKind,
+                    name.span,
+                    format!("`{}` of `{}` is skipped", name.escape_debug(), api_version.escape_debug()),
+                );
+                match namesake {
+                    Some(kind) => skipped.help(format!(
+                        "the {} that is compiled has `apiVersion: {}/{}`",
+                        kind.name, kind.group, kind.version
+                    )),
+                    None => skipped,
+                }
+            }
         };
-        schema::find(api_version, kind)
+        self.diagnostics.push(diagnostic);
+        None
+    }
+
+    /// `apiVersion` and `kind` of a document.
+    fn type_of(&mut self, node: &Node<'_>) -> Option<(Spanned<String>, Spanned<String>)> {
+        let (api_version, kind) = (node.text_at("apiVersion"), node.text_at("kind"));
+        if let (Some(api_version), Some(kind)) = (&api_version, &kind) {
+            return Some((api_version.clone(), kind.clone()));
+        }
+        let message = match &node.value {
+            Value::Map(_) => {
+                let missing = if api_version.is_none() { "apiVersion" } else { "kind" };
+                format!("this document has no `{missing}`")
+            }
+            Value::List(_) => "this document is a list, not an object".to_owned(),
+            Value::Scalar(_) => "this document is plain text, not an object".to_owned(),
+        };
+        // The first line is enough to find it.
+        self.diagnostics.push(
+            Diagnostic::at(Code::NotAResource, node.span, message)
+                .help("every object needs `apiVersion`, `kind`, `metadata` and `spec`"),
+        );
+        None
     }
 
     /// The metadata of an object.

@@ -1,46 +1,263 @@
-//! The published schema of the resources.
+//! The published schema of the resources, as data, and the check that walks it.
+//!
+//! The check is strict where the API server is not: it reports fields that the API server would drop, because a
+//! misspelt field is a mistake and not a wish. It marks what is wrong in the tree; decoding leaves that out.
 
-use crate::diagnostic::Diagnostics;
-use crate::load::node::Node;
+mod advice;
+mod check;
+mod gateway;
+mod mesh;
+mod policy;
+mod route;
+
+pub(crate) use check::check;
+
+/// Type of a value.
+#[derive(Clone, Copy)]
+pub(crate) enum Type {
+    String,
+    Boolean,
+    Uint32,
+    Int32,
+    Int64,
+    Number,
+    /// Not described.
+    Any,
+    /// One of these strings.
+    Enum(&'static [&'static str]),
+    List(&'static Type),
+    /// Any keys, values of one type.
+    Map(&'static Type),
+    Object(&'static Object),
+    /// May be `null`.
+    Nullable(&'static Type),
+}
+
+/// A field of an [`Object`].
+pub(crate) struct Field {
+    name: &'static str,
+    ty: Type,
+}
+
+/// A map with known fields.
+pub(crate) struct Object {
+    fields: &'static [Field],
+    one_of: &'static [&'static [&'static str]],
+    later: &'static [&'static str],
+    old: &'static [(&'static str, &'static str)],
+    misplaced: &'static [(&'static str, &'static str)],
+    renamed: &'static [(&'static str, &'static str)],
+    separable: bool,
+    open: bool,
+}
+
+impl Object {
+    const fn new(fields: &'static [Field]) -> Self {
+        Self {
+            fields,
+            one_of: &[],
+            later: &[],
+            old: &[],
+            misplaced: &[],
+            renamed: &[],
+            separable: false,
+            open: false,
+        }
+    }
+
+    /// Groups of fields of which at most one may be written.
+    const fn one_of(mut self, groups: &'static [&'static [&'static str]]) -> Self {
+        self.one_of = groups;
+        self
+    }
+
+    /// Fields that are understood but not supported yet.
+    const fn later(mut self, fields: &'static [&'static str]) -> Self {
+        self.later = fields;
+        self
+    }
+
+    /// Fields of earlier versions of the API, with what to do instead.
+    const fn old(mut self, fields: &'static [(&'static str, &'static str)]) -> Self {
+        self.old = fields;
+        self
+    }
+
+    /// Fields that users look for here, with where they belong; for what the general search cannot know.
+    const fn misplaced(mut self, fields: &'static [(&'static str, &'static str)]) -> Self {
+        self.misplaced = fields;
+        self
+    }
+
+    /// Names that other systems use, with the field's name here.
+    const fn renamed(mut self, fields: &'static [(&'static str, &'static str)]) -> Self {
+        self.renamed = fields;
+        self
+    }
+
+    /// What holds such a map stays whole without it: a fault in here is no fault of its owner.
+    const fn separable(mut self) -> Self {
+        self.separable = true;
+        self
+    }
+
+    /// Unknown fields are not reported.
+    const fn open(mut self) -> Self {
+        self.open = true;
+        self
+    }
+
+    fn field(&self, name: &str) -> Option<&'static Field> {
+        self.fields.iter().find(|field| field.name == name)
+    }
+}
+
+/// Shorthand for a [`Type`]: a name of the schema's own types, `[list]`, `{map}`, `(ENUM | VALUES)` or an object.
+macro_rules! ty {
+    (string) => { $crate::schema::Type::String };
+    (boolean) => { $crate::schema::Type::Boolean };
+    (uint32) => { $crate::schema::Type::Uint32 };
+    (int32) => { $crate::schema::Type::Int32 };
+    (int64) => { $crate::schema::Type::Int64 };
+    (number) => { $crate::schema::Type::Number };
+    (any) => { $crate::schema::Type::Any };
+    (nullable_string) => { $crate::schema::Type::Nullable(&$crate::schema::Type::String) };
+    (nullable_boolean) => { $crate::schema::Type::Nullable(&$crate::schema::Type::Boolean) };
+    (nullable_uint32) => { $crate::schema::Type::Nullable(&$crate::schema::Type::Uint32) };
+    ([$element:tt]) => { $crate::schema::Type::List(&$crate::schema::ty!($element)) };
+    ({$value:tt}) => { $crate::schema::Type::Map(&$crate::schema::ty!($value)) };
+    (($($value:ident)|+)) => { $crate::schema::Type::Enum(&[$(stringify!($value)),+]) };
+    ($object:ident) => { $crate::schema::Type::Object(&$object) };
+}
+
+/// Defines objects: `NAME { field: type, … }.attribute(…);`.
+macro_rules! objects {
+    ($($object:ident { $($field:ident: $ty:tt),* $(,)? } $(.$attribute:ident($($argument:expr),*))*;)*) => {
+        $(pub(super) static $object: $crate::schema::Object = $crate::schema::Object::new(&[
+            $($crate::schema::Field { name: stringify!($field), ty: $crate::schema::ty!($ty) }),*
+        ])$(.$attribute($($argument),*))*;)*
+    };
+}
+
+use {objects, ty};
+
+objects! {
+    // The server adds more to the metadata than anybody writes.
+    METADATA {
+        name: string,
+        namespace: string,
+        labels: {string},
+        creationTimestamp: nullable_string,
+    }
+    .open();
+    SERVICE { ports: [SERVICE_PORT] }.open();
+    SERVICE_PORT { name: string, port: uint32, protocol: string }.open();
+}
 
 /// A kind of object.
 pub(crate) struct Kind {
-    pub(crate) name: &'static str,
     pub(crate) group: &'static str,
+    pub(crate) version: &'static str,
+    pub(crate) name: &'static str,
+    /// Its schema, if we have it.
+    pub(crate) root: Option<&'static Object>,
+    /// Whether the compiler does anything with it.
+    pub(crate) used: bool,
 }
 
-static KINDS: &[Kind] = &[
-    Kind {
-        name: "VirtualGateway",
-        group: "networking.enterprise.mesh.gloo.solo.io",
-    },
-    Kind {
-        name: "VirtualHost",
-        group: "networking.enterprise.mesh.gloo.solo.io",
-    },
-    Kind {
-        name: "RouteTable",
-        group: "networking.enterprise.mesh.gloo.solo.io",
-    },
-    Kind {
-        name: "VirtualDestination",
-        group: "networking.enterprise.mesh.gloo.solo.io",
-    },
-    Kind {
-        name: "Destination",
-        group: "discovery.mesh.gloo.solo.io",
-    },
-    Kind {
-        name: "Service",
-        group: "",
-    },
-];
+/// The group of the routing resources.
+pub(crate) const ENTERPRISE: &str = "networking.enterprise.mesh.gloo.solo.io";
+const NETWORKING: &str = "networking.mesh.gloo.solo.io";
+const DISCOVERY: &str = "discovery.mesh.gloo.solo.io";
+const SETTINGS: &str = "settings.mesh.gloo.solo.io";
 
-pub(crate) fn find(api_version: &str, kind: &str) -> Option<&'static Kind> {
-    let group = api_version.split_once('/').map_or("", |(group, _)| group);
-    KINDS
-        .iter()
-        .find(|known| known.name == kind && known.group == group)
+macro_rules! kinds {
+    ($($group:ident/$version:ident { $($name:ident: $spec:tt $use:ident,)* })*) => {
+        &[$($(Kind {
+            group: $group,
+            version: stringify!($version),
+            name: stringify!($name),
+            root: kinds!(@root $spec),
+            used: kinds!(@$use),
+        },)*)*]
+    };
+    (@root unknown) => { None };
+    (@root $spec:tt) => {
+        Some(&Object::new(&[
+            Field { name: "apiVersion", ty: Type::String },
+            Field { name: "kind", ty: Type::String },
+            Field { name: "metadata", ty: Type::Object(&METADATA) },
+            Field { name: "spec", ty: ty!($spec) },
+            Field { name: "status", ty: Type::Any },
+        ]))
+    };
+    (@used) => { true };
+    (@unused) => { false };
 }
 
-pub(crate) fn check(_node: &mut Node<'_>, _kind: &Kind, _diagnostics: &mut Diagnostics) {}
+const CORE: &str = "";
+
+static KINDS: &[Kind] = {
+    use gateway::VIRTUAL_GATEWAY;
+    use mesh::{DESTINATION, MESH, SETTINGS as SETTINGS_SPEC, VIRTUAL_DESTINATION, VIRTUAL_MESH};
+    use policy::{ACCESS_POLICY, RATE_LIMIT_CLIENT_CONFIG, RATE_LIMIT_SERVER_CONFIG, TRAFFIC_POLICY};
+    use route::{ROUTE_TABLE, VIRTUAL_HOST};
+    kinds! {
+        ENTERPRISE/v1beta1 {
+            VirtualGateway: VIRTUAL_GATEWAY used,
+            VirtualHost: VIRTUAL_HOST used,
+            RouteTable: ROUTE_TABLE used,
+            VirtualDestination: VIRTUAL_DESTINATION used,
+            RateLimitClientConfig: RATE_LIMIT_CLIENT_CONFIG unused,
+            RateLimitServerConfig: RATE_LIMIT_SERVER_CONFIG unused,
+            ServiceDependency: unknown unused,
+            WasmDeployment: unknown unused,
+            CertificateVerification: unknown unused,
+        }
+        NETWORKING/v1 {
+            TrafficPolicy: TRAFFIC_POLICY unused,
+            AccessPolicy: ACCESS_POLICY unused,
+            VirtualMesh: VIRTUAL_MESH unused,
+        }
+        DISCOVERY/v1 {
+            Destination: DESTINATION used,
+            Mesh: MESH unused,
+            Workload: unknown unused,
+        }
+        SETTINGS/v1 {
+            Settings: SETTINGS_SPEC unused,
+        }
+        CORE/v1 {
+            Service: SERVICE used,
+        }
+    }
+};
+
+/// What an `apiVersion` and a `kind` stand for.
+pub(crate) enum Lookup {
+    Known(&'static Kind),
+    /// A kind of ours in a version that is not supported.
+    WrongVersion(&'static Kind),
+    /// No kind of a group of ours; with the kind that was probably meant.
+    UnknownKind(Option<&'static Kind>),
+    /// A kind of another group; with a kind of ours that has the same name.
+    Foreign(Option<&'static Kind>),
+}
+
+/// Looks a kind up.
+pub(crate) fn find(api_version: &str, name: &str) -> Lookup {
+    let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
+    if let Some(kind) = KINDS.iter().find(|kind| kind.group == group && kind.name == name) {
+        return if kind.version == version { Lookup::Known(kind) } else { Lookup::WrongVersion(kind) };
+    }
+    let namesake = KINDS.iter().find(|kind| kind.group != CORE && kind.name == name);
+    if group == CORE || KINDS.iter().all(|kind| kind.group != group) {
+        return Lookup::Foreign(namesake);
+    }
+    let similar = || {
+        let names = KINDS.iter().filter(|kind| kind.group == group).map(|kind| kind.name);
+        let name = advice::similar(name, names)?;
+        KINDS.iter().find(|kind| kind.group == group && kind.name == name)
+    };
+    Lookup::UnknownKind(namesake.or_else(similar))
+}

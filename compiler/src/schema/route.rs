@@ -1,0 +1,117 @@
+//! VirtualHost and RouteTable: routes, matchers, actions, destinations, selectors.
+
+use super::objects;
+use super::policy::POLICY;
+
+objects! {
+    OBJECT_SELECTOR { expressions: [LABEL_EXPRESSION], labels: {string}, namespaces: [string] };
+    LABEL_EXPRESSION {
+        key: string,
+        operator: (Equals | DoubleEquals | NotEquals | In | NotIn | Exists | DoesNotExist | GreaterThan | LessThan),
+        values: [string],
+    };
+    OBJECT_REF { name: string, namespace: string };
+    STRING_MATCH {
+        exact: string,
+        ignoreCase: boolean,
+        prefix: string,
+        regex: string,
+        suffix: string,
+    }
+    .one_of(&[&["exact", "prefix", "regex", "suffix"]])
+    .later(&["pathTemplate", "pathSeparatedPrefix"]);
+    WEIGHTED_DESTINATION {
+        clusterHeader: string,
+        kubeService: KUBE_SERVICE,
+        options: DESTINATION_OPTIONS,
+        staticDestination: OBJECT_REF,
+        virtualDestination: VIRTUAL_DESTINATION_REF,
+        weight: uint32,
+    }
+    .one_of(&[&["clusterHeader", "kubeService", "staticDestination", "virtualDestination"]]);
+    KUBE_SERVICE {
+        clusterName: string,
+        name: string,
+        namespace: string,
+        port: uint32,
+        subset: {string},
+    };
+    DESTINATION_OPTIONS { headerManipulation: HEADER_MANIPULATION };
+    HEADER_MANIPULATION {
+        appendRequestHeaders: {string},
+        appendResponseHeaders: {string},
+        removeRequestHeaders: [string],
+        removeResponseHeaders: [string],
+    }
+    .later(&["setRequestHeaders", "setResponseHeaders"])
+    .renamed(&[
+        ("addRequestHeaders", "appendRequestHeaders"),
+        ("addResponseHeaders", "appendResponseHeaders"),
+    ]);
+    VIRTUAL_DESTINATION_REF { name: string, namespace: string, subset: {string} };
+    VIRTUAL_HOST { domains: [string], options: HOST_OPTIONS, routes: [ROUTE] }
+        .later(&["requireTls", "ignorePathParameters", "mergeSlashes", "normalizePath"])
+        .renamed(&[("hosts", "domains"), ("hostnames", "domains")])
+        .separable();
+    HOST_OPTIONS { trafficPolicy: POLICY };
+    ROUTE {
+        delegateAction: DELEGATE_ACTION,
+        directResponseAction: DIRECT_RESPONSE_ACTION,
+        labels: {string},
+        matchers: [HTTP_MATCHER],
+        name: string,
+        options: POLICY,
+        redirectAction: REDIRECT_ACTION,
+        routeAction: ROUTE_ACTION,
+    }
+    .one_of(&[&["delegateAction", "directResponseAction", "redirectAction", "routeAction"]])
+    .renamed(&[
+        ("match", "matchers"),
+        ("matches", "matchers"),
+        ("delegate", "delegateAction"),
+        ("redirect", "redirectAction"),
+        ("route", "routeAction"),
+        ("forwardTo", "routeAction"),
+        ("directResponse", "directResponseAction"),
+    ])
+    .separable();
+    DELEGATE_ACTION {
+        refs: [OBJECT_REF],
+        selector: OBJECT_SELECTOR,
+        sortMethod: (TABLE_WEIGHT | ROUTE_SPECIFICITY),
+    };
+    DIRECT_RESPONSE_ACTION { body: string, status: uint32 };
+    HTTP_MATCHER {
+        headers: [HEADER_MATCHER],
+        method: string,
+        name: string,
+        queryParameters: [QUERY_MATCHER],
+        uri: STRING_MATCH,
+    }
+    .later(&["grpc"]);
+    HEADER_MATCHER { invertMatch: boolean, name: string, regex: boolean, value: string }.later(&[
+        "rangeMatch",
+        "prefixMatch",
+        "suffixMatch",
+        "containsMatch",
+        "presentMatch",
+        "ignoreCase",
+        "treatMissingAsEmpty",
+    ]);
+    QUERY_MATCHER { name: string, regex: boolean, value: string }
+        .later(&["prefixMatch", "suffixMatch", "containsMatch", "ignoreCase"]);
+    REDIRECT_ACTION {
+        hostRedirect: string,
+        httpsRedirect: boolean,
+        pathRedirect: string,
+        prefixRewrite: string,
+        responseCode: (MOVED_PERMANENTLY | FOUND | SEE_OTHER | TEMPORARY_REDIRECT | PERMANENT_REDIRECT),
+        stripQuery: boolean,
+    }
+    .one_of(&[&["pathRedirect", "prefixRewrite"]])
+    .later(&["portRedirect", "schemeRedirect", "regexRewrite"]);
+    ROUTE_ACTION { destinations: [WEIGHTED_DESTINATION], pathRewrite: string }
+        .later(&["regexRewrite", "pathTemplateRewrite", "hostRewrite", "hostRewriteHeader", "hostRewritePathRegex"])
+        .renamed(&[("prefixRewrite", "pathRewrite")]);
+    ROUTE_TABLE { options: HOST_OPTIONS, routes: [ROUTE], weight: int32 };
+}
