@@ -12,6 +12,7 @@ pub mod lower;
 pub mod manifest;
 pub mod regex;
 pub mod oracle;
+pub mod render;
 pub mod resolve;
 pub mod resource;
 mod schema;

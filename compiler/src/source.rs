@@ -3,6 +3,7 @@
 //! Every value that comes from a file keeps a [`Span`], so that every later stage can point at the text it
 //! complains about. Offsets are bytes; lines and columns are computed only when a place is printed.
 
+use std::fmt;
 use std::ops::Deref;
 
 /// Index of a file in a [`SourceMap`].
@@ -33,6 +34,12 @@ impl<T> Spanned<T> {
     /// Puts a value and its place together.
     pub fn new(value: T, span: Span) -> Self {
         Self { value, span }
+    }
+}
+
+impl<T: fmt::Display> fmt::Display for Spanned<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.value.fmt(f)
     }
 }
 
@@ -71,8 +78,8 @@ pub struct Location {
     pub column: usize,
 }
 
-impl std::fmt::Display for Location {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}:{}", self.file, self.line, self.column)
     }
 }

@@ -1,12 +1,12 @@
 //! Objects: which kind a document is, its metadata, and where its spec goes.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::decode;
 use super::node::{Node, Value};
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::resource::{Metadata, ObjectName, Resources, VirtualHost};
+use crate::resource::{LeftOut, Metadata, ObjectName, Resources, VirtualHost};
 use crate::schema::{self, Kind, Lookup};
 use crate::source::{Span, Spanned};
 
@@ -16,6 +16,8 @@ pub(super) struct Loader<'d> {
     resources: Resources,
     /// Place of every object, to find repeated ones.
     seen: HashMap<(&'static str, ObjectName), Span>,
+    /// Kinds that are not used, with the place and the number of their objects: one note for each is enough.
+    skipped: BTreeMap<(Code, String, String), (Span, usize)>,
     documents: usize,
 }
 
@@ -25,6 +27,7 @@ impl<'d> Loader<'d> {
             diagnostics,
             resources: Resources::default(),
             seen: HashMap::new(),
+            skipped: BTreeMap::new(),
             documents: 0,
         }
     }
@@ -35,6 +38,25 @@ impl<'d> Loader<'d> {
 
     /// Everything that was loaded.
     pub(super) fn finish(self) -> Resources {
+        for ((code, api_version, kind), (span, count)) in self.skipped {
+            let message = match (code, count) {
+                (Code::UnusedKind, 1) => format!("this {kind} is checked, but not used yet"),
+                (Code::UnusedKind, _) => {
+                    format!("{count} objects of kind {kind} are checked, but not used yet")
+                }
+                (_, 1) => format!("this {kind} of `{api_version}` is skipped"),
+                _ => format!("{count} objects of kind {kind} of `{api_version}` are skipped"),
+            };
+            let note = Diagnostic::at(code, span, message);
+            self.diagnostics
+                .push(match schema::namesake(&kind) {
+                    Some(ours) if code == Code::ForeignKind => note.help(format!(
+                        "the {} that is compiled has `apiVersion: {}/{}`",
+                        ours.name, ours.group, ours.version
+                    )),
+                    _ => note,
+                });
+        }
         if self.documents == 0 && !self.diagnostics.has_errors() {
             self.diagnostics.push(
                 Diagnostic::global(Code::NoResources, "the input holds no resources")
@@ -44,25 +66,24 @@ impl<'d> Loader<'d> {
         self.resources
     }
 
-    /// Takes one document: an object, a `List` of objects, or nothing.
+    /// Takes one document: an object, a list of objects such as kubectl prints, or nothing.
     pub(super) fn document(&mut self, mut node: Node<'_>) {
         if node.is_null() {
             return;
         }
         self.documents += 1;
-        if node
-            .entry("kind")
-            .and_then(|entry| entry.value.string())
-            .is_some_and(|kind| kind == "List")
-        {
-            if let Some(items) = node.list_mut("items") {
+        let is_list = node
+            .get("kind")
+            .and_then(Node::string)
+            .is_some_and(|kind| kind.ends_with("List"));
+        match node.list_mut("items") {
+            Some(items) if is_list => {
                 for item in std::mem::take(items) {
                     self.object(item);
                 }
             }
-            return;
+            _ => self.object(node),
         }
-        self.object(node);
     }
 
     fn object(&mut self, mut node: Node<'_>) {
@@ -80,7 +101,8 @@ impl<'d> Loader<'d> {
                     metadata.span,
                     format!(
                         "{} `{}` is defined twice; this one is left out",
-                        kind.name, metadata.id
+                        kind.name,
+                        metadata.id
                     ),
                 )
                 .also(*first, "first defined here")
@@ -90,46 +112,47 @@ impl<'d> Loader<'d> {
         }
         self.seen
             .insert((kind.name, metadata.id.clone()), metadata.span);
-        self.decode(kind, metadata, &node);
+        if kind.used {
+            self.decode(kind, metadata, &node);
+        }
     }
 
     /// The kind of an object; nothing if it is not there or not ours.
     fn kind(&mut self, node: &Node<'_>) -> Option<&'static Kind> {
         let (api_version, name) = self.type_of(node)?;
         let diagnostic = match schema::find(&api_version, &name) {
-            Lookup::Known(kind) => return Some(kind),
+            Lookup::Known(kind) => {
+                if !kind.used {
+                    self.skip(Code::UnusedKind, api_version.value, name);
+                }
+                return Some(kind);
+            }
+            Lookup::Foreign => {
+                self.skip(Code::ForeignKind, api_version.value, name);
+                return None;
+            }
             Lookup::WrongVersion(kind) => Diagnostic::at(
                 Code::WrongVersion,
                 api_version.span,
                 format!("{} exists in version `{}` only", kind.name, kind.version),
             )
-            .help(format!("write `apiVersion: {}/{}`", kind.group, kind.version)),
+            .help(format!(
+                "write `apiVersion: {}/{}`",
+                kind.group, kind.version
+            )),
             Lookup::UnknownKind(meant) => {
                 let unknown = Diagnostic::at(
                     Code::UnknownKind,
                     name.span,
-                    format!("the API group has no kind `{}`", name.escape_debug()),
+                    format!("the API group has no kind `{}`", name),
                 );
                 match meant {
-                    Some(meant) if meant.name == name.value => {
-                        unknown.help(format!("write `apiVersion: {}/{}`", meant.group, meant.version))
-                    }
+                    Some(meant) if meant.name == name.value => unknown.help(format!(
+                        "write `apiVersion: {}/{}`",
+                        meant.group, meant.version
+                    )),
                     Some(meant) => unknown.help(format!("did you mean `{}`?", meant.name)),
                     None => unknown,
-                }
-            }
-            Lookup::Foreign(namesake) => {
-                let skipped = Diagnostic::at(
-                    Code::ForeignKind,
-                    name.span,
-                    format!("`{}` of `{}` is skipped", name.escape_debug(), api_version.escape_debug()),
-                );
-                match namesake {
-                    Some(kind) => skipped.help(format!(
-                        "the {} that is compiled has `apiVersion: {}/{}`",
-                        kind.name, kind.group, kind.version
-                    )),
-                    None => skipped,
                 }
             }
         };
@@ -137,21 +160,23 @@ impl<'d> Loader<'d> {
         None
     }
 
+    fn skip(&mut self, code: Code, api_version: String, kind: Spanned<String>) {
+        self.skipped
+            .entry((code, api_version, kind.value))
+            .or_insert((kind.span, 0))
+            .1 += 1;
+    }
+
     /// `apiVersion` and `kind` of a document.
     fn type_of(&mut self, node: &Node<'_>) -> Option<(Spanned<String>, Spanned<String>)> {
         let (api_version, kind) = (node.text_at("apiVersion"), node.text_at("kind"));
-        if let (Some(api_version), Some(kind)) = (&api_version, &kind) {
-            return Some((api_version.clone(), kind.clone()));
-        }
-        let message = match &node.value {
-            Value::Map(_) => {
-                let missing = if api_version.is_none() { "apiVersion" } else { "kind" };
-                format!("this document has no `{missing}`")
-            }
-            Value::List(_) => "this document is a list, not an object".to_owned(),
-            Value::Scalar(_) => "this document is plain text, not an object".to_owned(),
+        let message = match (&node.value, api_version, kind) {
+            (_, Some(api_version), Some(kind)) => return Some((api_version, kind)),
+            (Value::Map(_), None, _) => "this document has no `apiVersion`",
+            (Value::Map(_), _, None) => "this document has no `kind`",
+            (Value::List(_), ..) => "this document is a list, not an object",
+            (Value::Scalar(_), ..) => "this document is plain text, not an object",
         };
-        // The first line is enough to find it.
         self.diagnostics.push(
             Diagnostic::at(Code::NotAResource, node.span, message)
                 .help("every object needs `apiVersion`, `kind`, `metadata` and `spec`"),
@@ -162,15 +187,20 @@ impl<'d> Loader<'d> {
     /// The metadata of an object.
     fn metadata(&mut self, node: &Node<'_>) -> Option<Metadata> {
         let metadata = node.get("metadata");
-        let Some(name) = metadata.and_then(|metadata| metadata.text_at("name")) else {
-            self.diagnostics.push(
-                Diagnostic::at(
-                    Code::MissingField,
-                    metadata.unwrap_or(node).span,
-                    "this object has no name",
-                )
-                .help("add `metadata.name`"),
-            );
+        let Some(name) = metadata
+            .and_then(|metadata| metadata.text_at("name"))
+            .filter(|name| !name.is_empty())
+        else {
+            if metadata.is_none_or(|metadata| !metadata.faulty) {
+                self.diagnostics.push(
+                    Diagnostic::at(
+                        Code::NotAResource,
+                        metadata.unwrap_or(node).span,
+                        "this object has no name",
+                    )
+                    .help("add `metadata.name`"),
+                );
+            }
             return None;
         };
         let metadata = metadata?;
@@ -181,7 +211,7 @@ impl<'d> Loader<'d> {
             id: ObjectName {
                 namespace: namespace
                     .filter(|namespace| !namespace.is_empty())
-                    .unwrap_or_else(|| "default".to_owned()),
+                    .unwrap_or("default".to_owned()),
                 name: name.value,
             },
             labels: metadata.string_map_at("labels"),
@@ -192,53 +222,64 @@ impl<'d> Loader<'d> {
         })
     }
 
-    fn decode(&mut self, kind: &Kind, metadata: Metadata, object: &Node<'_>) {
+    fn decode(&mut self, kind: &'static Kind, metadata: Metadata, object: &Node<'_>) {
+        let left_out = LeftOut {
+            kind: kind.name,
+            id: metadata.id.clone(),
+        };
+        if self.decoded(kind, metadata, object).is_none() {
+            self.resources.left_out.push(left_out);
+        }
+    }
+
+    fn decoded(&mut self, kind: &Kind, metadata: Metadata, object: &Node<'_>) -> Option<()> {
         let diagnostics = &mut *self.diagnostics;
         let resources = &mut self.resources;
         let Some(spec) = object.get("spec") else {
-            return;
+            if object.entry("spec").is_none() {
+                diagnostics.push(Diagnostic::at(
+                    Code::MissingField,
+                    metadata.span,
+                    format!("{} `{}` has no `spec`", kind.name, metadata.id),
+                ));
+            }
+            return None;
         };
+        // Faults of the spec are dealt with part by part; those beside it concern the whole object.
+        let whole = !object.faulty;
         match kind.name {
             "VirtualGateway" => {
-                resources
-                    .virtual_gateways
-                    .extend(decode::gateway::virtual_gateway(
-                        metadata,
-                        spec,
-                        diagnostics,
-                    ))
+                let gateway = decode::gateway::virtual_gateway(metadata, spec, diagnostics);
+                resources.virtual_gateways.push(gateway.filter(|_| whole)?);
             }
             "VirtualHost" => {
-                let decoded = decode::virtual_host::spec(spec, diagnostics);
-                resources
-                    .virtual_hosts
-                    .extend(decoded.map(|spec| VirtualHost { metadata, spec }));
-            }
-            "RouteTable" => resources
-                .route_tables
-                .extend(decode::virtual_host::route_table(
+                let spec = decode::virtual_host::spec(spec, diagnostics);
+                resources.virtual_hosts.push(VirtualHost {
                     metadata,
-                    spec,
-                    diagnostics,
-                )),
+                    spec: spec.filter(|_| whole)?,
+                });
+            }
+            "RouteTable" => {
+                let table = decode::virtual_host::route_table(metadata, spec, diagnostics);
+                resources.route_tables.push(table.filter(|_| whole)?);
+            }
             "VirtualDestination" => {
+                let destination =
+                    decode::inventory::virtual_destination(metadata, spec, diagnostics);
                 resources
                     .virtual_destinations
-                    .extend(decode::inventory::virtual_destination(
-                        metadata,
-                        spec,
-                        diagnostics,
-                    ));
+                    .push(destination.filter(|_| whole)?);
             }
-            "Destination" => resources
-                .destinations
-                .extend(decode::inventory::destination(metadata, spec, diagnostics)),
+            "Destination" => {
+                let destination = decode::inventory::destination(metadata, spec, diagnostics);
+                resources.destinations.push(destination.filter(|_| whole)?);
+            }
             "Service" => {
-                resources
-                    .services
-                    .extend(decode::inventory::service(&metadata, spec, diagnostics))
+                let service = decode::inventory::service(&metadata, spec, diagnostics);
+                resources.services.push(service.filter(|_| whole)?);
             }
             _ => {}
         }
+        Some(())
     }
 }

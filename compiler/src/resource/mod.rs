@@ -117,4 +117,15 @@ pub struct Resources {
     pub destinations: Vec<Destination>,
     /// Plain Kubernetes Services.
     pub services: Vec<Service>,
+    /// Objects that are there, but were reported and left out: a reference to one of them is no mistake of its own.
+    pub left_out: Vec<LeftOut>,
+}
+
+/// An object that was reported and left out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeftOut {
+    /// Its kind, for example `RouteTable`.
+    pub kind: &'static str,
+    /// Its name.
+    pub id: ObjectName,
 }

@@ -4,6 +4,7 @@ use super::{Object, Type};
 use crate::code::Code;
 use crate::diagnostic::Diagnostic;
 use crate::source::Span;
+use crate::suggest::closest;
 
 /// A key of a map that is being checked, and the maps around it.
 pub(super) struct Level<'a> {
@@ -14,17 +15,31 @@ pub(super) struct Level<'a> {
 
 /// The finding for a key that its object does not have.
 pub(super) fn unknown_field(level: &Level<'_>, span: Span) -> Diagnostic {
-    let Level { object, key, parent } = *level;
+    let Level {
+        object,
+        key,
+        parent,
+    } = *level;
     let known = |list: &'static [(&'static str, &'static str)]| {
-        list.iter().find(|(name, _)| *name == key).map(|(_, text)| *text)
+        list.iter()
+            .find(|(name, _)| *name == key)
+            .map(|(_, text)| *text)
     };
-    let shown = key.escape_debug();
+    let shown = key;
     if object.later.contains(&key) {
-        return Diagnostic::at(Code::UnsupportedField, span, format!("`{shown}` is not supported yet"));
+        return Diagnostic::at(
+            Code::UnsupportedField,
+            span,
+            format!("`{shown}` is not supported yet"),
+        );
     }
     if let Some(instead) = known(object.old) {
-        return Diagnostic::at(Code::OldField, span, format!("`{shown}` is a field of an earlier version of the API"))
-            .help(instead);
+        return Diagnostic::at(
+            Code::OldField,
+            span,
+            format!("`{shown}` is a field of an earlier version of the API"),
+        )
+        .help(instead);
     }
     if let Some(place) = known(object.misplaced) {
         return misplaced(key, span, place);
@@ -37,7 +52,11 @@ pub(super) fn unknown_field(level: &Level<'_>, span: Span) -> Diagnostic {
         return misplaced(key, span, &format!("it belongs under `{path}`"));
     }
     let owner = parent.map_or("an object".to_owned(), |parent| format!("`{}`", parent.key));
-    let unknown = Diagnostic::at(Code::UnknownField, span, format!("unknown field `{shown}` in {owner}"));
+    let unknown = Diagnostic::at(
+        Code::UnknownField,
+        span,
+        format!("unknown field `{shown}` in {owner}"),
+    );
     let names = object.fields.iter().map(|field| field.name);
     if let Some(name) = known(object.renamed).or_else(|| similar(key, names)) {
         return unknown.help(format!("did you mean `{name}`?"));
@@ -45,7 +64,14 @@ pub(super) fn unknown_field(level: &Level<'_>, span: Span) -> Diagnostic {
     let mut ancestor = parent;
     while let Some(level) = ancestor {
         if level.object.field(key).is_some() {
-            return misplaced(key, span, &format!("it belongs beside `{}`, one level or more to the left", level.key));
+            return misplaced(
+                key,
+                span,
+                &format!(
+                    "it belongs beside `{}`, one level or more to the left",
+                    level.key
+                ),
+            );
         }
         ancestor = level.parent;
     }
@@ -57,7 +83,12 @@ pub(super) fn unknown_field(level: &Level<'_>, span: Span) -> Diagnostic {
 }
 
 fn misplaced(key: &str, span: Span, place: &str) -> Diagnostic {
-    Diagnostic::at(Code::MisplacedField, span, format!("`{}` does not belong here", key.escape_debug())).help(place)
+    Diagnostic::at(
+        Code::MisplacedField,
+        span,
+        format!("`{}` does not belong here", key),
+    )
+    .help(place)
 }
 
 /// Where a field of this name stands below an object, at most two levels down; the path without the field itself.
@@ -69,28 +100,47 @@ fn below(object: &'static Object, name: &str) -> Option<String> {
             _ => None,
         }
     }
-    let children = || object.fields.iter().filter_map(|field| Some((field.name, inner(field.ty)?)));
+    let children = || {
+        object
+            .fields
+            .iter()
+            .filter_map(|field| Some((field.name, inner(field.ty)?)))
+    };
     let has = |object: &Object| object.field(name).is_some() || object.later.contains(&name);
     if let Some((child, _)) = children().find(|(_, object)| has(object)) {
         return Some(child.to_owned());
     }
     children().find_map(|(child, object)| {
-        let mut grandchildren = object.fields.iter().filter_map(|field| Some((field.name, inner(field.ty)?)));
-        grandchildren.find(|(_, object)| has(object)).map(|(grandchild, _)| format!("{child}.{grandchild}"))
+        let mut grandchildren = object
+            .fields
+            .iter()
+            .filter_map(|field| Some((field.name, inner(field.ty)?)));
+        grandchildren
+            .find(|(_, object)| has(object))
+            .map(|(grandchild, _)| format!("{child}.{grandchild}"))
     })
 }
 
-/// The candidate that was probably meant.
-pub(super) fn similar(name: &str, candidates: impl Iterator<Item = &'static str>) -> Option<&'static str> {
-    let plain = |text: &str| text.chars().filter(|c| !matches!(c, '_' | '-')).collect::<String>().to_lowercase();
-    let name = plain(name);
-    // Long inputs are not typing mistakes, and comparing them is not free.
+/// The candidate that was probably meant; `path_rewrite` and `PathRewrite` mean `pathRewrite`.
+pub(super) fn similar(
+    name: &str,
+    candidates: impl Iterator<Item = &'static str> + Clone,
+) -> Option<&'static str> {
+    // What is much longer than any field is no typing mistake, and comparing it is not free.
     if name.len() > 64 {
         return None;
     }
-    let distance = |candidate: &'static str| strsim::damerau_levenshtein(&plain(candidate), &name);
-    let (distance, candidate) = candidates.map(|candidate| (distance(candidate), candidate)).min()?;
-    (distance <= name.chars().count() / 3).then_some(candidate)
+    let letters = |text: &str| {
+        text.chars()
+            .filter(char::is_ascii_alphanumeric)
+            .collect::<String>()
+            .to_lowercase()
+    };
+    let wanted = letters(name);
+    candidates
+        .clone()
+        .find(|candidate| letters(candidate) == wanted)
+        .or_else(|| closest(name, candidates))
 }
 
 /// `a`, `b` or `c`, each in backticks.
@@ -101,7 +151,9 @@ pub(super) fn alternatives(values: &[&str]) -> String {
 fn list(values: &[&str], conjunction: &str) -> String {
     let quoted: Vec<String> = values.iter().map(|value| format!("`{value}`")).collect();
     match quoted.as_slice() {
-        [init @ .., last] if !init.is_empty() => format!("{} {conjunction} {last}", init.join(", ")),
+        [init @ .., last] if !init.is_empty() => {
+            format!("{} {conjunction} {last}", init.join(", "))
+        }
         [only] => only.clone(),
         _ => String::new(),
     }

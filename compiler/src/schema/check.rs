@@ -13,14 +13,21 @@ pub(crate) fn check(node: &mut Node<'_>, root: &'static Object, diagnostics: &mu
 }
 
 /// Checks one value. Returns whether its owner is faulty because of it.
-fn value(node: &mut Node<'_>, ty: Type, level: Option<&Level<'_>>, diagnostics: &mut Diagnostics) -> bool {
+fn value(
+    node: &mut Node<'_>,
+    ty: Type,
+    level: Option<&Level<'_>>,
+    diagnostics: &mut Diagnostics,
+) -> bool {
     if let Type::Nullable(inner) = ty {
         return !node.is_null() && value(node, *inner, level, diagnostics);
     }
     let mut faulty = node.faulty;
     match (ty, &mut node.value) {
         (Type::Any, _) => {}
-        (Type::Object(object), Value::Map(entries)) => faulty |= fields(entries, object, level, diagnostics),
+        (Type::Object(object), Value::Map(entries)) => {
+            faulty |= fields(entries, object, level, diagnostics)
+        }
         (Type::Map(inner), Value::Map(entries)) => {
             for entry in entries {
                 faulty |= value(&mut entry.value, *inner, level, diagnostics);
@@ -36,11 +43,17 @@ fn value(node: &mut Node<'_>, ty: Type, level: Option<&Level<'_>>, diagnostics: 
             faulty = true;
             // The whole list or map may be long; its first line is enough.
             let help = match (ty, &found) {
-                (Type::List(_), Value::Map(_)) => Some("put a `- ` before its first key, and indent the others"),
+                (Type::List(_), Value::Map(_)) => {
+                    Some("put a `- ` before its first key, and indent the others")
+                }
                 (Type::Object(_) | Type::Map(_), Value::List(_)) => Some("remove the `- `"),
                 _ => None,
             };
-            let found = if matches!(found, Value::List(_)) { "a list" } else { "a map" };
+            let found = if matches!(found, Value::List(_)) {
+                "a list"
+            } else {
+                "a map"
+            };
             diagnostics.push(wrong_type(node.span, ty, found, help));
         }
     }
@@ -56,8 +69,17 @@ fn fields(
     diagnostics: &mut Diagnostics,
 ) -> bool {
     let mut faulty = false;
-    for Entry { key, key_span, value: node } in &mut *entries {
-        let level = Level { object, key, parent };
+    for Entry {
+        key,
+        key_span,
+        value: node,
+    } in &mut *entries
+    {
+        let level = Level {
+            object,
+            key,
+            parent,
+        };
         match object.field(key) {
             Some(field) => faulty |= value(node, field.ty, Some(&level), diagnostics),
             None if object.open => {}
@@ -68,8 +90,12 @@ fn fields(
         }
     }
     for group in object.one_of {
-        let mut written = entries.iter().filter(|entry| group.contains(&entry.key.as_ref()));
-        let Some(first) = written.next() else { continue };
+        let mut written = entries
+            .iter()
+            .filter(|entry| group.contains(&entry.key.as_ref()));
+        let Some(first) = written.next() else {
+            continue;
+        };
         for other in written {
             faulty = true;
             diagnostics.push(
@@ -106,25 +132,47 @@ fn scalar(scalar: &Scalar<'_>, ty: Type, span: Span, diagnostics: &mut Diagnosti
             return out_of_range(value, 0, i64::from(u32::MAX), span, diagnostics);
         }
         (Type::Int32, ScalarKind::Integer(value)) => {
-            return out_of_range(value, i64::from(i32::MIN), i64::from(i32::MAX), span, diagnostics);
+            return out_of_range(
+                value,
+                i64::from(i32::MIN),
+                i64::from(i32::MAX),
+                span,
+                diagnostics,
+            );
         }
         (Type::Int64, ScalarKind::Integer(_)) => return false,
-        (Type::String | Type::Enum(_), ScalarKind::Boolean(_)) => {
-            ("a boolean", Some(format!("put it in quotes: `\"{}\"`", scalar.text)))
-        }
-        (Type::String, ScalarKind::Integer(_) | ScalarKind::Float(_)) => {
-            ("a number", Some(format!("put it in quotes: `\"{}\"`", scalar.text)))
-        }
-        (Type::Enum(values), ScalarKind::Integer(_) | ScalarKind::Float(_)) => {
-            ("a number", Some(format!("write one of {}", advice::alternatives(values))))
-        }
-        (Type::Boolean | Type::Number | Type::Uint32 | Type::Int32 | Type::Int64, ScalarKind::String) => {
-            let bare = Scalar { text: scalar.text.clone(), string: false }.kind();
+        (Type::String | Type::Enum(_), ScalarKind::Boolean(_)) => (
+            "a boolean",
+            Some(format!("put it in quotes: `\"{}\"`", scalar.text)),
+        ),
+        (Type::String, ScalarKind::Integer(_) | ScalarKind::Float(_)) => (
+            "a number",
+            Some(format!("put it in quotes: `\"{}\"`", scalar.text)),
+        ),
+        (Type::Enum(values), ScalarKind::Integer(_) | ScalarKind::Float(_)) => (
+            "a number",
+            Some(format!("write one of {}", advice::alternatives(values))),
+        ),
+        (
+            Type::Boolean | Type::Number | Type::Uint32 | Type::Int32 | Type::Int64,
+            ScalarKind::String,
+        ) => {
+            let bare = Scalar {
+                text: scalar.text.clone(),
+                string: false,
+            }
+            .kind();
             let help = scalar.string && !matches!(bare, ScalarKind::String | ScalarKind::Null);
             ("a string", help.then(|| "remove the quotes".to_owned()))
         }
-        (Type::List(_), ScalarKind::String) => ("a string", Some("put a `- ` before it to make it a list".to_owned())),
-        (_, ScalarKind::Null) => ("nothing", Some("fill in a value, or remove the key".to_owned())),
+        (Type::List(_), ScalarKind::String) => (
+            "a string",
+            Some("put a `- ` before it to make it a list".to_owned()),
+        ),
+        (_, ScalarKind::Null) => (
+            "nothing",
+            Some("fill in a value, or remove the key".to_owned()),
+        ),
         (_, ScalarKind::Boolean(_)) => ("a boolean", None),
         (_, ScalarKind::Integer(_) | ScalarKind::Float(_)) => ("a number", None),
         (_, ScalarKind::String) => ("a string", None),
@@ -133,21 +181,33 @@ fn scalar(scalar: &Scalar<'_>, ty: Type, span: Span, diagnostics: &mut Diagnosti
     true
 }
 
-fn out_of_range(value: i64, minimum: i64, maximum: i64, span: Span, diagnostics: &mut Diagnostics) -> bool {
+fn out_of_range(
+    value: i64,
+    minimum: i64,
+    maximum: i64,
+    span: Span,
+    diagnostics: &mut Diagnostics,
+) -> bool {
     let fits = (minimum..=maximum).contains(&value);
     if !fits {
-        let message = format!("this number must be between {minimum} and {maximum}, but is {value}");
+        let message =
+            format!("this number must be between {minimum} and {maximum}, but is {value}");
         diagnostics.push(Diagnostic::at(Code::NumberOutOfRange, span, message));
     }
     !fits
 }
 
 fn unknown_value(found: &str, values: &'static [&'static str], span: Span) -> Diagnostic {
-    let diagnostic =
-        Diagnostic::at(Code::UnknownValue, span, format!("`{}` is not allowed here", found.escape_debug()));
+    let diagnostic = Diagnostic::at(
+        Code::UnknownValue,
+        span,
+        format!("`{}` is not allowed here", found),
+    );
     let allowed = advice::alternatives(values);
     match advice::similar(found, values.iter().copied()) {
-        Some(similar) => diagnostic.help(format!("did you mean `{similar}`? allowed are {allowed}")),
+        Some(similar) => {
+            diagnostic.help(format!("did you mean `{similar}`? allowed are {allowed}"))
+        }
         None => diagnostic.help(format!("allowed are {allowed}")),
     }
 }
@@ -162,7 +222,11 @@ fn wrong_type(span: Span, ty: Type, found: &str, help: Option<&str>) -> Diagnost
         Type::Map(_) | Type::Object(_) => "a map",
         Type::Any | Type::Nullable(_) => "a value",
     };
-    let diagnostic = Diagnostic::at(Code::WrongType, span, format!("expected {expected}, found {found}"));
+    let diagnostic = Diagnostic::at(
+        Code::WrongType,
+        span,
+        format!("expected {expected}, found {found}"),
+    );
     match help {
         Some(help) => diagnostic.help(help),
         None => diagnostic,

@@ -1,8 +1,8 @@
 //! VirtualGateway.
 
 use super::objects;
-use super::route::{OBJECT_REF, OBJECT_SELECTOR, VIRTUAL_HOST};
 use super::policy::{CLUSTER_OBJECT_REF, CSRF, EMPTY};
+use super::route::{OBJECT_REF, OBJECT_SELECTOR, VIRTUAL_HOST};
 
 objects! {
     VIRTUAL_GATEWAY {
@@ -13,7 +13,8 @@ objects! {
     .old(&[
         ("deployToIngressGateways", "select the gateway with `ingressGatewaySelectors`, and its port with `portName`"),
         ("deployToSidecars", "remove it; it never had an effect"),
-    ]);
+    ])
+    .separable();
     CONNECTION_HANDLER {
         connectionMatch: CONNECTION_MATCH,
         connectionOptions: CONNECTION_OPTIONS,

@@ -1,9 +1,9 @@
 //! What routes point at and where it runs: destinations, meshes, settings.
 
-use super::objects;
 use super::gateway::{DESTINATION_SELECTOR, INGRESS_GATEWAY_SELECTOR};
-use super::route::OBJECT_REF;
+use super::objects;
 use super::policy::{CLUSTER_OBJECT_REF, EMPTY, MTLS, OUTLIER_DETECTION};
+use super::route::OBJECT_REF;
 
 objects! {
     VIRTUAL_DESTINATION {
@@ -14,7 +14,8 @@ objects! {
         static: STATIC_BACKENDS,
         virtualMesh: OBJECT_REF,
     }
-    .one_of(&[&["localized", "static"], &["meshList", "virtualMesh"]]);
+    .one_of(&[&["localized", "static"], &["meshList", "virtualMesh"]])
+    .separable();
     LOCALIZED_BACKENDS {
         destinationSelectors: [DESTINATION_SELECTOR],
         failoverDirectives: [FAILOVER_DIRECTIVE],
@@ -37,7 +38,8 @@ objects! {
         kubeService: DISCOVERED_SERVICE,
         mesh: OBJECT_REF,
     }
-    .one_of(&[&["externalService", "kubeService"]]);
+    .one_of(&[&["externalService", "kubeService"]])
+    .separable();
     EXTERNAL_SERVICE {
         addresses: [string],
         endpoints: [EXTERNAL_ENDPOINT],

@@ -95,7 +95,8 @@ impl Object {
         self
     }
 
-    /// What holds such a map stays whole without it: a fault in here is no fault of its owner.
+    /// A fault in here is no fault of the owner, which is whole without it: routes, virtual hosts, specs of objects
+    /// (a fault beside the spec concerns the whole object).
     const fn separable(mut self) -> Self {
         self.separable = true;
         self
@@ -150,7 +151,7 @@ objects! {
         creationTimestamp: nullable_string,
     }
     .open();
-    SERVICE { ports: [SERVICE_PORT] }.open();
+    SERVICE { ports: [SERVICE_PORT] }.open().separable();
     SERVICE_PORT { name: string, port: uint32, protocol: string }.open();
 }
 
@@ -200,7 +201,9 @@ const CORE: &str = "";
 static KINDS: &[Kind] = {
     use gateway::VIRTUAL_GATEWAY;
     use mesh::{DESTINATION, MESH, SETTINGS as SETTINGS_SPEC, VIRTUAL_DESTINATION, VIRTUAL_MESH};
-    use policy::{ACCESS_POLICY, RATE_LIMIT_CLIENT_CONFIG, RATE_LIMIT_SERVER_CONFIG, TRAFFIC_POLICY};
+    use policy::{
+        ACCESS_POLICY, RATE_LIMIT_CLIENT_CONFIG, RATE_LIMIT_SERVER_CONFIG, TRAFFIC_POLICY,
+    };
     use route::{ROUTE_TABLE, VIRTUAL_HOST};
     kinds! {
         ENTERPRISE/v1beta1 {
@@ -238,26 +241,39 @@ pub(crate) enum Lookup {
     Known(&'static Kind),
     /// A kind of ours in a version that is not supported.
     WrongVersion(&'static Kind),
-    /// No kind of a group of ours; with the kind that was probably meant.
+    /// No kind of this group, which is one of ours; with the kind that was probably meant.
     UnknownKind(Option<&'static Kind>),
-    /// A kind of another group; with a kind of ours that has the same name.
-    Foreign(Option<&'static Kind>),
+    /// A kind of another group.
+    Foreign,
 }
 
 /// Looks a kind up.
 pub(crate) fn find(api_version: &str, name: &str) -> Lookup {
-    let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
-    if let Some(kind) = KINDS.iter().find(|kind| kind.group == group && kind.name == name) {
-        return if kind.version == version { Lookup::Known(kind) } else { Lookup::WrongVersion(kind) };
+    let (group, version) = api_version.split_once('/').unwrap_or((CORE, api_version));
+    if let Some(kind) = KINDS
+        .iter()
+        .find(|kind| kind.group == group && kind.name == name)
+    {
+        return if kind.version == version {
+            Lookup::Known(kind)
+        } else {
+            Lookup::WrongVersion(kind)
+        };
     }
-    let namesake = KINDS.iter().find(|kind| kind.group != CORE && kind.name == name);
     if group == CORE || KINDS.iter().all(|kind| kind.group != group) {
-        return Lookup::Foreign(namesake);
+        return Lookup::Foreign;
     }
     let similar = || {
-        let names = KINDS.iter().filter(|kind| kind.group == group).map(|kind| kind.name);
-        let name = advice::similar(name, names)?;
-        KINDS.iter().find(|kind| kind.group == group && kind.name == name)
+        let kinds = || KINDS.iter().filter(|kind| kind.group == group);
+        let name = advice::similar(name, kinds().map(|kind| kind.name))?;
+        kinds().find(|kind| kind.name == name)
     };
-    Lookup::UnknownKind(namesake.or_else(similar))
+    Lookup::UnknownKind(namesake(name).or_else(similar))
+}
+
+/// The kind of ours that has a name, whatever its group.
+pub(crate) fn namesake(name: &str) -> Option<&'static Kind> {
+    KINDS
+        .iter()
+        .find(|kind| kind.group != CORE && kind.name == name)
 }

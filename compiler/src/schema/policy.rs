@@ -1,8 +1,11 @@
 //! Route options, and the policy kinds built around them.
 
-use super::objects;
 use super::gateway::{DESTINATION_SELECTOR, KUBE_SERVICE_MATCHER};
-use super::route::{HEADER_MANIPULATION, HEADER_MATCHER, OBJECT_REF, OBJECT_SELECTOR, QUERY_MATCHER, STRING_MATCH, WEIGHTED_DESTINATION};
+use super::objects;
+use super::route::{
+    HEADER_MANIPULATION, HEADER_MATCHER, OBJECT_REF, OBJECT_SELECTOR, QUERY_MATCHER, STRING_MATCH,
+    WEIGHTED_DESTINATION,
+};
 
 objects! {
     POLICY {

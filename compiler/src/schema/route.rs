@@ -113,5 +113,5 @@ objects! {
     ROUTE_ACTION { destinations: [WEIGHTED_DESTINATION], pathRewrite: string }
         .later(&["regexRewrite", "pathTemplateRewrite", "hostRewrite", "hostRewriteHeader", "hostRewritePathRegex"])
         .renamed(&[("prefixRewrite", "pathRewrite")]);
-    ROUTE_TABLE { options: HOST_OPTIONS, routes: [ROUTE], weight: int32 };
+    ROUTE_TABLE { options: HOST_OPTIONS, routes: [ROUTE], weight: int32 }.separable();
 }

@@ -144,7 +144,7 @@ fn check_server_names(handler: &Node<'_>, diagnostics: &mut Diagnostics) -> Opti
             Diagnostic::at(
                 Code::InvalidServerName,
                 name.span,
-                format!("`{}` is not a server name", name.escape_debug()),
+                format!("`{}` is not a server name", name),
             )
             .help(
                 "write a DNS name; only its first label may be a wildcard, as in `*.example.com`",
@@ -257,7 +257,7 @@ fn check_tcp_hosts(tcp: &Node<'_>, tls: bool, diagnostics: &mut Diagnostics) -> 
                     Diagnostic::at(
                         Code::DuplicateTcpHost,
                         name.span,
-                        format!("two TCP hosts are called `{}`", name.escape_debug()),
+                        format!("two TCP hosts are called `{}`", name),
                     )
                     .also(first.span, "the first one"),
                 );

@@ -146,12 +146,12 @@ fn check_method(method: &Spanned<String>, diagnostics: &mut Diagnostics) {
                 method.span,
                 format!(
                     "methods are case-sensitive; no common client sends `{}`",
-                    method.escape_debug()
+                    method
                 ),
             )
             .help(format!(
                 "write `{}`",
-                method.to_ascii_uppercase().escape_debug()
+                method.to_ascii_uppercase()
             )),
         );
     }
@@ -166,7 +166,7 @@ fn header(node: &Node<'_>, diagnostics: &mut Diagnostics) -> Option<HeaderMatche
                 name.span,
                 format!(
                     "conditions on the pseudo header `{}` are not supported yet",
-                    name.escape_debug()
+                    name
                 ),
             )
             .help(

@@ -137,7 +137,7 @@ fn appended(node: &Node<'_>, key: &str, diagnostics: &mut Diagnostics) -> Option
                     entry.value.span,
                     format!(
                         "`{}` is sent as it stands, not replaced",
-                        operator.escape_debug()
+                        operator
                     ),
                 )
                 .help("values of headers are literal text"),
@@ -161,7 +161,7 @@ fn changeable_header(name: &str, span: Span, diagnostics: &mut Diagnostics) -> O
             span,
             format!(
                 "the header `{}` cannot be added or removed",
-                name.escape_debug()
+                name
             ),
         ));
         return None;
@@ -259,7 +259,7 @@ fn cors_policy(node: &Node<'_>, diagnostics: &mut Diagnostics) -> Option<()> {
             Diagnostic::at(
                 Code::UnknownMethod,
                 node.span,
-                format!("`{}` {message}", method.escape_debug()),
+                format!("`{}` {message}", method),
             )
             .help(format!("known methods are {}", KNOWN_METHODS.join(", "))),
         );

@@ -235,7 +235,7 @@ pub(super) fn header_name(name: &str, span: Span, diagnostics: &mut Diagnostics)
     let message = if name.is_empty() {
         "the name of a header is empty".to_owned()
     } else {
-        format!("`{}` is not a legal header name", name.escape_debug())
+        format!("`{}` is not a legal header name", name)
     };
     diagnostics.push(
         Diagnostic::at(Code::InvalidHeaderName, span, message)
@@ -260,7 +260,7 @@ pub(super) fn header_safe(
             span,
             format!(
                 "{what} contains the control character `{}`",
-                found.escape_debug()
+                found
             ),
         )
         .help("it would end up in a header, where it could inject further headers; remove it"),
