@@ -147,8 +147,6 @@ codes! {
     InvalidRegex = "E0257", "invalid-regex";
     /// A matcher without a path stands beside one that has a path.
     MatcherWithoutPath = "W0258", "matcher-without-path";
-    /// A path prefix takes paths of a neighbouring route that continues its last segment.
-    PrefixWithoutBoundary = "W0259", "prefix-without-boundary";
     /// A regular expression whose automaton would be too large.
     RegexTooComplex = "E0260", "regex-too-complex";
 

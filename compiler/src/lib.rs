@@ -7,11 +7,12 @@
 pub mod answer;
 pub mod code;
 pub mod diagnostic;
+pub mod lint;
 pub mod load;
 pub mod lower;
 pub mod manifest;
-pub mod regex;
 pub mod oracle;
+pub mod regex;
 pub mod render;
 pub mod resolve;
 pub mod resource;

@@ -3,7 +3,7 @@
 //! Slow and obvious on purpose. It shares no matching code with the engine, which is held to its answers.
 
 use crate::answer::{self, Answer, Outcome, Response};
-use crate::resolve::pattern;
+use crate::regex::Regex;
 use crate::resource::{HeaderManipulation, ObjectName};
 use crate::tree::{
     Action, Domain, DomainKind, Forward, Gateway, HeaderMatch, Host, LiteralPart, Matcher,
@@ -280,7 +280,9 @@ fn value_matches(condition: &ValueMatch, value: &str) -> bool {
 
 /// Whether a pattern matches all of a text. Patterns in a tree are valid.
 fn regex_matches(pattern: &str, text: &[u8]) -> bool {
-    pattern::compile(pattern).is_ok_and(|regex| regex.is_match(&mut regex.create_cache(), text))
+    Regex::parse(pattern)
+        .and_then(|regex| regex.matcher())
+        .is_ok_and(|matcher| matcher.matches(text))
 }
 
 fn forward(

@@ -79,7 +79,7 @@ pub struct VirtualHost {
 /// The host of a request ends at its last colon, unless that is inside brackets. Patterns that name a port match only
 /// requests whose authority names that port, and all of them are preferred to those that name none; the others take
 /// every port.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Domain {
     /// Kind.
     pub kind: DomainKind,

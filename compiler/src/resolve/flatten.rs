@@ -16,9 +16,10 @@ use crate::tree::{
     Action, HeaderMatch, Matcher, PathMatch, PathTail, QueryMatch, Route, RouteName,
 };
 
+use super::matcher::Conditions;
 use super::options::Level;
 use super::path;
-use super::prepare::{Conditions, Kind, Prepared, Table, unsupported};
+use super::prepare::{Kind, Prepared, Table, unsupported};
 
 /// Longest chain of route tables.
 const MAX_DEPTH: usize = 64;

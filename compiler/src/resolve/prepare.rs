@@ -2,24 +2,23 @@
 //! found, conditions checked. Each list of routes is prepared once, so that findings about a route are made once
 //! however many virtual hosts it ends up in.
 
-use std::collections::BTreeMap;
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::resource::{
-    self, DelegateAction, ForwardAction, HeaderMatcher, ObjectName, PathKind, QueryMatcher,
-    RedirectAction, Resources, SortMethod, Uri,
+    self, DelegateAction, ForwardAction, ObjectName, PathKind, RedirectAction, Resources,
+    SortMethod,
 };
 use crate::source::{Span, Spanned};
-use crate::tree::{
-    Action, DirectResponse, Forward, HeaderMatch, QueryMatch, Redirect, RedirectPath, ValueMatch,
-    WeightedDestination,
-};
+use crate::tree::{Action, DirectResponse, Forward, Redirect, RedirectPath, WeightedDestination};
 
 use super::inventory::{Inventory, full_name};
+use super::matcher::Conditions;
 use super::options::Level;
-use super::{pattern, selector, weights};
+use super::{matcher, selector, weights};
 
 /// A route table, ready to be flattened wherever it is delegated to.
 #[derive(Debug)]
@@ -43,19 +42,6 @@ pub(super) struct Prepared<'r> {
     pub(super) level: Level,
     /// What it does.
     pub(super) kind: Kind,
-}
-
-/// One alternative of a route.
-#[derive(Debug)]
-pub(super) struct Conditions<'r> {
-    /// As written.
-    pub(super) source: &'r resource::Matcher,
-    /// Path, before it is joined.
-    pub(super) uri: Option<&'r Uri>,
-    /// Header conditions.
-    pub(super) headers: Vec<HeaderMatch>,
-    /// Query conditions.
-    pub(super) query: Vec<QueryMatch>,
 }
 
 /// What a prepared route does.
@@ -115,6 +101,7 @@ impl<'r> Catalogue<'r> {
         namespace: &str,
         diagnostics: &mut Diagnostics,
     ) -> Vec<Prepared<'r>> {
+        report_duplicate_names(routes, diagnostics);
         routes
             .iter()
             .filter_map(|route| self.prepare_route(route, namespace, diagnostics))
@@ -130,7 +117,7 @@ impl<'r> Catalogue<'r> {
         let matchers = route
             .matchers
             .iter()
-            .map(|matcher| conditions(matcher, diagnostics))
+            .map(|matcher| matcher::conditions(matcher, diagnostics))
             .collect::<Vec<_>>();
         let kind = match &route.action.value {
             resource::Action::Delegate(delegate) => {
@@ -154,6 +141,7 @@ impl<'r> Catalogue<'r> {
                 })))
             }
         };
+        matcher::report_without_path(&route.matchers, diagnostics);
         let level = Level::new(&route.options);
         if matches!(
             kind,
@@ -337,6 +325,26 @@ pub(super) fn unsupported(option: &Spanned<String>) -> Diagnostic {
     .help("remove it; routes that would need it are left out rather than served without it")
 }
 
+fn report_duplicate_names(routes: &[resource::Route], diagnostics: &mut Diagnostics) {
+    let mut seen: HashMap<&str, Span> = HashMap::new();
+    for name in routes.iter().filter_map(|route| route.name.as_ref()) {
+        match seen.entry(&name.value) {
+            Entry::Occupied(first) => diagnostics.push(
+                Diagnostic::at(
+                    Code::DuplicateRouteName,
+                    name.span,
+                    format!("another route here is named `{}`", name.value),
+                )
+                .also(*first.get(), "first here")
+                .help("logs and metrics cannot tell them apart; rename one"),
+            ),
+            Entry::Vacant(free) => {
+                free.insert(name.span);
+            }
+        }
+    }
+}
+
 fn report_idle_options(level: &Level, diagnostics: &mut Diagnostics) {
     let timeout = level
         .options
@@ -381,67 +389,4 @@ fn redirect(written: &RedirectAction) -> Redirect {
 fn not_empty(text: Option<&Spanned<String>>) -> Option<String> {
     text.map(|text| text.value.clone())
         .filter(|text| !text.is_empty())
-}
-
-/// Reads the conditions of a matcher. `None` after an error: a matcher may not become weaker by losing a condition.
-fn conditions<'r>(
-    matcher: &'r resource::Matcher,
-    diagnostics: &mut Diagnostics,
-) -> Option<Conditions<'r>> {
-    let path = matcher
-        .uri
-        .as_ref()
-        .filter(|uri| uri.kind == PathKind::Regex);
-    let path_valid = path.is_none_or(|uri| pattern::check(&uri.value, diagnostics));
-    let headers: Vec<_> = matcher
-        .headers
-        .iter()
-        .map(|header| header_match(header, diagnostics))
-        .collect();
-    let query: Vec<_> = matcher
-        .query
-        .iter()
-        .map(|parameter| query_match(parameter, diagnostics))
-        .collect();
-    Some(Conditions {
-        source: matcher,
-        uri: path_valid.then_some(matcher.uri.as_ref())?,
-        headers: headers.into_iter().collect::<Option<_>>()?,
-        query: query.into_iter().collect::<Option<_>>()?,
-    })
-}
-
-fn header_match(header: &HeaderMatcher, diagnostics: &mut Diagnostics) -> Option<HeaderMatch> {
-    let name = header.name.to_ascii_lowercase();
-    Some(HeaderMatch {
-        // Clients send the host as `Host` or `:authority`; Envoy keeps it under the latter name.
-        name: if name == "host" {
-            ":authority".to_owned()
-        } else {
-            name
-        },
-        value: value_match(header.value.as_ref(), header.regex, diagnostics)?,
-        invert: header.invert,
-    })
-}
-
-fn query_match(parameter: &QueryMatcher, diagnostics: &mut Diagnostics) -> Option<QueryMatch> {
-    Some(QueryMatch {
-        name: parameter.name.value.clone(),
-        value: value_match(parameter.value.as_ref(), parameter.regex, diagnostics)?,
-    })
-}
-
-fn value_match(
-    value: Option<&Spanned<String>>,
-    regex: bool,
-    diagnostics: &mut Diagnostics,
-) -> Option<ValueMatch> {
-    match value.filter(|value| !value.is_empty()) {
-        None => Some(ValueMatch::Present),
-        Some(text) if regex => {
-            pattern::check(text, diagnostics).then(|| ValueMatch::Regex(text.clone()))
-        }
-        Some(text) => Some(ValueMatch::Exact(text.value.clone())),
-    }
 }

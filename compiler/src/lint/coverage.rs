@@ -1,0 +1,318 @@
+//! Which earlier matcher takes everything that a later one matches.
+//!
+//! A matcher covers another one if each of its parts is the same or weaker: its path takes every path of the other,
+//! and each of its header, query and method conditions follows from one of the other's. Only what can be told from the
+//! conditions as written counts, so nothing is called covered that is not; two regexes are compared as text.
+//!
+//! The index finds a covering matcher by hash, per length of the path prefixes in use and per combination of weaker
+//! conditions, so that its cost does not grow with the number of matchers.
+
+use std::collections::{BTreeSet, HashMap};
+
+use crate::regex::Regex;
+use crate::tree::{LiteralPart, Matcher, PathMatch, PathTail, ValueMatch};
+
+/// With more conditions than this, only their whole set, single ones and none are tried as weaker sets.
+const MAX_COMBINED: usize = 6;
+
+/// A byte of literal text, and whether its case is ignored.
+type Byte = (u8, bool);
+
+/// What is compared of a matcher.
+#[derive(Clone, Debug)]
+pub(super) struct Clause<'t> {
+    /// Literal text at the start of the path.
+    literal: Vec<Byte>,
+    tail: Tail<'t>,
+    /// Text that every matching path starts with: the literal text, a regex's own start, at least `/`.
+    start: Vec<Byte>,
+    conditions: Vec<Condition<'t>>,
+}
+
+/// What follows the literal text.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Tail<'t> {
+    End,
+    Any,
+    Suffix(Vec<Byte>),
+    Regex(&'t str),
+}
+
+/// A condition beside the path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Condition<'t> {
+    Header {
+        name: &'t str,
+        value: Value<'t>,
+        invert: bool,
+    },
+    Query {
+        name: &'t str,
+        value: Value<'t>,
+    },
+    Method(&'t str),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Value<'t> {
+    Present,
+    Exact(&'t str),
+    Regex(&'t str),
+}
+
+impl<'t> Clause<'t> {
+    /// What a matcher says.
+    pub(super) fn new(matcher: &'t Matcher) -> Self {
+        let headers = matcher.headers.iter().map(|header| Condition::Header {
+            name: &header.name,
+            value: (&header.value).into(),
+            invert: header.invert,
+        });
+        let query = matcher.query.iter().map(|parameter| Condition::Query {
+            name: &parameter.name,
+            value: (&parameter.value).into(),
+        });
+        let method = matcher.method.as_deref().map(Condition::Method);
+        let mut clause = Self::path(&matcher.path);
+        clause.conditions = headers.chain(query).chain(method).collect();
+        clause
+    }
+
+    /// The same conditions, on other paths: those that start with a text, or (`exact`) the text alone.
+    pub(super) fn with_path(&self, text: &str, exact: bool) -> Self {
+        let literal: Vec<Byte> = text.bytes().map(|byte| (byte, false)).collect();
+        Self {
+            start: literal.clone(),
+            literal,
+            tail: if exact { Tail::End } else { Tail::Any },
+            conditions: self.conditions.clone(),
+        }
+    }
+
+    fn path(path: &'t PathMatch) -> Self {
+        let literal: Vec<Byte> = path.literal.iter().flat_map(bytes).collect();
+        let mut start = literal.clone();
+        let tail = match &path.tail {
+            PathTail::End => Tail::End,
+            PathTail::Any => Tail::Any,
+            PathTail::Suffix(suffix) => Tail::Suffix(bytes(suffix).collect()),
+            PathTail::Regex(pattern) => {
+                if let Ok(regex) = Regex::parse(&pattern.value) {
+                    start.extend(
+                        regex
+                            .split_literal()
+                            .0
+                            .into_iter()
+                            .map(|byte| (byte, false)),
+                    );
+                }
+                Tail::Regex(&pattern.value)
+            }
+        };
+        if start.is_empty() {
+            start.push((b'/', false));
+        }
+        Self {
+            literal,
+            tail,
+            start,
+            conditions: Vec::new(),
+        }
+    }
+
+    /// Whether every path of `other` is one of this clause's paths.
+    fn covers_path(&self, other: &Self) -> bool {
+        match (&self.tail, &other.tail) {
+            // Every path starts with a slash.
+            (Tail::Any, _) if matches!(self.literal.as_slice(), [] | [(b'/', _)]) => true,
+            (Tail::Any, _) => other
+                .start
+                .get(..self.literal.len())
+                .is_some_and(|text| covers(&self.literal, text)),
+            (Tail::Suffix(suffix), Tail::Suffix(other_suffix)) => {
+                covers(&self.literal, &other.literal)
+                    && other_suffix
+                        .len()
+                        .checked_sub(suffix.len())
+                        .is_some_and(|at| covers(suffix, &other_suffix[at..]))
+            }
+            (own, other_tail) => own == other_tail && covers(&self.literal, &other.literal),
+        }
+    }
+}
+
+/// Whether every text that `narrow` stands for is one that `wide`, of the same length, stands for.
+fn covers(wide: &[Byte], narrow: &[Byte]) -> bool {
+    wide.len() == narrow.len()
+        && wide.iter().zip(narrow).all(|(wide, narrow)| {
+            if wide.1 {
+                wide.0.eq_ignore_ascii_case(&narrow.0)
+            } else {
+                wide.0 == narrow.0 && (!narrow.1 || !narrow.0.is_ascii_alphabetic())
+            }
+        })
+}
+
+fn bytes(part: &LiteralPart) -> impl Iterator<Item = Byte> {
+    part.text.bytes().map(|byte| (byte, part.ignore_case))
+}
+
+fn folded(text: &[Byte]) -> Vec<u8> {
+    text.iter()
+        .map(|(byte, _)| byte.to_ascii_lowercase())
+        .collect()
+}
+
+impl<'t> From<&'t ValueMatch> for Value<'t> {
+    fn from(value: &'t ValueMatch) -> Self {
+        match value {
+            ValueMatch::Present => Self::Present,
+            ValueMatch::Exact(text) => Self::Exact(text),
+            ValueMatch::Regex(pattern) => Self::Regex(&pattern.value),
+        }
+    }
+}
+
+impl Condition<'_> {
+    /// A weaker condition that follows from this one.
+    fn weaker(self) -> Option<Self> {
+        match self {
+            Self::Header {
+                name,
+                value: Value::Exact(_) | Value::Regex(_),
+                invert: false,
+            } => Some(Self::Header {
+                name,
+                value: Value::Present,
+                invert: false,
+            }),
+            Self::Query {
+                name,
+                value: Value::Exact(_) | Value::Regex(_),
+            } => Some(Self::Query {
+                name,
+                value: Value::Present,
+            }),
+            _ => None,
+        }
+    }
+}
+
+/// Numbers of conditions, sorted.
+type ConditionSet = Vec<u32>;
+
+/// The clauses seen so far.
+#[derive(Debug, Default)]
+pub(super) struct Index<'t> {
+    clauses: Vec<Clause<'t>>,
+    numbers: HashMap<Condition<'t>, u32>,
+    /// Clauses by literal text (in lower case), what follows it, and conditions.
+    slots: HashMap<Vec<u8>, HashMap<Tail<'t>, HashMap<ConditionSet, Vec<usize>>>>,
+    /// Lengths of the prefixes among them.
+    prefix_lengths: BTreeSet<usize>,
+}
+
+impl<'t> Index<'t> {
+    /// Adds a clause; its number counts from 0.
+    pub(super) fn add(&mut self, clause: Clause<'t>) -> usize {
+        let number = self.clauses.len();
+        let mut set = ConditionSet::with_capacity(clause.conditions.len());
+        for condition in &clause.conditions {
+            let next = self.numbers.len() as u32;
+            set.push(*self.numbers.entry(*condition).or_insert(next));
+        }
+        normalise(&mut set);
+        if clause.tail == Tail::Any {
+            self.prefix_lengths.insert(clause.literal.len());
+        }
+        self.slots
+            .entry(folded(&clause.literal))
+            .or_default()
+            .entry(folded_tail(&clause.tail))
+            .or_default()
+            .entry(set)
+            .or_default()
+            .push(number);
+        self.clauses.push(clause);
+        number
+    }
+
+    /// The earliest clause that covers this one.
+    pub(super) fn covering(&self, clause: &Clause<'t>) -> Option<usize> {
+        let sets = self.weaker_sets(&clause.conditions);
+        let start = folded(&clause.start);
+        let prefixes = self
+            .prefix_lengths
+            .range(..=start.len())
+            .filter_map(|&len| self.slots.get(&start[..len])?.get(&Tail::Any));
+        let same = self
+            .slots
+            .get(&folded(&clause.literal))
+            .and_then(|tails| tails.get(&folded_tail(&clause.tail)));
+        prefixes
+            .chain(same)
+            .flat_map(|by_conditions| sets.iter().filter_map(|set| by_conditions.get(set)))
+            .flatten()
+            .copied()
+            .filter(|&earlier| self.clauses[earlier].covers_path(clause))
+            .min()
+    }
+
+    /// Sets of known conditions that all follow from the given ones.
+    fn weaker_sets(&self, conditions: &[Condition<'t>]) -> Vec<ConditionSet> {
+        let choices: Vec<Vec<u32>> = conditions
+            .iter()
+            .map(|condition| {
+                [Some(*condition), condition.weaker()]
+                    .into_iter()
+                    .flatten()
+                    .filter_map(|condition| self.numbers.get(&condition).copied())
+                    .collect()
+            })
+            .collect();
+        let mut sets = vec![ConditionSet::new()];
+        if choices.len() > MAX_COMBINED {
+            sets.extend(choices.iter().flatten().map(|&number| vec![number]));
+            sets.push(
+                choices
+                    .iter()
+                    .filter_map(|numbers| numbers.first().copied())
+                    .collect(),
+            );
+        } else {
+            for numbers in &choices {
+                for at in 0..sets.len() {
+                    for &number in numbers {
+                        let mut set = sets[at].clone();
+                        set.push(number);
+                        sets.push(set);
+                    }
+                }
+            }
+        }
+        for set in &mut sets {
+            normalise(set);
+        }
+        sets.sort();
+        sets.dedup();
+        sets
+    }
+}
+
+fn normalise(set: &mut ConditionSet) {
+    set.sort_unstable();
+    set.dedup();
+}
+
+/// Suffixes are looked up without regard to case.
+fn folded_tail<'t>(tail: &Tail<'t>) -> Tail<'t> {
+    match tail {
+        Tail::Suffix(suffix) => Tail::Suffix(
+            suffix
+                .iter()
+                .map(|(byte, _)| (byte.to_ascii_lowercase(), false))
+                .collect(),
+        ),
+        other => other.clone(),
+    }
+}

@@ -1,0 +1,113 @@
+//! Matchers: from what is written to conditions that are known to be valid.
+
+use crate::code::Code;
+use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::regex::Regex;
+use crate::resource::{self, HeaderMatcher, PathKind, QueryMatcher, Uri};
+use crate::source::Spanned;
+use crate::tree::{HeaderMatch, QueryMatch, ValueMatch};
+
+/// One alternative of a route.
+#[derive(Debug)]
+pub(super) struct Conditions<'r> {
+    /// As written.
+    pub(super) source: &'r resource::Matcher,
+    /// Path, before it is joined.
+    pub(super) uri: Option<&'r Uri>,
+    /// Header conditions.
+    pub(super) headers: Vec<HeaderMatch>,
+    /// Query conditions.
+    pub(super) query: Vec<QueryMatch>,
+}
+
+/// Reads the conditions of a matcher. `None` after an error: a matcher may not become weaker by losing a condition.
+pub(super) fn conditions<'r>(
+    matcher: &'r resource::Matcher,
+    diagnostics: &mut Diagnostics,
+) -> Option<Conditions<'r>> {
+    let path = matcher
+        .uri
+        .as_ref()
+        .filter(|uri| uri.kind == PathKind::Regex);
+    let path_valid = path.is_none_or(|uri| is_regex(&uri.value, diagnostics));
+    let headers: Vec<_> = matcher
+        .headers
+        .iter()
+        .map(|header| header_match(header, diagnostics))
+        .collect();
+    let query: Vec<_> = matcher
+        .query
+        .iter()
+        .map(|parameter| query_match(parameter, diagnostics))
+        .collect();
+    Some(Conditions {
+        source: matcher,
+        uri: path_valid.then_some(matcher.uri.as_ref())?,
+        headers: headers.into_iter().collect::<Option<_>>()?,
+        query: query.into_iter().collect::<Option<_>>()?,
+    })
+}
+
+fn header_match(header: &HeaderMatcher, diagnostics: &mut Diagnostics) -> Option<HeaderMatch> {
+    let name = header.name.to_ascii_lowercase();
+    Some(HeaderMatch {
+        // Clients send the host as `Host` or `:authority`; Envoy keeps it under the latter name.
+        name: if name == "host" {
+            ":authority".to_owned()
+        } else {
+            name
+        },
+        value: value_match(header.value.as_ref(), header.regex, diagnostics)?,
+        invert: header.invert,
+    })
+}
+
+fn query_match(parameter: &QueryMatcher, diagnostics: &mut Diagnostics) -> Option<QueryMatch> {
+    Some(QueryMatch {
+        name: parameter.name.value.clone(),
+        value: value_match(parameter.value.as_ref(), parameter.regex, diagnostics)?,
+    })
+}
+
+fn value_match(
+    value: Option<&Spanned<String>>,
+    regex: bool,
+    diagnostics: &mut Diagnostics,
+) -> Option<ValueMatch> {
+    match value.filter(|value| !value.is_empty()) {
+        None => Some(ValueMatch::Present),
+        Some(text) if regex => is_regex(text, diagnostics).then(|| ValueMatch::Regex(text.clone())),
+        Some(text) => Some(ValueMatch::Exact(text.value.clone())),
+    }
+}
+
+/// Whether a pattern is valid; reports it if not.
+fn is_regex(pattern: &Spanned<String>, diagnostics: &mut Diagnostics) -> bool {
+    let result = Regex::parse(&pattern.value);
+    if let Err(error) = &result {
+        diagnostics.push(Diagnostic::at(
+            Code::InvalidRegex,
+            pattern.span,
+            format!("`{}` is not a valid RE2 expression: {error}", pattern.value),
+        ));
+    }
+    result.is_ok()
+}
+
+/// A list of matchers reads like "and" to some; it is "or".
+pub(super) fn report_without_path(matchers: &[resource::Matcher], diagnostics: &mut Diagnostics) {
+    let Some(with_path) = matchers.iter().find(|matcher| matcher.uri.is_some()) else {
+        return;
+    };
+    for matcher in matchers.iter().filter(|matcher| matcher.uri.is_none()) {
+        diagnostics.push(
+            Diagnostic::at(
+                Code::MatcherWithoutPath,
+                matcher.span,
+                "matchers are alternatives: this one takes every path",
+            )
+            .also(with_path.span, "this one asks for a path")
+            .help("put both conditions into one matcher if both have to hold"),
+        );
+    }
+}
