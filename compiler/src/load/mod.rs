@@ -6,6 +6,8 @@
 //! a route, a virtual host, an object, a document; never a condition, never one destination of several.
 
 mod decode;
+mod json;
+mod keys;
 pub(crate) mod node;
 mod object;
 mod read;
@@ -13,9 +15,10 @@ mod yaml;
 
 use std::path::Path;
 
-use crate::diagnostic::Diagnostics;
+use crate::code::Code;
+use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::resource::Resources;
-use crate::source::{FileId, SourceMap};
+use crate::source::{FileId, SourceFile, SourceMap, Span};
 use crate::upstreams;
 
 pub use read::{MAX_FILE_BYTES, read};
@@ -25,9 +28,9 @@ pub fn parse(sources: &SourceMap, diagnostics: &mut Diagnostics) -> Resources {
     let mut loader = object::Loader::new(diagnostics);
     for (index, file) in sources.files().iter().enumerate() {
         let companion = is_companion(&file.name);
-        let id = FileId(index as u32);
+        let strict = is_json(&file.name);
         for part in yaml::parts(&file.text) {
-            for document in yaml::documents(id, part, loader.diagnostics()) {
+            for document in part_documents(FileId(index as u32), part, strict, loader.diagnostics()) {
                 if !(companion && document.get("apiVersion").is_none()) {
                     loader.document(document);
                 }
@@ -43,11 +46,52 @@ pub(crate) fn documents<'s>(
     file: FileId,
     diagnostics: &mut Diagnostics,
 ) -> Vec<node::Node<'s>> {
-    let text = sources.file(file).map_or("", |file| file.text.as_str());
+    let Some(SourceFile { name, text, .. }) = sources.file(file) else {
+        return Vec::new();
+    };
+    let strict = is_json(name);
     yaml::parts(text)
         .into_iter()
-        .flat_map(|part| yaml::documents(file, part, diagnostics))
+        .flat_map(|part| part_documents(file, part, strict, diagnostics))
         .collect()
+}
+
+fn is_json(name: &str) -> bool {
+    Path::new(name).extension().is_some_and(|extension| extension == "json")
+}
+
+/// The documents of a part of a file. What begins like JSON and is not may still be YAML, unless its name says JSON.
+fn part_documents<'s>(
+    file: FileId,
+    part: (usize, &'s str),
+    strict: bool,
+    diagnostics: &mut Diagnostics,
+) -> Vec<node::Node<'s>> {
+    if json::looks_like_json(part.1) {
+        let json = json::documents(file, part);
+        if strict || json.error.is_none() {
+            json.findings
+                .into_iter()
+                .chain(json.error)
+                .for_each(|finding| diagnostics.push(finding));
+            return json.documents;
+        }
+    }
+    yaml::documents(file, part, diagnostics)
+}
+
+/// Deepest nesting of lists and maps; the resources need about 20.
+const MAX_DEPTH: usize = 100;
+
+fn too_deep(span: Span) -> Box<Diagnostic> {
+    Box::new(
+        Diagnostic::at(
+            Code::NestingTooDeep,
+            span,
+            format!("lists and maps are nested more than {MAX_DEPTH} levels deep"),
+        )
+        .help("no resource needs more than about 20 levels"),
+    )
 }
 
 /// Whether a file has the name of one that lies beside resources and is none itself: where destinations are, and

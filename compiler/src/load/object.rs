@@ -48,14 +48,13 @@ impl<'d> Loader<'d> {
                 _ => format!("{count} objects of kind {kind} of `{api_version}` are skipped"),
             };
             let note = Diagnostic::at(code, span, message);
-            self.diagnostics
-                .push(match schema::namesake(&kind) {
-                    Some(ours) if code == Code::ForeignKind => note.help(format!(
-                        "the {} that is compiled has `apiVersion: {}/{}`",
-                        ours.name, ours.group, ours.version
-                    )),
-                    _ => note,
-                });
+            self.diagnostics.push(match schema::namesake(&kind) {
+                Some(ours) if code == Code::ForeignKind => note.help(format!(
+                    "the {} that is compiled has `apiVersion: {}/{}`",
+                    ours.name, ours.group, ours.version
+                )),
+                _ => note,
+            });
         }
         if self.documents == 0 && !self.diagnostics.has_errors() {
             self.diagnostics.push(
@@ -101,8 +100,7 @@ impl<'d> Loader<'d> {
                     metadata.span,
                     format!(
                         "{} `{}` is defined twice; this one is left out",
-                        kind.name,
-                        metadata.id
+                        kind.name, metadata.id
                     ),
                 )
                 .also(*first, "first defined here")

@@ -8,13 +8,12 @@ use std::collections::{BTreeMap, HashMap};
 
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError};
 
+use super::MAX_DEPTH;
+use super::keys::Keys;
 use super::node::{Entry, Node, Scalar, Value};
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::source::{FileId, Span};
-
-/// Deepest nesting of lists and maps; the resources need about 20.
-const MAX_DEPTH: usize = 100;
 
 /// Most nodes that the aliases of one document may add.
 const MAX_EXPANSION: usize = 100_000;
@@ -148,8 +147,7 @@ struct Open<'s> {
     value: Value<'s>,
     /// Key that waits for its value.
     key: Option<(Cow<'s, str>, Span)>,
-    /// Keys read so far, to find repeated ones; built when a map grows beyond a handful.
-    keys: HashMap<Cow<'s, str>, Span>,
+    keys: Keys<'s>,
     faulty: bool,
 }
 
@@ -194,24 +192,17 @@ impl<'s> Builder<'s, '_> {
 
     fn start(&mut self, span: Span, anchor: usize, value: Value<'s>) -> Result<(), Failure> {
         if self.open.len() >= MAX_DEPTH {
-            return Err(Box::new(
-                Diagnostic::at(
-                    Code::NestingTooDeep,
-                    Span {
-                        end: span.start,
-                        ..span
-                    },
-                    format!("lists and maps are nested more than {MAX_DEPTH} levels deep"),
-                )
-                .help("no resource needs more than about 20 levels"),
-            ));
+            return Err(super::too_deep(Span {
+                end: span.start,
+                ..span
+            }));
         }
         self.open.push(Open {
             span,
             anchor,
             value,
             key: None,
-            keys: HashMap::new(),
+            keys: Keys::default(),
             faulty: false,
         });
         Ok(())
@@ -294,25 +285,16 @@ impl<'s> Builder<'s, '_> {
                 None => match node.value {
                     Value::Scalar(scalar) => parent.key = Some((scalar.text, node.span)),
                     _ => {
-                        return Err(Box::new(Diagnostic::at(
-                            Code::YamlSyntax,
-                            node.span,
-                            "a list or map cannot be a key",
-                        )));
+                        return Err(Box::new(
+                            Diagnostic::at(Code::YamlSyntax, node.span, "a list or map cannot be a key")
+                                .help("a text that begins with `{` or `[` must be in quotes; render templates first"),
+                        ));
                     }
                 },
                 Some((key, key_span)) => {
-                    if let Some(first) = repeated(entries, &mut parent.keys, &key, key_span) {
+                    if let Some(finding) = parent.keys.repeated(entries, &key, key_span) {
                         parent.faulty = true;
-                        self.diagnostics.push(
-                            Diagnostic::at(
-                                Code::DuplicateKey,
-                                key_span,
-                                format!("the key `{key}` appears twice in this map"),
-                            )
-                            .also(first, "first here")
-                            .help("keep one of them, or merge them"),
-                        );
+                        self.diagnostics.push(finding);
                     } else {
                         entries.push(Entry {
                             key,
@@ -368,45 +350,104 @@ impl<'s> Builder<'s, '_> {
 
     fn syntax_error(&self, error: &ScanError) -> Diagnostic {
         let at = self.places.byte(error.marker().index());
-        let length = self.places.text[at..]
+        let rest = &self.places.text[at..];
+        let length = rest
             .chars()
             .next()
-            .filter(|c| *c != '\n')
+            .filter(|c| !matches!(c, '\n' | '\r'))
             .map_or(0, char::len_utf8);
-        Diagnostic::at(
-            Code::YamlSyntax,
-            self.places.at(at, at + length),
-            error.info().to_owned(),
-        )
+        let span = self.places.at(at, at + length);
+        let (code, message, help) = explain(error.info(), rest);
+        if code == Code::NestingTooDeep {
+            return *super::too_deep(span);
+        }
+        let diagnostic = Diagnostic::at(code, span, message);
+        if help.is_empty() {
+            diagnostic
+        } else {
+            diagnostic.help(help)
+        }
     }
 }
 
-/// The place where a key was written before, if it was. Small maps are searched; large ones get an index.
-fn repeated<'s>(
-    entries: &[Entry<'s>],
-    keys: &mut HashMap<Cow<'s, str>, Span>,
-    key: &Cow<'s, str>,
-    span: Span,
-) -> Option<Span> {
-    const SEARCHED: usize = 16;
-    if entries.len() < SEARCHED {
-        return entries
-            .iter()
-            .find(|entry| entry.key == *key)
-            .map(|entry| entry.key_span);
+/// The parser's words in those of somebody who does not know the grammar of YAML; `rest` is the text at the place.
+fn explain(info: &str, rest: &str) -> (Code, String, &'static str) {
+    let has = |words: &str| info.contains(words);
+    if has("recursion limit") {
+        return (Code::NestingTooDeep, String::new(), "");
     }
-    if keys.is_empty() {
-        keys.extend(
-            entries
-                .iter()
-                .map(|entry| (entry.key.clone(), entry.key_span)),
+    if has("tab") && !has("character") {
+        return (
+            Code::TabIndentation,
+            "a tab cannot indent YAML".to_owned(),
+            "replace it with spaces",
         );
     }
-    match keys.entry(key.clone()) {
-        std::collections::hash_map::Entry::Occupied(first) => Some(*first.get()),
-        std::collections::hash_map::Entry::Vacant(slot) => {
-            slot.insert(span);
-            None
-        }
-    }
+    let template = rest.starts_with("{{") || rest.starts_with("{%");
+    let (message, help) = if has("mapping values are not allowed") {
+        (
+            "a `:` is not expected here",
+            "the line before may lack its `:` or be indented differently; put a text that contains `: ` in quotes",
+        )
+    } else if has("did not find expected key")
+        || has("invalid indentation")
+        || has("only valid inside a block")
+    {
+        (
+            "this line does not fit the indentation of the lines before",
+            "align it with the keys or items that it belongs to",
+        )
+    } else if has("did not find expected '-'") {
+        (
+            "expected a `- ` here",
+            "this line is as far left as the items of a list, but is none",
+        )
+    } else if has("flow sequence") {
+        (
+            "this list has no closing `]`",
+            "add `]`, or a `,` between its elements",
+        )
+    } else if has("flow mapping") {
+        (
+            "this map has no closing `}`",
+            "add `}`, or a `,` between its entries",
+        )
+    } else if has("end of stream") || has("unexpected eof") || has("document indicator") {
+        ("this text has no closing quote", "add the closing quote")
+    } else if has("escape") {
+        (
+            "this text has an escape that YAML does not know",
+            "write `\\\\` for a backslash, or use single quotes",
+        )
+    } else if has("unknown anchor") {
+        (
+            "this alias refers to an anchor that does not exist",
+            "a text that begins with `*` must be in quotes",
+        )
+    } else if has("simple key") {
+        (
+            "this line has no `:`",
+            "write `key: value`, or put a text of several lines in quotes",
+        )
+    } else if has("unexpected character") {
+        (
+            "a text cannot begin with this character",
+            "put the text in quotes",
+        )
+    } else if has("trailing content") {
+        (
+            "nothing can follow the closing quote",
+            "put the whole text in quotes, or double the quotes inside it",
+        )
+    } else if has("<document start>") || has("<document-start>") {
+        (
+            "a document ends before this line",
+            "separate documents with a line `---`",
+        )
+    } else if template {
+        ("this looks like a template", "render it first")
+    } else {
+        return (Code::YamlSyntax, info.to_owned(), "");
+    };
+    (Code::YamlSyntax, message.to_owned(), help)
 }

@@ -79,7 +79,7 @@ pub(super) fn unknown_field(level: &Level<'_>, span: Span) -> Diagnostic {
         return unknown.help("no fields are allowed here");
     }
     let names: Vec<&str> = object.fields.iter().map(|field| field.name).collect();
-    unknown.help(format!("known fields are {}", list(&names, "and")))
+    unknown.help(format!("known fields are {}", all(&names)))
 }
 
 fn misplaced(key: &str, span: Span, place: &str) -> Diagnostic {
@@ -146,6 +146,11 @@ pub(super) fn similar(
 /// `a`, `b` or `c`, each in backticks.
 pub(super) fn alternatives(values: &[&str]) -> String {
     list(values, "or")
+}
+
+/// `a`, `b` and `c`, each in backticks.
+pub(super) fn all(values: &[&str]) -> String {
+    list(values, "and")
 }
 
 fn list(values: &[&str], conjunction: &str) -> String {

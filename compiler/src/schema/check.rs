@@ -105,7 +105,7 @@ fn fields(
                     format!("`{}` and `{}` exclude one another", first.key, other.key),
                 )
                 .also(first.key_span, "the other one")
-                .help(format!("write only one of {}", advice::alternatives(group))),
+                .help(format!("write only one of {}", advice::all(group))),
             );
         }
     }

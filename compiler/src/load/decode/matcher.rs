@@ -149,10 +149,7 @@ fn check_method(method: &Spanned<String>, diagnostics: &mut Diagnostics) {
                     method
                 ),
             )
-            .help(format!(
-                "write `{}`",
-                method.to_ascii_uppercase()
-            )),
+            .help(format!("write `{}`", method.to_ascii_uppercase())),
         );
     }
 }

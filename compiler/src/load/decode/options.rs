@@ -135,10 +135,7 @@ fn appended(node: &Node<'_>, key: &str, diagnostics: &mut Diagnostics) -> Option
                 Diagnostic::at(
                     Code::CommandOperator,
                     entry.value.span,
-                    format!(
-                        "`{}` is sent as it stands, not replaced",
-                        operator
-                    ),
+                    format!("`{}` is sent as it stands, not replaced", operator),
                 )
                 .help("values of headers are literal text"),
             );
@@ -159,10 +156,7 @@ fn changeable_header(name: &str, span: Span, diagnostics: &mut Diagnostics) -> O
         diagnostics.push(Diagnostic::at(
             Code::ProtectedHeader,
             span,
-            format!(
-                "the header `{}` cannot be added or removed",
-                name
-            ),
+            format!("the header `{}` cannot be added or removed", name),
         ));
         return None;
     }

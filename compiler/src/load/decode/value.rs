@@ -258,10 +258,7 @@ pub(super) fn header_safe(
         Diagnostic::at(
             Code::ControlCharacter,
             span,
-            format!(
-                "{what} contains the control character `{}`",
-                found
-            ),
+            format!("{what} contains the control character `{}`", found),
         )
         .help("it would end up in a header, where it could inject further headers; remove it"),
     );
