@@ -232,6 +232,8 @@ codes! {
     ServerNameWithoutTls = "W0510", "server-name-without-tls";
     /// A gateway for TLS that the target serves as plain HTTP.
     PlainText = "N0511", "plain-text";
+    /// A setting of a gateway's listener that has no effect yet.
+    ListenerSetting = "W0512", "listener-setting";
 
     /// A domain that no Host header can have.
     InvalidDomain = "E0550", "invalid-domain";

@@ -47,6 +47,11 @@ pub(in crate::load) fn virtual_gateway(
     if node.faulty {
         return None;
     }
+    settings_without_effect(
+        node.get("options"),
+        &["bindAddress", "perConnectionBufferLimitBytes"],
+        diagnostics,
+    );
     let http = handlers
         .iter()
         .any(|handler| matches!(handler.kind, HandlerKind::Http(_)));
@@ -74,6 +79,7 @@ fn connection_handler(node: &Node<'_>, diagnostics: &mut Diagnostics) -> Option<
     let tls = options.and_then(|options| options.get("sslConfig"));
     let kind = if let Some(http) = node.get("http") {
         let routes = route_configs(http, diagnostics);
+        check_route_options(http, diagnostics)?;
         HandlerKind::Http(routes?)
     } else if let Some(tcp) = node.get("tcp") {
         check_tcp_hosts(tcp, tls.is_some(), diagnostics)?;
@@ -92,6 +98,17 @@ fn connection_handler(node: &Node<'_>, diagnostics: &mut Diagnostics) -> Option<
         );
         return None;
     }
+    settings_without_effect(
+        options,
+        &["strictFilterManagement", "enableProxyProtocol"],
+        diagnostics,
+    );
+    let connection_match = node.get("connectionMatch");
+    settings_without_effect(
+        connection_match,
+        &["serverNames", "transportProtocol"],
+        diagnostics,
+    );
     check_server_names(node, diagnostics)?;
     if let Some(tls) = tls {
         check_tls(tls, matches!(kind, HandlerKind::Http(_)), diagnostics)?;
@@ -130,6 +147,41 @@ fn route_configs(http: &Node<'_>, diagnostics: &mut Diagnostics) -> Option<Vec<R
         }
     }
     sound.then_some(configs)
+}
+
+/// Gateway-wide options. The services for rate limits and authorization do nothing on their own: a route that asks
+/// for them is refused.
+fn check_route_options(http: &Node<'_>, diagnostics: &mut Diagnostics) -> Option<()> {
+    let options = http.get("routeOptions");
+    settings_without_effect(options, &["extauth", "rateLimit"], diagnostics);
+    let csrf = options.and_then(|options| options.entry("csrf"));
+    if let Some(entry) = csrf {
+        diagnostics.push(
+            Diagnostic::at(
+                Code::UnsupportedOption,
+                entry.key_span,
+                "`csrf` is not supported yet",
+            )
+            .help("remove it, or the requests of this gateway are not routed"),
+        );
+        return None;
+    }
+    Some(())
+}
+
+fn settings_without_effect(owner: Option<&Node<'_>>, keys: &[&str], diagnostics: &mut Diagnostics) {
+    for key in keys {
+        if let Some(entry) = owner.and_then(|owner| owner.entry(key)) {
+            diagnostics.push(
+                Diagnostic::at(
+                    Code::ListenerSetting,
+                    entry.key_span,
+                    format!("`{key}` has no effect yet"),
+                )
+                .help("configure it where the gateway itself is configured"),
+            );
+        }
+    }
 }
 
 fn check_server_names(handler: &Node<'_>, diagnostics: &mut Diagnostics) -> Option<()> {
