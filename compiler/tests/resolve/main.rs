@@ -1,0 +1,10 @@
+//! Resolution, lints and the oracle, from YAML.
+
+mod config;
+mod delegation;
+mod destinations;
+mod hosts;
+mod limits;
+mod lints;
+mod options;
+mod requests;

@@ -1,0 +1,154 @@
+//! Inheritance of options.
+
+use meshgate_compiler::answer;
+
+use crate::config::*;
+
+/// Effective timeout and retries of each route.
+fn effective(yaml: &str) -> (Vec<String>, Vec<String>) {
+    let resolved = resolved(yaml);
+    let hosts = resolved
+        .tree
+        .gateways
+        .iter()
+        .flat_map(|gateway| &gateway.hosts);
+    let routes = hosts
+        .flat_map(|host| &host.virtual_hosts)
+        .flat_map(|host| &host.routes);
+    let options = routes
+        .map(|route| {
+            let options = answer::Options::from(&route.options);
+            let retries = options.retries.map(|retries| retries.attempts.to_string());
+            let headers = route
+                .options
+                .header_manipulation
+                .as_ref()
+                .and_then(|headers| headers.append_request.first());
+            format!(
+                "{} {} {}",
+                options.request_timeout.as_deref().unwrap_or("-"),
+                retries.as_deref().unwrap_or("-"),
+                headers.map_or("-", |header| &header.value)
+            )
+        })
+        .collect();
+    (options, resolved.findings)
+}
+
+fn forward(name: &str, options: &str) -> String {
+    format!(
+        "- {{name: {name}, matchers: [{{uri: {{prefix: /{name}}}}}], options: {{{options}}}, routeAction: {{destinations: [{{kubeService: {{name: a, port: 80}}}}]}}}}\n"
+    )
+}
+
+fn levels(host: &str, delegating: &str, table: &str, leaf: &str) -> String {
+    gateway()
+        + &object(
+            "VirtualHost",
+            "test/vh",
+            "",
+            &format!(
+                "domains: [a.com]\noptions: {{trafficPolicy: {{{host}}}}}\nroutes:\n- {{name: d, options: {{{delegating}}}, delegateAction: {{refs: [{{name: t}}]}}}}"
+            ),
+        )
+        + &table_with(
+            "test/t",
+            "",
+            &format!("options: {{trafficPolicy: {{{table}}}}}"),
+            &forward("leaf", leaf),
+        )
+}
+
+#[test]
+fn the_nearest_level_wins_field_by_field() {
+    let retries = |attempts| format!("retries: {{attempts: {attempts}}}");
+    let headers = |value| format!("headerManipulation: {{appendRequestHeaders: {{x: {value}}}}}");
+    for (host, delegating, table, leaf, expected) in [
+        ("requestTimeout: 1s", "", "", "", "1s - -"),
+        ("requestTimeout: 1s", "requestTimeout: 2s", "", "", "2s - -"),
+        (
+            "requestTimeout: 1s",
+            "requestTimeout: 2s",
+            "requestTimeout: 3s",
+            "",
+            "3s - -",
+        ),
+        (
+            "requestTimeout: 1s",
+            "requestTimeout: 2s",
+            "requestTimeout: 3s",
+            "requestTimeout: 0s",
+            "0s - -",
+        ),
+        (
+            &*retries(1),
+            "requestTimeout: 2s",
+            &*headers("table"),
+            &*retries(4),
+            "2s 4 table",
+        ),
+        (
+            &*headers("host"),
+            &*headers("delegating"),
+            "",
+            "",
+            "- - delegating",
+        ),
+    ] {
+        assert_eq!(
+            effective(&levels(host, delegating, table, leaf)),
+            (vec![expected.to_owned()], vec![])
+        );
+    }
+}
+
+#[test]
+fn an_unsupported_option_refuses_the_routes_that_have_it() {
+    let (options, findings) = effective(&levels("corsPolicy: {allowMethods: [GET]}", "", "", ""));
+    assert_eq!(options, Vec::<String>::new());
+    assert_eq!(
+        findings,
+        ["E0450 at corsPolicy: `corsPolicy` is not supported yet"]
+    );
+}
+
+#[test]
+fn an_unsupported_option_is_reported_once_for_all_routes() {
+    let yaml = gateway()
+        + &virtual_host(
+            &(forward("fine", "requestTimeout: 1s")
+                + "- {name: d, options: {csrf: {filterEnabled: true}}, delegateAction: {refs: [{name: t}]}}\n"),
+        )
+        + &table(
+            "test/t",
+            &(forward("one", "")
+                + &forward("two", "csrf: {filterEnabled: true}")
+                + &forward("three", "")),
+        );
+    let (options, findings) = effective(&yaml);
+    assert_eq!(options, ["1s - -"]);
+    assert_eq!(
+        findings,
+        [
+            "E0450 at csrf: `csrf` is not supported yet",
+            "E0450 at csrf: `csrf` is not supported yet"
+        ]
+    );
+}
+
+#[test]
+fn a_redirect_has_no_use_for_a_timeout() {
+    let yaml = gateway()
+        + &object(
+            "VirtualHost",
+            "test/vh",
+            "",
+            "domains: [a.com]\noptions: {trafficPolicy: {requestTimeout: 1s, retries: {attempts: 1}}}\nroutes:\n- {name: r, options: {requestTimeout: 2s}, redirectAction: {hostRedirect: b.com}}",
+        );
+    let (options, findings) = effective(&yaml);
+    assert_eq!(options, ["- - -"]);
+    assert_eq!(
+        findings,
+        ["W0451 at 2s: `requestTimeout` means nothing for a route that answers by itself"]
+    );
+}
