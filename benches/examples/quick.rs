@@ -17,9 +17,9 @@ fn main() {
             let compile = start.elapsed();
             let len = bytes.len();
             let start = Instant::now();
-            let program = Program::new(bytes).unwrap();
+            let program = Program::new(bytes).expect("the compiler writes valid programs");
             let load = start.elapsed();
-            let requests = requests(table, n, if n > 10_000 && table == Table::OneHeader { 128 } else { 8192 });
+            let requests = requests(table, n, 8192);
             let mut best = f64::MAX;
             let began = Instant::now();
             for _ in 0..31 {

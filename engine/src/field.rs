@@ -3,7 +3,8 @@
 //! Header names of the program are numbered. The headers of a request are looked up once, when the first condition
 //! on a header comes up; the cost depends on the number of headers in the request, not on the program.
 
-use crate::format::{Section, hash, size, u32_at};
+use crate::format::Section;
+use crate::hash_table::lookup;
 use crate::program::Program;
 use crate::request::{Headers, Request};
 
@@ -19,7 +20,7 @@ pub(crate) struct Fields<'r> {
 
 /// A header's value.
 #[derive(Clone, Copy)]
-pub(crate) enum Value<'r> {
+pub(crate) enum Field<'r> {
     Missing,
     One(&'r [u8]),
     /// Several header lines, or too many headers to keep: to be read from the request.
@@ -34,9 +35,7 @@ impl<'r> Fields<'r> {
             overflow: false,
         };
         for (name, value) in request.headers.iter() {
-            if program.may_be_field(name)
-                && let Some(id) = program.field_id(name)
-            {
+            if let Some(id) = program.known_field(name) {
                 fields.add(id, value);
             }
         }
@@ -55,13 +54,13 @@ impl<'r> Fields<'r> {
         }
     }
 
-    pub(crate) fn get(&self, id: u16) -> Value<'r> {
+    pub(crate) fn get(&self, id: u16) -> Field<'r> {
         let known = self.values.get(..self.len).unwrap_or_default();
         match known.iter().find(|slot| slot.0 == id) {
-            Some((_, false, value)) => Value::One(value),
-            Some(_) => Value::Several,
-            None if self.overflow => Value::Several,
-            None => Value::Missing,
+            Some((_, false, value)) => Field::One(value),
+            Some(_) => Field::Several,
+            None if self.overflow => Field::Several,
+            None => Field::Missing,
         }
     }
 }
@@ -91,13 +90,11 @@ pub(crate) fn parameter<'r>(query: Option<&'r [u8]>, name: &[u8]) -> Option<&'r 
 }
 
 impl Program {
-    /// A quick test that most header names fail.
-    fn may_be_field(&self, name: &[u8]) -> bool {
-        self.field_lengths() >> (name.len() & 63) & 1 == 1
-    }
-
-    /// Number of a header name, if the program asks about it.
-    pub(crate) fn field_id(&self, name: &[u8]) -> Option<u16> {
+    /// Number of a header name, if the program asks about it. Most names fail on their length alone.
+    pub(crate) fn known_field(&self, name: &[u8]) -> Option<u16> {
+        if self.field_lengths() >> (name.len() & 63) & 1 == 0 {
+            return None;
+        }
         let found = lookup(
             self.section(Section::FieldTable),
             self.section(Section::Strings),
@@ -105,26 +102,4 @@ impl Program {
         )?;
         u16::try_from(found).ok()
     }
-}
-
-/// Looks a key up in a hash table; the value of its slot.
-pub(crate) fn lookup(table: &[u8], strings: &[u8], key: &[u8]) -> Option<u32> {
-    let mask = u32_at(table, 0);
-    let wanted = hash(u32_at(table, 4), key);
-    let mut slot = wanted & mask;
-    for _ in 0..=mask {
-        let at = size::HASH_HEADER + slot as usize * size::HASH_SLOT;
-        let (len, value) = (u32_at(table, at + 8), u32_at(table, at + 12));
-        if value == crate::format::NONE {
-            return None;
-        }
-        if u32_at(table, at) == wanted && len as usize == key.len() {
-            let start = u32_at(table, at + 4) as usize;
-            if strings.get(start..start + key.len()) == Some(key) {
-                return Some(value);
-            }
-        }
-        slot = (slot + 1) & mask;
-    }
-    None
 }

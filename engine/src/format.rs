@@ -16,7 +16,7 @@ pub(crate) const NAMES_PORTS: u32 = 1;
 pub(crate) enum Section {
     /// Per gateway: exact host table, suffix trie, prefix trie, virtual host of `*`; flags.
     Gateways,
-    /// Hash tables of exact hosts: `{mask, seed}` and `mask + 1` slots `{hash, string, len, virtual host}`.
+    /// Hash tables of exact hosts; see [`crate::hash_table`].
     Hosts,
     /// Tries over (reversed) host names; their values are virtual hosts.
     HostTries,
@@ -108,8 +108,6 @@ pub(crate) const TABLE_SIZE: usize = Section::ALL.len() * 8;
 /// Record sizes in bytes.
 pub(crate) mod size {
     pub(crate) const GATEWAY: usize = 20;
-    pub(crate) const HASH_HEADER: usize = 8;
-    pub(crate) const HASH_SLOT: usize = 16;
     pub(crate) const VIRTUAL_HOST: usize = 16;
     pub(crate) const CLAUSE: usize = 8;
     pub(crate) const PREDICATE: usize = 16;
@@ -228,13 +226,19 @@ impl NodeHeader {
 pub(crate) struct SetRef(pub(crate) u32);
 
 impl SetRef {
+    /// No set. Not an inline reference, although it looks like one.
+    pub(crate) const NONE: Self = Self(NONE);
     const INLINE: u32 = 1 << 31;
+    /// One less than fits: an inline reference is never [`SetRef::NONE`].
+    #[cfg(feature = "write")]
+    const MAX_CLAUSE: u32 = (1 << 24) - 1;
 
     /// Packs a clause, if its number and its tail's are small enough.
     #[cfg(feature = "write")]
     pub(crate) fn inline(clause: u32, tail: Option<u32>) -> Option<Self> {
         let tail = tail.map_or(0, |tail| tail + 1);
-        (clause < 1 << 24 && tail < 1 << 7).then_some(Self(Self::INLINE | tail << 24 | clause))
+        (clause < Self::MAX_CLAUSE && tail < 1 << 7)
+            .then_some(Self(Self::INLINE | tail << 24 | clause))
     }
 
     /// Clause and tail of an inline reference.
@@ -244,38 +248,36 @@ impl SetRef {
     }
 }
 
-/// First word of a rule set: what follows.
+/// Rule sets. The first word holds the kind and a number; the second is the lowest clause in the set.
 ///
-/// A list is followed by the lowest clause number in it, then its entries in clause order:
-/// `{clause, predicates << 16 | tail}` and the predicate numbers. A tail of 0 is none, else the automaton's number
-/// plus one.
+/// Tries over header values are stored among the rule sets that they lead to, so that everything refers to what was
+/// written before it; the first word of a trie node has a kind of zero.
 pub(crate) mod rule_set {
-    /// The entries are tried in order.
-    pub(crate) const LIST: u32 = 0;
+    /// Bits below the kind: the number of entries or slots.
+    const BITS: u32 = 27;
 
-    /// Packs kind and number of entries.
+    /// `n` entries in clause order, tried in turn: `{clause, predicates:16 | tail:16}` and the predicates. A tail of
+    /// 0 is none, else the automaton's number plus one.
+    pub(crate) const LIST: u32 = 1;
+    /// By the value of one subject: `{subject, rest}` and a hash table from the value to a rule set.
+    pub(crate) const SWITCH: u32 = 2;
+    /// By the header fields that are there: `{rest}` and `n` pairs `{field, set}` in order of field.
+    pub(crate) const FIELDS: u32 = 3;
+    /// By the beginning of a value: `{subject, rest, root}` of a trie whose values are rule sets.
+    pub(crate) const TRIE: u32 = 4;
+
+    /// Most entries of one set.
+    #[cfg(feature = "write")]
+    pub(crate) const MAX: usize = (1 << BITS) - 1;
+
+    /// Packs kind and number.
     #[cfg(feature = "write")]
     pub(crate) fn header(kind: u32, n: usize) -> u32 {
-        kind << 24 | n as u32
+        kind << BITS | n as u32
     }
 
-    /// Kind and number of entries.
+    /// Kind and number.
     pub(crate) fn parse(word: u32) -> (u32, usize) {
-        (word >> 24, (word & 0x00ff_ffff) as usize)
+        (word >> BITS, (word & ((1 << BITS) - 1)) as usize)
     }
-}
-
-/// Hash of exact hosts and header names. Cheap on short keys, in wasm too; the compiler picks a seed that keeps the
-/// longest probe short, so an attacker gains nothing from knowing the function.
-pub(crate) fn hash(seed: u32, key: &[u8]) -> u32 {
-    const K: u32 = 0x9e37_79b9;
-    let mut state = seed ^ (key.len() as u32).wrapping_mul(K);
-    let mut chunks = key.chunks_exact(4);
-    for chunk in &mut chunks {
-        state = (state.rotate_left(5) ^ u32_at(chunk, 0)).wrapping_mul(K);
-    }
-    for &byte in chunks.remainder() {
-        state = (state.rotate_left(5) ^ u32::from(byte)).wrapping_mul(K);
-    }
-    state ^ state >> 15
 }

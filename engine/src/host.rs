@@ -4,19 +4,14 @@
 //! Names are compared in lower case. Patterns with a port are stored under `<port>:` followed by the name, reversed
 //! for suffixes; a host name cannot begin like that.
 
-use crate::field::lookup;
 use crate::format::{NAMES_PORTS, NONE, Section, size, u32_at};
+use crate::hash_table::lookup;
 use crate::program::Program;
 use crate::trie::{Found, Reading, walk};
 
 /// How much of an authority is looked at, from either end. Patterns are shorter (a DNS name has at most 253 bytes, a
 /// port adds six), so a wildcard still stands for at least one byte of what is cut off, and an exact name cannot match.
 const MAX: usize = 264;
-
-const AS_IS: Reading = Reading {
-    reversed: false,
-    folded: false,
-};
 
 /// Splits an authority into host and port digits. A `:` without digits only, as in `[::1]`, is not a port.
 fn split_port(authority: &[u8]) -> (&[u8], Option<&[u8]>) {
@@ -119,7 +114,7 @@ impl Program {
                 self.section(Section::HostTries),
                 root,
                 key,
-                AS_IS,
+                Reading::AS_IS,
                 |Found { value, depth, .. }| {
                     if depth < key.len() {
                         longest = Some(value);

@@ -23,6 +23,7 @@ mod error;
 mod field;
 mod format;
 mod forward;
+mod hash_table;
 mod host;
 mod name;
 mod predicate;
@@ -40,6 +41,7 @@ pub use decision::{Decision, Match};
 pub use envelope::{MAJOR_VERSION, MINOR_VERSION};
 pub use error::{FormatError, FormatErrorKind};
 pub use forward::Forwarding;
+pub use name::SegmentKind;
 pub use program::{Program, SectionSize};
 pub use request::{Headers, Request};
 pub use tables::{

@@ -2,7 +2,7 @@
 //!
 //! Record: `{field:16 | invert:8 | kind:8, a, b, 0}` with `a`, `b` a string, or `a` an automaton.
 
-use crate::field::{self, Fields, Value};
+use crate::field::{self, Field, Fields};
 use crate::format::{Section, size, u32_at};
 use crate::program::Program;
 use crate::request::{Headers, Request};
@@ -87,16 +87,16 @@ impl<'p, 'r, H: Headers + ?Sized> Context<'p, 'r, H> {
         };
         let holds = match predicate.kind {
             Some(Kind::Method) => self.request.method == text(),
-            Some(Kind::HeaderPresent) => !matches!(self.lines(predicate.field), Lines::Missing),
+            Some(Kind::HeaderPresent) => !matches!(self.lines(predicate.field), Value::Missing),
             Some(Kind::HeaderExact) => match self.lines(predicate.field) {
-                Lines::Missing => false,
-                Lines::One(value) => value == text(),
-                Lines::Several(name) => is_joined(field::lines(self.request, name), text()),
+                Value::Missing => false,
+                Value::One(value) => value == text(),
+                Value::Several(name) => is_joined(field::lines(self.request, name), text()),
             },
             Some(Kind::HeaderRegex) => match self.lines(predicate.field) {
-                Lines::Missing => false,
-                Lines::One(value) => accepts(value),
-                Lines::Several(name) => program.automaton(predicate.a).is_some_and(|automaton| {
+                Value::Missing => false,
+                Value::One(value) => accepts(value),
+                Value::Several(name) => program.automaton(predicate.a).is_some_and(|automaton| {
                     automaton.accepts_joined(field::lines(self.request, name))
                 }),
             },
@@ -108,18 +108,33 @@ impl<'p, 'r, H: Headers + ?Sized> Context<'p, 'r, H> {
         holds != predicate.invert
     }
 
-    fn lines(&mut self, field: u16) -> Lines<'p, 'r> {
+    pub(crate) fn request(&self) -> &'r Request<'r, H> {
+        self.request
+    }
+
+    /// What the request has to say about a subject.
+    pub(crate) fn value(&mut self, subject: Subject) -> Value<'p, 'r> {
+        match subject {
+            Subject::Method => Value::One(self.request.method),
+            Subject::Header(field) => self.lines(field),
+            Subject::Parameter(parameter) => {
+                self.parameter(parameter).map_or(Value::Missing, Value::One)
+            }
+        }
+    }
+
+    fn lines(&mut self, field: u16) -> Value<'p, 'r> {
         let fields = self
             .fields
             .get_or_insert_with(|| Fields::read(self.program, self.request));
         match fields.get(field) {
-            Value::Missing => Lines::Missing,
-            Value::One(value) => Lines::One(value),
-            Value::Several => {
+            Field::Missing => Value::Missing,
+            Field::One(value) => Value::One(value),
+            Field::Several => {
                 let name = self.program.string_ref(Section::Fields, usize::from(field));
                 match field::lines(self.request, name).next() {
-                    Some(_) => Lines::Several(name),
-                    None => Lines::Missing,
+                    Some(_) => Value::Several(name),
+                    None => Value::Missing,
                 }
             }
         }
@@ -133,11 +148,40 @@ impl<'p, 'r, H: Headers + ?Sized> Context<'p, 'r, H> {
     }
 }
 
-/// What a request has under one header name.
-enum Lines<'p, 'r> {
+/// What predicates and switches look at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Subject {
+    Method,
+    Header(u16),
+    Parameter(u16),
+}
+
+impl Subject {
+    /// Unpacks a subject; the verifier has refused what is none.
+    pub(crate) fn parse(word: u32) -> Self {
+        match word & 0xffff {
+            0 => Self::Method,
+            1 => Self::Header((word >> 16) as u16),
+            _ => Self::Parameter((word >> 16) as u16),
+        }
+    }
+
+    #[cfg(feature = "write")]
+    pub(crate) fn word(self) -> u32 {
+        match self {
+            Self::Method => 0,
+            Self::Header(field) => 1 | u32::from(field) << 16,
+            Self::Parameter(parameter) => 2 | u32::from(parameter) << 16,
+        }
+    }
+}
+
+/// The value of a subject.
+#[derive(Clone, Copy)]
+pub(crate) enum Value<'p, 'r> {
     Missing,
     One(&'r [u8]),
-    /// Several lines under this name.
+    /// Several header lines under this name, which count as one value, joined with commas.
     Several(&'p [u8]),
 }
 

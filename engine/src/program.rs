@@ -9,7 +9,7 @@ use crate::error::{FormatError, FormatErrorKind};
 use crate::format::{Layout, NONE, Section, SetRef, size, u32_at};
 use crate::predicate::Context;
 use crate::request::{Headers, Request};
-use crate::rule_set::{Candidates, first_match, lowest};
+use crate::rule_set::{Candidates, Search, lowest};
 use crate::tables::{Gateway, Head, HeaderOperations};
 use crate::trie::{Reading, walk};
 use crate::verify;
@@ -79,14 +79,14 @@ impl Program {
     fn first_clause<H: Headers + ?Sized>(&self, host: u32, request: &Request<'_, H>) -> u32 {
         let path = request.path_only();
         let tries = self.section(Section::Tries);
-        let mut context = Context::new(self, request);
+        let roots = self
+            .section(Section::VirtualHosts)
+            .get(host as usize * size::VIRTUAL_HOST..)
+            .unwrap_or_default();
+        let mut search = Search::new(self, Context::new(self, request));
         let mut candidates = Candidates::new();
-        let mut best = NONE;
         for (n, reading) in READINGS.into_iter().enumerate() {
-            let root = u32_at(
-                self.section(Section::VirtualHosts),
-                host as usize * size::VIRTUAL_HOST + 4 * n,
-            );
+            let root = u32_at(roots, 4 * n);
             if root == NONE {
                 continue;
             }
@@ -98,19 +98,18 @@ impl Program {
                 } else {
                     path.get(found.depth..).unwrap_or_default()
                 };
-                let lowest = lowest(self, set);
-                if lowest < best && !candidates.push(lowest, set, rest) {
-                    best = first_match(self, set, rest, &mut context, best);
+                if !candidates.push(lowest(self, set), set, rest) {
+                    search.visit(set, rest);
                 }
             });
         }
         for (lowest, set, rest) in candidates.iter() {
-            if lowest >= best {
+            if lowest >= search.best {
                 break;
             }
-            best = first_match(self, set, rest, &mut context, best);
+            search.visit(set, rest);
         }
-        best
+        search.best
     }
 
     /// The gateways it serves.

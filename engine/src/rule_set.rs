@@ -1,63 +1,199 @@
-//! Rule sets: the clauses whose path condition has led to one place, and what is left to test.
+//! Rule sets: the clauses whose path condition has led to one place, and how to find the first of them that holds.
+//!
+//! A few clauses are tried in turn. Many are told apart by what they ask of the request: a switch looks the value of
+//! one header, parameter or the method up in a hash table; a table of fields is driven by the headers that the request
+//! has; a trie is walked along a value. A clause is stored in one place only, and a set whose lowest clause is not
+//! below the best one found so far is not looked at.
 
+use crate::field;
 use crate::format::{NONE, Section, SetRef, rule_set, u32_at};
-use crate::predicate::Context;
+use crate::hash_table::lookup;
+use crate::predicate::{Context, Subject, Value};
 use crate::program::Program;
 use crate::request::Headers;
+use crate::trie::{Reading, walk};
+
+/// Most rule sets looked at for one request. The compiler's programs need a handful; the limit is for programs that
+/// were not written by it.
+const MAX_VISITS: u32 = 10_000;
+/// Deepest nesting of rule sets, for the same reason.
+const MAX_NESTING: u32 = 32;
 
 /// Lowest clause number in a set; no request can be answered by a lower one from it.
 pub(crate) fn lowest(program: &Program, set: SetRef) -> u32 {
     match set.as_inline() {
+        _ if set == SetRef::NONE => NONE,
         Some((clause, _)) => clause,
         None => u32_at(program.section(Section::RuleSets), set.0 as usize + 4),
     }
 }
 
-/// The first clause of the set below `best` that holds, else `best`. `rest` is the part of the path after the place
-/// where the set is stored.
-pub(crate) fn first_match<H: Headers + ?Sized>(
-    program: &Program,
-    set: SetRef,
-    rest: &[u8],
-    context: &mut Context<'_, '_, H>,
-    best: u32,
-) -> u32 {
-    let accepts = |tail: u32| {
-        program
-            .automaton(tail)
-            .is_some_and(|automaton| automaton.accepts(rest))
-    };
-    if let Some((clause, tail)) = set.as_inline() {
-        return if clause < best && tail.is_none_or(accepts) {
-            clause
-        } else {
-            best
-        };
-    }
-    let sets = program.section(Section::RuleSets);
-    let mut at = set.0 as usize;
-    let (kind, n) = rule_set::parse(u32_at(sets, at));
-    if kind != rule_set::LIST {
-        return best;
-    }
-    at += 8;
-    for _ in 0..n {
-        let clause = u32_at(sets, at);
-        if clause >= best {
-            return best;
-        }
-        let word = u32_at(sets, at + 4);
-        let (tail, predicates) = (word & 0xffff, (word >> 16) as usize);
-        at += 8;
-        let mut holds = (0..predicates).all(|i| context.holds(u32_at(sets, at + 4 * i)));
-        holds = holds && tail.checked_sub(1).is_none_or(accepts);
-        if holds {
-            return clause;
-        }
-        at += 4 * predicates;
-    }
-    best
+/// Looks for the first clause that holds.
+pub(crate) struct Search<'p, 'r, H: ?Sized> {
+    program: &'p Program,
+    sets: &'p [u8],
+    context: Context<'p, 'r, H>,
+    visits: u32,
+    nesting: u32,
+    /// The lowest clause found so far.
+    pub(crate) best: u32,
 }
+
+impl<'p, 'r, H: Headers + ?Sized> Search<'p, 'r, H> {
+    pub(crate) fn new(program: &'p Program, context: Context<'p, 'r, H>) -> Self {
+        let sets = program.section(Section::RuleSets);
+        Self {
+            program,
+            sets,
+            context,
+            visits: 0,
+            nesting: 0,
+            best: NONE,
+        }
+    }
+
+    /// Looks through a set. `rest` is the part of the path after the place where the set is stored.
+    pub(crate) fn visit(&mut self, set: SetRef, rest: &[u8]) {
+        if set == SetRef::NONE {
+            return;
+        }
+        if let Some((clause, tail)) = set.as_inline() {
+            if clause < self.best && tail.is_none_or(|tail| self.accepts(tail, rest)) {
+                self.best = clause;
+            }
+            return;
+        }
+        if lowest(self.program, set) >= self.best
+            || self.visits >= MAX_VISITS
+            || self.nesting >= MAX_NESTING
+        {
+            return;
+        }
+        self.visits += 1;
+        self.nesting += 1;
+        let at = set.0 as usize;
+        match rule_set::parse(u32_at(self.sets, at)) {
+            (rule_set::LIST, n) => self.list(at + 8, n, rest),
+            (rule_set::SWITCH, _) => self.switch(at + 8, rest),
+            (rule_set::FIELDS, n) => self.fields(at + 8, n, rest),
+            (rule_set::TRIE, _) => self.trie(at + 8, rest),
+            _ => {}
+        }
+        self.nesting -= 1;
+    }
+
+    fn accepts(&self, automaton: u32, text: &[u8]) -> bool {
+        self.program
+            .automaton(automaton)
+            .is_some_and(|automaton| automaton.accepts(text))
+    }
+
+    fn list(&mut self, mut at: usize, n: usize, rest: &[u8]) {
+        for _ in 0..n {
+            let clause = u32_at(self.sets, at);
+            if clause >= self.best {
+                return;
+            }
+            let word = u32_at(self.sets, at + 4);
+            let (tail, predicates) = (word & 0xffff, (word >> 16) as usize);
+            at += 8;
+            let holds = (0..predicates).all(|i| self.context.holds(u32_at(self.sets, at + 4 * i)))
+                && tail
+                    .checked_sub(1)
+                    .is_none_or(|tail| self.accepts(tail, rest));
+            if holds {
+                self.best = clause;
+                return;
+            }
+            at += 4 * predicates;
+        }
+    }
+
+    fn switch(&mut self, at: usize, rest: &[u8]) {
+        let others = SetRef(u32_at(self.sets, at + 4));
+        let table = self.sets.get(at + 8..).unwrap_or_default();
+        let strings = self.program.section(Section::Strings);
+        let chosen = match self.context.value(Subject::parse(u32_at(self.sets, at))) {
+            Value::Missing => None,
+            Value::One(value) => lookup(table, strings, value),
+            Value::Several(name) => self.joined(name, |_, value| lookup(table, strings, value)),
+        };
+        let chosen = chosen.map_or(SetRef::NONE, SetRef);
+        let swap = lowest(self.program, others) < lowest(self.program, chosen);
+        let (first, second) = if swap {
+            (others, chosen)
+        } else {
+            (chosen, others)
+        };
+        self.visit(first, rest);
+        self.visit(second, rest);
+    }
+
+    fn fields(&mut self, at: usize, n: usize, rest: &[u8]) {
+        let others = SetRef(u32_at(self.sets, at));
+        self.visit(others, rest);
+        let entries = at + 4;
+        let (program, request) = (self.program, self.context.request());
+        // Every header that the program knows, in the order of the request; a repeated one only finds nothing new.
+        for (name, _) in request.headers.iter() {
+            let Some(field) = program.known_field(name) else {
+                continue;
+            };
+            let (mut low, mut high) = (0, n);
+            while low < high {
+                let middle = (low + high) / 2;
+                let found = u32_at(self.sets, entries + 8 * middle);
+                match found.cmp(&u32::from(field)) {
+                    std::cmp::Ordering::Less => low = middle + 1,
+                    std::cmp::Ordering::Greater => high = middle,
+                    std::cmp::Ordering::Equal => {
+                        self.visit(SetRef(u32_at(self.sets, entries + 8 * middle + 4)), rest);
+                        break;
+                    }
+                }
+            }
+        }
+    }
+
+    fn trie(&mut self, at: usize, rest: &[u8]) {
+        let root = u32_at(self.sets, at + 8);
+        self.visit(SetRef(u32_at(self.sets, at + 4)), rest);
+        match self.context.value(Subject::parse(u32_at(self.sets, at))) {
+            Value::Missing => {}
+            Value::One(value) => self.walk_value(root, value, rest),
+            Value::Several(name) => {
+                self.joined(name, |search, value| search.walk_value(root, value, rest))
+            }
+        }
+    }
+
+    fn walk_value(&mut self, root: u32, value: &[u8], rest: &[u8]) {
+        walk(self.sets, root, value, Reading::AS_IS, |found| {
+            self.visit(SetRef(found.value), rest)
+        });
+    }
+
+    /// Calls `with` with the lines of a header joined with commas, cut off where no key of an index reaches.
+    #[cold]
+    fn joined<T>(&mut self, name: &[u8], with: impl FnOnce(&mut Self, &[u8]) -> T) -> T {
+        let mut buffer = [0; MAX_VALUE + 1];
+        let mut len = 0;
+        for (n, line) in field::lines(self.context.request(), name).enumerate() {
+            let comma: &[u8] = if n > 0 { b"," } else { b"" };
+            for &byte in comma.iter().chain(line) {
+                let Some(slot) = buffer.get_mut(len) else {
+                    break;
+                };
+                *slot = byte;
+                len += 1;
+            }
+        }
+        with(self, buffer.get(..len).unwrap_or_default())
+    }
+}
+
+/// Longest value, or beginning of a value, that is a key of an index, in bytes.
+pub(crate) const MAX_VALUE: usize = crate::hash_table::MAX_KEY;
 
 const CAPACITY: usize = 16;
 

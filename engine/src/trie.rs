@@ -22,6 +22,14 @@ pub(crate) struct Reading {
     pub(crate) folded: bool,
 }
 
+impl Reading {
+    /// The bytes as they are.
+    pub(crate) const AS_IS: Self = Self {
+        reversed: false,
+        folded: false,
+    };
+}
+
 /// Walks from `root` and reports every value that applies to the key.
 pub(crate) fn walk(
     trie: &[u8],

@@ -1,10 +1,13 @@
 //! Programs written by hand, read back, and broken.
 
+#![expect(clippy::unwrap_used, reason = "a failed step is a failed test")]
+
 use meshgate_engine::write::{
-    Automaton, Entry, Hosts, PathTries, Predicate, SegmentKind, Subject, Test, TrieEntry, Writer,
+    Automaton, Entry, Hosts, PathTries, Predicate, Subject, Test, TrieEntry, Writer,
 };
 use meshgate_engine::{
     Action, ActionKind, Decision, DirectResponse, FormatErrorKind, Gateway, Head, Program, Request,
+    SegmentKind,
 };
 
 /// A program with one gateway, whose routes answer with their own number.
@@ -302,7 +305,10 @@ fn everything() -> Vec<u8> {
     let tail = b.writer.automaton(&automaton()).unwrap();
     let header = Predicate {
         subject: Subject::Header("x-a"),
-        test: Test::Automaton(tail),
+        test: Test::Automaton {
+            id: tail,
+            prefix: b"a",
+        },
         invert: false,
     };
     let parameter = Predicate {

@@ -120,54 +120,55 @@ impl Conditions {
         writer: &mut Writer,
     ) -> Result<Vec<u32>, Failure> {
         let mut predicates = Vec::new();
+        let mut add = |id| {
+            if !predicates.contains(&id) {
+                predicates.push(id);
+            }
+        };
         if let Some(method) = &matcher.method {
-            let (subject, test) = (Subject::Method, Test::Exact(method));
-            predicates.push(writer.predicate(&Predicate {
-                subject,
-                test,
+            add(writer.predicate(&Predicate {
+                subject: Subject::Method,
+                test: Test::Exact(method),
                 invert: false,
             })?);
         }
         for header in &matcher.headers {
-            let test = self.test(&header.value, writer)?;
             let subject = Subject::Header(&header.name);
-            predicates.push(writer.predicate(&Predicate {
-                subject,
-                test,
-                invert: header.invert,
-            })?);
+            add(self.predicate(subject, &header.value, header.invert, writer)?);
         }
         for parameter in &matcher.query {
-            let test = self.test(&parameter.value, writer)?;
             let subject = Subject::Parameter(&parameter.name);
-            predicates.push(writer.predicate(&Predicate {
-                subject,
-                test,
-                invert: false,
-            })?);
+            add(self.predicate(subject, &parameter.value, false, writer)?);
         }
-        let mut unique = Vec::with_capacity(predicates.len());
-        for predicate in predicates {
-            if !unique.contains(&predicate) {
-                unique.push(predicate);
-            }
-        }
-        Ok(unique)
+        Ok(predicates)
     }
 
-    fn test<'v>(
+    fn predicate(
         &mut self,
-        value: &'v ValueMatch,
+        subject: Subject<'_>,
+        value: &ValueMatch,
+        invert: bool,
         writer: &mut Writer,
-    ) -> Result<Test<'v>, Failure> {
-        Ok(match value {
+    ) -> Result<u32, Failure> {
+        let prefix;
+        let test = match value {
             ValueMatch::Present => Test::Present,
             ValueMatch::Exact(text) => Test::Exact(text),
             ValueMatch::Regex(pattern) => {
                 let regex = self.parse(pattern)?;
-                Test::Automaton(self.automaton(regex.hir().clone(), pattern.span, writer)?)
+                let id = self.automaton(regex.hir().clone(), pattern.span, writer)?;
+                prefix = regex.split_literal().0;
+                Test::Automaton {
+                    id,
+                    prefix: &prefix,
+                }
             }
-        })
+        };
+        Ok(writer.predicate(&Predicate {
+            subject,
+            test,
+            invert,
+        })?)
     }
 
     fn parse(&self, pattern: &Spanned<String>) -> Result<Regex, Failure> {

@@ -12,8 +12,8 @@ mod paths;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use meshgate_engine::write::{Entry, SegmentKind, TooLarge, Writer};
-use meshgate_engine::{Gateway as HeadGateway, Head};
+use meshgate_engine::write::{Entry, TooLarge, Writer};
+use meshgate_engine::{Gateway as HeadGateway, Head, SegmentKind};
 use sha2::{Digest, Sha256};
 
 use crate::code::Code;

@@ -6,10 +6,12 @@
 
 mod automata;
 mod head;
+mod rule_sets;
 mod tries;
 
 use crate::error::FormatError;
-use crate::format::{Layout, NONE, Section, SetRef, TABLE_SIZE, rule_set, size, u32_at};
+use crate::format::{Layout, NONE, Section, SetRef, TABLE_SIZE, size, u32_at};
+use crate::hash_table;
 use crate::name::{MAX_DEPTH, Segment};
 use crate::predicate::{Kind, Predicate};
 use crate::tables::Head;
@@ -146,7 +148,7 @@ impl<'a> Verifier<'a> {
         if table.is_empty() && fields == 0 {
             return Ok(());
         }
-        let len = self.hash_table(Section::FieldTable, 0, fields)?;
+        let len = self.hash_table(Section::FieldTable, 0, |value| (value as usize) < fields)?;
         if len != table.len() {
             return Err(self.invalid(
                 "header field table has a wrong size",
@@ -157,26 +159,26 @@ impl<'a> Verifier<'a> {
         Ok(())
     }
 
-    /// Checks the hash table at an offset; values must be below `values`. Returns its size.
-    fn hash_table(&self, section: Section, at: usize, values: usize) -> Result<usize, FormatError> {
+    /// Checks the hash table at an offset. Returns its size.
+    fn hash_table(
+        &self,
+        section: Section,
+        at: usize,
+        is_value: impl Fn(u32) -> bool,
+    ) -> Result<usize, FormatError> {
         let table = self.section(section).get(at..).unwrap_or_default();
-        let slots = (u32_at(table, 0) as usize)
-            .checked_add(1)
-            .filter(|slots| slots.is_power_of_two());
+        let slots = Some(u32_at(table, 0) as usize).filter(|&slots| slots > 0);
         let len = slots.and_then(|slots| {
             slots
-                .checked_mul(size::HASH_SLOT)?
-                .checked_add(size::HASH_HEADER)
+                .checked_mul(hash_table::SLOT)?
+                .checked_add(hash_table::HEADER)
         });
         let len = len.filter(|&len| table.len() >= len);
         let len = len.ok_or(self.invalid("hash table is out of bounds", section, at))?;
-        for slot in (size::HASH_HEADER..len).step_by(size::HASH_SLOT) {
-            let value = u32_at(table, slot + 12);
-            let is_free = value == NONE;
-            if !is_free
-                && (value as usize >= values
-                    || !self.is_string(u32_at(table, slot + 4), u32_at(table, slot + 8)))
-            {
+        for slot in (hash_table::HEADER..len).step_by(hash_table::SLOT) {
+            let value = u32_at(table, slot + 8);
+            let key_len = hash_table::key_len(u32_at(table, slot + 4));
+            if value != NONE && !(is_value(value) && self.is_string(u32_at(table, slot), key_len)) {
                 return Err(self.invalid("hash table refers to nothing", section, at + slot));
             }
         }
@@ -256,48 +258,6 @@ impl<'a> Verifier<'a> {
         (clause as usize) < self.records(Section::Clauses)
     }
 
-    fn set_ref(&self, set: SetRef, sets: &Starts) -> bool {
-        match set.as_inline() {
-            Some((clause, tail)) => self.is_clause(clause) && self.is_tail(tail),
-            None => sets.contains(set.0),
-        }
-    }
-
-    fn rule_sets(&self) -> Result<Starts, FormatError> {
-        let sets = self.section(Section::RuleSets);
-        let mut starts = Starts::new(sets.len());
-        let mut at = 0;
-        while at < sets.len() {
-            let malformed = || self.invalid("rule set is malformed", Section::RuleSets, at);
-            let (kind, n) = rule_set::parse(u32_at(sets, at));
-            let lowest = u32_at(sets, at + 4);
-            let mut end = at + 8;
-            if kind != rule_set::LIST || n == 0 || lowest != u32_at(sets, end) {
-                return Err(malformed());
-            }
-            let mut above = None;
-            for _ in 0..n {
-                let (clause, word) = (u32_at(sets, end), u32_at(sets, end + 4));
-                let predicates = (word >> 16) as usize;
-                let entry_end = end + 8 + 4 * predicates;
-                let known = self.records(Section::Predicates);
-                let is_valid = entry_end <= sets.len()
-                    && above.is_none_or(|above| clause >= above)
-                    && self.is_clause(clause)
-                    && self.is_tail((word & 0xffff).checked_sub(1))
-                    && (0..predicates).all(|i| (u32_at(sets, end + 8 + 4 * i) as usize) < known);
-                if !is_valid {
-                    return Err(malformed());
-                }
-                above = Some(clause);
-                end = entry_end;
-            }
-            starts.insert(at);
-            at = end;
-        }
-        Ok(starts)
-    }
-
     fn virtual_hosts(&self, tries: &Starts) -> Result<(), FormatError> {
         let records = self.section(Section::VirtualHosts);
         for at in (0..records.len()).step_by(4) {
@@ -319,7 +279,7 @@ impl<'a> Verifier<'a> {
         let mut at = 0;
         while at < len {
             starts.insert(at);
-            at += self.hash_table(Section::Hosts, at, virtual_hosts)?;
+            at += self.hash_table(Section::Hosts, at, |value| (value as usize) < virtual_hosts)?;
         }
         Ok(starts)
     }

@@ -1,6 +1,6 @@
 //! Arrangement of a hash table: open addressing, with a seed that keeps the longest probe short.
 
-use crate::format::hash;
+use crate::hash_table::{MAX_KEY, first_slot, hash};
 
 /// Where the keys go.
 pub(super) struct Arrangement {
@@ -9,39 +9,41 @@ pub(super) struct Arrangement {
     pub(super) slots: Vec<Option<(u32, usize)>>,
 }
 
-const SEEDS: u32 = 16;
-/// A probe of this length is not worth another try.
-const GOOD_PROBE: usize = 4;
+const SEEDS: u32 = 8;
 
-/// Arranges the keys, at most four fifths full. `None` when there are too many.
-pub(super) fn layout(keys: &[(Vec<u8>, u32)]) -> Option<Arrangement> {
-    let size = (keys.len() + keys.len() / 4 + 1).next_power_of_two();
-    u32::try_from(size).ok()?;
-    let mut best: Option<(usize, Arrangement)> = None;
+/// Arranges the keys, at most four fifths full. `None` when there are too many, or one is too long.
+pub(super) fn arrange(keys: &[(Vec<u8>, u32)]) -> Option<Arrangement> {
+    let slots = u32::try_from(keys.len() + keys.len() / 4 + 1).ok()?;
+    if keys.iter().any(|(key, _)| key.len() > MAX_KEY) {
+        return None;
+    }
+    // A longest probe that random keys should not exceed by much; a table of any size reaches it with some seed.
+    let good = 8 + keys.len().checked_ilog2().unwrap_or(0);
+    let mut best: Option<(u32, Arrangement)> = None;
     for seed in 0..SEEDS {
-        let arranged = arrange(keys, size, seed);
+        let arranged = with_seed(keys, slots, seed);
         if best.as_ref().is_none_or(|(probe, _)| arranged.0 < *probe) {
             best = Some(arranged);
         }
-        if best.as_ref().is_some_and(|(probe, _)| *probe <= GOOD_PROBE) {
+        if best.as_ref().is_some_and(|(probe, _)| *probe <= good) {
             break;
         }
     }
     best.map(|(_, arrangement)| arrangement)
 }
 
-fn arrange(keys: &[(Vec<u8>, u32)], size: usize, seed: u32) -> (usize, Arrangement) {
-    let mut slots = vec![None; size];
+fn with_seed(keys: &[(Vec<u8>, u32)], len: u32, seed: u32) -> (u32, Arrangement) {
+    let mut slots = vec![None; len as usize];
     let mut longest = 0;
     for (at, (key, _)) in keys.iter().enumerate() {
         let hash = hash(seed, key);
-        let mut slot = hash as usize & (size - 1);
+        let mut slot = first_slot(hash, len);
         let mut probe = 1;
-        while slots[slot].is_some() {
-            slot = (slot + 1) & (size - 1);
+        while slots[slot as usize].is_some() {
+            slot = if slot + 1 == len { 0 } else { slot + 1 };
             probe += 1;
         }
-        slots[slot] = Some((hash, at));
+        slots[slot as usize] = Some((hash, at));
         longest = longest.max(probe);
     }
     (longest, Arrangement { seed, slots })

@@ -5,6 +5,7 @@
 
 mod hash_table;
 mod reseal;
+mod rule_sets;
 mod trie;
 
 use std::collections::HashMap;
@@ -14,8 +15,8 @@ pub use trie::TrieEntry;
 
 use crate::automaton;
 use crate::envelope;
-use crate::format::{NAMES_PORTS, NONE, Section, SetRef, TABLE_SIZE, padded, rule_set};
-pub use crate::name::SegmentKind;
+use crate::format::{NAMES_PORTS, NONE, Section, TABLE_SIZE, padded};
+use crate::name::SegmentKind;
 use crate::predicate::Kind;
 use crate::tables::Head;
 
@@ -67,7 +68,12 @@ pub enum Test<'a> {
     /// It is this text.
     Exact(&'a str),
     /// An automaton accepts it.
-    Automaton(u32),
+    Automaton {
+        /// The automaton.
+        id: u32,
+        /// Text that everything it accepts begins with.
+        prefix: &'a [u8],
+    },
 }
 
 /// A deterministic automaton over bytes. State 0 is dead.
@@ -137,6 +143,9 @@ pub struct Writer {
     automata: HashMap<Automaton, u32>,
     class_maps: HashMap<Box<[u8; 256]>, u32>,
     names: HashMap<(u32, SegmentKind, u32), u32>,
+    /// For each predicate, how it can be looked up.
+    indexables: Vec<rule_sets::Indexable>,
+    long_lists: Vec<Vec<u32>>,
 }
 
 impl Writer {
@@ -286,21 +295,28 @@ impl Writer {
             (Subject::Method, _) => Kind::Method,
             (Subject::Header(_), Test::Present) => Kind::HeaderPresent,
             (Subject::Header(_), Test::Exact(_)) => Kind::HeaderExact,
-            (Subject::Header(_), Test::Automaton(_)) => Kind::HeaderRegex,
+            (Subject::Header(_), Test::Automaton { .. }) => Kind::HeaderRegex,
             (Subject::Parameter(_), Test::Present) => Kind::ParameterPresent,
             (Subject::Parameter(_), Test::Exact(_)) => Kind::ParameterExact,
-            (Subject::Parameter(_), Test::Automaton(_)) => Kind::ParameterRegex,
+            (Subject::Parameter(_), Test::Automaton { .. }) => Kind::ParameterRegex,
         };
         let [a, b] = match predicate.test {
             Test::Present => [0, 0],
             Test::Exact(text) => self.string(text.as_bytes()),
-            Test::Automaton(id) => [id, 0],
+            Test::Automaton { id, .. } => [id, 0],
         };
         let word = kind as u32 | u32::from(predicate.invert) << 8 | u32::from(field) << 16;
         let next = self.records(Section::Predicates);
         let id = *self.predicates.entry([word, a, b]).or_insert(next);
         if id == next {
             self.push(Section::Predicates, &[word, a, b, 0]);
+            let subject = match predicate.subject {
+                Subject::Method => crate::predicate::Subject::Method,
+                Subject::Header(_) => crate::predicate::Subject::Header(field),
+                Subject::Parameter(_) => crate::predicate::Subject::Parameter(field),
+            };
+            let key = rule_sets::key(subject, &predicate.test, predicate.invert);
+            self.indexables.push(rule_sets::Indexable { subject, key });
         }
         Ok(id)
     }
@@ -312,44 +328,10 @@ impl Writer {
         id
     }
 
-    /// A rule set; the value of a trie entry. Entries are in clause order; there is at least one.
-    ///
-    /// # Errors
-    /// When there are too many entries, predicates or automata.
-    pub fn rule_set(&mut self, entries: &[Entry]) -> Result<u32, TooLarge> {
-        if let [
-            Entry {
-                clause,
-                tail,
-                predicates,
-            },
-        ] = entries
-            && predicates.is_empty()
-            && let Some(set) = SetRef::inline(*clause, *tail)
-        {
-            return Ok(set.0);
-        }
-        let offset = self.offset(Section::RuleSets);
-        if offset > i32::MAX as u32 || entries.len() > 0x00ff_ffff {
-            return Err(TooLarge("rule sets"));
-        }
-        let lowest = entries.first().map_or(NONE, |entry| entry.clause);
-        self.push(
-            Section::RuleSets,
-            &[rule_set::header(rule_set::LIST, entries.len()), lowest],
-        );
-        for entry in entries {
-            let tail = u16::try_from(entry.tail.map_or(0, |tail| tail + 1))
-                .map_err(|_| TooLarge("automata"))?;
-            let n = u16::try_from(entry.predicates.len())
-                .map_err(|_| TooLarge("conditions of one matcher"))?;
-            self.push(
-                Section::RuleSets,
-                &[entry.clause, u32::from(tail) | u32::from(n) << 16],
-            );
-            self.push(Section::RuleSets, &entry.predicates);
-        }
-        Ok(offset)
+    /// Clauses that have to be tried in turn, because nothing tells them apart that could be looked up: one list for
+    /// each place where there are more than 64 of them.
+    pub fn long_lists(&self) -> &[Vec<u32>] {
+        &self.long_lists
     }
 
     /// A path trie; its values are rule sets.
@@ -405,16 +387,19 @@ impl Writer {
     }
 
     fn hash_table(&mut self, section: Section, keys: &[(Vec<u8>, u32)]) -> Result<(), TooLarge> {
-        let layout = hash_table::layout(keys).ok_or(TooLarge("keys of a hash table"))?;
-        self.push(section, &[layout.slots.len() as u32 - 1, layout.seed]);
-        for slot in layout.slots {
+        let arrangement = hash_table::arrange(keys).ok_or(TooLarge("keys of a hash table"))?;
+        self.push(section, &[arrangement.slots.len() as u32, arrangement.seed]);
+        for slot in arrangement.slots {
             match slot {
                 Some((hash, at)) => {
                     let (key, value) = &keys[at];
                     let [start, len] = self.string(key);
-                    self.push(section, &[hash, start, len, *value]);
+                    self.push(
+                        section,
+                        &[start, crate::hash_table::tag(hash, len as usize), *value],
+                    );
                 }
-                None => self.push(section, &[0, 0, 0, NONE]),
+                None => self.push(section, &[0, 0, NONE]),
             }
         }
         Ok(())
