@@ -51,9 +51,8 @@ pub fn evaluate(tree: &Tree, gateway: Option<&ObjectName>, request: &Request) ->
     let Some(host) = find_host(gateway, &request.authority) else {
         return answer;
     };
-    // Several virtual hosts share the domain: without a match, the oldest one stands for all of them.
     let answer = Answer {
-        virtual_host: host.virtual_hosts.first().map(|host| host.name.to_string()),
+        virtual_host: virtual_host(gateway, &request.authority).map(|host| host.name.to_string()),
         ..answer
     };
     let Some(Found {
@@ -71,7 +70,6 @@ pub fn evaluate(tree: &Tree, gateway: Option<&ObjectName>, request: &Request) ->
             None => route.name.to_string(),
         }),
         route_name: route.name.leaf.clone(),
-        options: Some(answer::Options::from(&route.options)),
         ..answer
     };
     match &route.action {
@@ -116,6 +114,13 @@ pub fn response_headers(
         change_response(&mut headers, level);
     }
     Some(headers)
+}
+
+/// The virtual host that a request's authority leads to. Where several share the domain, the oldest one stands for all
+/// of them.
+pub fn virtual_host<'t>(gateway: &'t Gateway, authority: &str) -> Option<&'t VirtualHost> {
+    let host = find_host(gateway, authority)?;
+    host.virtual_hosts.first().map(AsRef::as_ref)
 }
 
 fn find_gateway<'t>(tree: &'t Tree, name: Option<&ObjectName>) -> Option<&'t Gateway> {
@@ -340,6 +345,7 @@ fn forward(
             headers,
         }),
         response: None,
+        options: Some(answer::Options::from(&route.options)),
         ..answer
     }
 }

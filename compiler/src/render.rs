@@ -235,7 +235,7 @@ fn shown_source(text: &str) -> Cow<'_, str> {
 }
 
 /// Text with control characters escaped.
-fn printable(text: &str) -> Cow<'_, str> {
+pub fn printable(text: &str) -> Cow<'_, str> {
     if !text.contains(is_control) {
         return Cow::Borrowed(text);
     }
