@@ -266,7 +266,7 @@ impl<'s> Builder<'s, '_> {
     }
 
     /// Puts a finished node where it belongs.
-    fn finished(&mut self, node: Node<'s>, anchor: usize) -> Result<(), Failure> {
+    fn finished(&mut self, mut node: Node<'s>, anchor: usize) -> Result<(), Failure> {
         if anchor != 0 {
             let size = node.size();
             self.anchored += size;
@@ -292,6 +292,10 @@ impl<'s> Builder<'s, '_> {
                     }
                 },
                 Some((key, key_span)) => {
+                    // An omitted value has no place of its own.
+                    if node.span.start == node.span.end && node.is_null() {
+                        node.span = key_span;
+                    }
                     if let Some(finding) = parent.keys.repeated(entries, &key, key_span) {
                         parent.faulty = true;
                         self.diagnostics.push(finding);
@@ -401,6 +405,11 @@ fn explain(info: &str, rest: &str) -> (Code, String, &'static str) {
         (
             "expected a `- ` here",
             "this line is as far left as the items of a list, but is none",
+        )
+    } else if has("expected node content") {
+        (
+            "a value or a closing bracket is missing here",
+            "check the lines before",
         )
     } else if has("flow sequence") {
         (

@@ -221,6 +221,9 @@ fn is_server_name(name: &str) -> bool {
 }
 
 fn check_tls(tls: &Node<'_>, http: bool, diagnostics: &mut Diagnostics) -> Option<()> {
+    if tls.faulty {
+        return None;
+    }
     let written = tls.get("tlsMode");
     let span = written.map_or(tls.span, |mode| mode.span);
     let mode = written.map_or(Some("PASSTHROUGH"), Node::string)?;

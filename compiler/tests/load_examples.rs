@@ -1,0 +1,62 @@
+//! Real resources as their users wrote them: well-formed ones have no schema errors, malformed ones are reported.
+//!
+//! They are not part of the repository. `MESHGATE_EXAMPLES` names their folder, whose `SCHEMA-CHECK.tsv` says which are
+//! malformed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use meshgate_compiler::code::Code;
+use meshgate_compiler::diagnostic::{Diagnostic, Severity};
+use meshgate_compiler::load;
+
+/// Fields that the published check does not know of, for kinds whose schema is not published.
+const WITHOUT_SCHEMA: &str = "WasmDeployment/";
+
+#[test]
+fn examples_are_judged_like_the_published_schema_judges_them() {
+    let folder = std::env::var_os("MESHGATE_EXAMPLES").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/examples"),
+        PathBuf::from,
+    );
+    let Ok(verdicts) = std::fs::read_to_string(folder.join("SCHEMA-CHECK.tsv")) else {
+        println!(
+            "skipped: no examples in {}; set MESHGATE_EXAMPLES",
+            folder.display()
+        );
+        return;
+    };
+    // Per file, whether it holds something malformed.
+    let mut malformed: BTreeMap<&str, bool> = BTreeMap::new();
+    for row in verdicts.lines().skip(1) {
+        let columns: Vec<&str> = row.split('\t').collect();
+        let [file, object, unknown, ..] = columns[..] else {
+            continue;
+        };
+        *malformed.entry(file).or_default() |=
+            unknown != "OK" && !object.starts_with(WITHOUT_SCHEMA);
+    }
+    let mut wrong = BTreeSet::new();
+    let mut checked = 0;
+    for (file, malformed) in malformed {
+        let Ok(text) = std::fs::read_to_string(folder.join(file)) else {
+            continue;
+        };
+        checked += 1;
+        let (_, _, diagnostics) = load::from_text(file, &text);
+        if diagnostics.list().iter().any(is_schema_error) != malformed {
+            wrong.insert((file, malformed));
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "judged differently (file, malformed): {wrong:#?}"
+    );
+    assert!(checked > 0, "no example in {}", folder.display());
+}
+
+/// Errors that do not depend on the meaning of values.
+fn is_schema_error(diagnostic: &Diagnostic) -> bool {
+    diagnostic.severity == Severity::Error
+        && !matches!(diagnostic.code, Code::DuplicateObject | Code::TlsMode)
+}
