@@ -206,10 +206,19 @@ impl PathMatch {
         }
     }
 
+    /// The literal text.
+    pub fn literal_text(&self) -> String {
+        self.literal.iter().map(|part| part.text.as_str()).collect()
+    }
+
+    /// Number of bytes of literal text.
+    pub fn literal_len(&self) -> usize {
+        self.literal.iter().map(|part| part.text.len()).sum()
+    }
+
     /// Number of bytes that a prefix rewrite replaces; `None` = the whole path.
     pub fn rewrite_len(&self) -> Option<usize> {
-        matches!(self.tail, PathTail::Any)
-            .then(|| self.literal.iter().map(|part| part.text.len()).sum())
+        matches!(self.tail, PathTail::Any).then(|| self.literal_len())
     }
 
     /// The kind it was written as, for sorting and messages.

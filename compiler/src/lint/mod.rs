@@ -169,15 +169,10 @@ fn covers_same(found: &Covered<'_>) -> bool {
 
 /// `/foo` also takes `/foobar`, which surprises people.
 fn with_boundary_hint(diagnostic: Diagnostic, found: &Covered<'_>) -> Diagnostic {
-    let text = |matcher: &Matcher| -> String {
-        matcher
-            .path
-            .literal
-            .iter()
-            .map(|part| part.text.as_str())
-            .collect()
-    };
-    let (prefix, path) = (text(found.by.1), text(found.matcher));
+    let (prefix, path) = (
+        found.by.1.path.literal_text(),
+        found.matcher.path.literal_text(),
+    );
     let continues = path
         .strip_prefix(&prefix)
         .is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/'));
