@@ -232,7 +232,9 @@ fn answer_lines(
     requests: &Path,
     gateway: Option<&str>,
 ) -> Result<(), Failure> {
-    let reader: Box<dyn BufRead> = if requests.as_os_str() == "-" {
+    let mut name = requests.display().to_string();
+    let reader: Box<dyn BufRead> = if name == "-" {
+        name = "<stdin>".to_owned();
         Box::new(io::stdin().lock())
     } else {
         let file = File::open(requests).map_err(|error| {
@@ -240,7 +242,6 @@ fn answer_lines(
         })?;
         Box::new(BufReader::new(file))
     };
-    let name = requests.display();
     let mut out = BufWriter::new(io::stdout().lock());
     let mut bad_lines = 0;
     for (number, line) in (1..).zip(reader.split(b'\n')) {

@@ -54,18 +54,18 @@ pub(super) fn render(
             &format!("{}  cluster {}", named(destination), destination.cluster),
         );
     }
-    if let Some(destinations) = answer
-        .destinations
-        .as_ref()
-        .filter(|destinations| destinations.len() > 1)
-    {
-        let shares = destinations.iter().map(
-            |WeightedDestination {
-                 destination,
-                 weight,
-             }| format!("{weight} {}", named(destination)),
-        );
-        lines.add("shares", &shares.collect::<Vec<_>>().join(", "));
+    let shares = answer.destinations.as_deref().unwrap_or_default();
+    if shares.len() > 1 {
+        for WeightedDestination {
+            destination,
+            weight,
+        } in shares
+        {
+            lines.add(
+                "share",
+                &format!("{weight:>3} of 100: cluster {}", destination.cluster),
+            );
+        }
     }
     if let Some(forwarded) = &answer.request {
         let unchanged = if forwarded.path == request.path {
@@ -99,7 +99,7 @@ pub(super) fn render(
             lines.add(
                 "retries",
                 &format!(
-                    "{}{each}{}",
+                    "{} after the first try{each}{}",
                     retries.attempts,
                     retries_place.unwrap_or_default()
                 ),
