@@ -143,12 +143,12 @@ fn what_run_lacks_is_named() {
         assert_eq!(output.status.code(), Some(1));
         String::from_utf8(output.stderr).unwrap()
     };
-    assert!(run(&[]).contains("cargo xtask filter"));
+    folder.write("f.wasm", b"");
+    assert!(run(&[]).contains("the filter was not found: build it with `cargo xtask filter`"));
+    assert!(run(&["--filter", "absent.wasm"]).contains("absent.wasm` is not a file"));
     assert!(run(&["--filter", "f.wasm"]).contains("cargo xtask envoy"));
-    assert!(
-        run(&["--filter", "f.wasm", "--envoy", "absent"])
-            .contains("--envoy is `absent`, which is not a file")
-    );
+    let missing = run(&["--filter", "f.wasm", "--envoy", "absent"]);
+    assert!(missing.contains("--envoy is `absent`, which is not a file"));
 }
 
 fn free_port() -> u16 {

@@ -51,10 +51,13 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
     }
     let mut build = args.envoy.build(&args.build)?;
     let bytes = match args.target {
-        Target::Envoy => args
-            .envoy
-            .bootstrap(&mut build, args.envoy.admin)?
-            .into_bytes(),
+        Target::Envoy => {
+            let filter = args.envoy.filter()?;
+            let admin = args.envoy.admin;
+            args.envoy
+                .bootstrap(&mut build, admin, &filter)?
+                .into_bytes()
+        }
         Target::Program => build.program,
     };
     match &args.output {

@@ -21,12 +21,7 @@ use crate::output::Failure;
 
 /// Compiles VirtualGateway, VirtualHost and RouteTable resources into a routing program for Envoy
 #[derive(Debug, Parser)]
-#[command(
-    name = "meshgate",
-    version,
-    max_term_width = 100,
-    subcommand_required = true
-)]
+#[command(name = "meshgate", version)]
 #[command(after_help = "\
 Exit codes: 0 success, 1 findings in the configuration, 2 arguments that are wrong or cannot be read.
 

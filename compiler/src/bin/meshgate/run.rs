@@ -42,10 +42,16 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
     let mut signals = Signals::new([SIGINT, SIGTERM])
         .map_err(|error| Failure::failed(format!("cannot wait for signals: {error}")))?;
     let mut build = args.serving.build(&args.build)?;
+    let filter = args.serving.filter()?;
+    if !filter.is_file() {
+        return Err(Failure::failed(format!(
+            "the filter `{}` is not a file: build one with `cargo xtask filter`",
+            filter.display()
+        )));
+    }
     // Without a port of its own the admin interface gets a free one, because it tells when Envoy is ready.
-    let bootstrap = args
-        .serving
-        .bootstrap(&mut build, Some(args.serving.admin.unwrap_or(0)))?;
+    let admin = Some(args.serving.admin.unwrap_or(0));
+    let bootstrap = args.serving.bootstrap(&mut build, admin, &filter)?;
     let binary = envoy::find(args.envoy.as_deref()).map_err(Failure::failed)?;
 
     let cannot =

@@ -130,15 +130,15 @@ impl EnvoyArgs {
         &self,
         build: &mut Build,
         admin: Option<u16>,
+        filter: &Path,
     ) -> Result<String, Failure> {
         let mut diagnostics = Diagnostics::default();
         let upstreams = self.upstreams(&mut build.sources, &mut diagnostics)?;
-        let filter = self.filter()?;
         let options = EnvoyOptions {
             listen: self.listen,
             ports: &build.compiled.ports,
             admin,
-            filter: &filter,
+            filter,
             access_log: self.access_log,
         };
         let Compiled {
@@ -190,8 +190,8 @@ impl EnvoyArgs {
         Ok(all)
     }
 
-    /// The filter as named, else where it usually is, as an absolute path.
-    fn filter(&self) -> Result<PathBuf, Failure> {
+    /// The filter as named, whether it is there or not, else where it usually is; an absolute path.
+    pub(crate) fn filter(&self) -> Result<PathBuf, Failure> {
         const NAME: &str = "meshgate_filter.wasm";
         if let Some(path) = &self.filter {
             return absolute(path);
