@@ -550,3 +550,76 @@ fn fields_of_the_old_schema_are_translated() {
         ],
     );
 }
+
+#[test]
+fn repeated_keys_are_found_in_large_maps() {
+    let labels: Vec<String> = (0..40).map(|label| format!("l{label}: x")).collect();
+    check(
+        &format!(
+            "{TABLE}metadata: {{name: t, labels: {{{}, l0: y, l39: z}}}}\nspec: {{}}\n",
+            labels.join(", ")
+        ),
+        &[
+            "f:3:340: error[E0013]: the key `l0` appears twice in this map (help: keep one of them, or merge them)",
+            "f:3:347: error[E0013]: the key `l39` appears twice in this map (help: keep one of them, or merge them)",
+        ],
+    );
+}
+
+#[test]
+fn nesting_is_limited() {
+    let nested =
+        |open: &str, close: &str| format!("{}{}", open.repeat(100_000), close.repeat(100_000));
+    for text in [
+        nested("[", "]"),
+        nested("{a: ", "}"),
+        nested("{\"a\": ", "}"),
+        nested("- ", ""),
+        (0..1000)
+            .map(|level| format!("{}a:\n", " ".repeat(level)))
+            .collect(),
+    ] {
+        let (_, _, diagnostics) = load::from_text("f", &text);
+        let codes: Vec<_> = diagnostics
+            .list()
+            .iter()
+            .map(|diagnostic| diagnostic.code.as_str())
+            .collect();
+        assert_eq!(codes, ["E0014"], "{}", &text[..20]);
+    }
+}
+
+#[test]
+fn documents_may_have_directives_and_end_marks() {
+    let text = format!(
+        "%YAML 1.2\n---\n{TABLE}metadata: {{name: a}}\nspec: {{}}\n...\n# between\n---\n{TABLE}metadata: {{name: b}}\n\
+         spec: {{}}\n---\n---\n"
+    );
+    assert_eq!(check(&text, &[]).route_tables.len(), 2);
+}
+
+#[test]
+fn json_errors_are_named_in_files_that_are_json() {
+    for (text, place, message) in [
+        ("{\"a\": 1,}", "1:9", "expected a key in double quotes"),
+        ("{\"a\" 1}", "1:6", "expected `:`"),
+        ("{\"a\": 01}", "1:7", "expected a value"),
+        ("{\"a\": [1 2]}", "1:10", "expected `,` or `]`"),
+        (
+            "{\"a\": \"b\n\"}",
+            "1:9",
+            "a string cannot contain line breaks or control characters; escape them",
+        ),
+        (
+            "{\"a\": \"\\ud83d\"}",
+            "1:7",
+            "this string has an escape that JSON does not know",
+        ),
+        ("{\"a\": \"", "1:7", "this string has no closing quote"),
+        ("{\"a\": ", "1:7", "the text ends in the middle of a value"),
+    ] {
+        let (sources, _, diagnostics) = load::from_text("f.json", text);
+        let expected = format!("f.json:{place}: error[E0011]: {message}\n");
+        assert_eq!(render::lines(&diagnostics, &sources), expected, "{text}");
+    }
+}

@@ -151,7 +151,7 @@ struct Open<'s> {
     first: usize,
     /// Key that waits for its value.
     key: Option<(Cow<'s, str>, Span)>,
-    keys: Keys<'s>,
+    keys: Keys,
     faulty: bool,
 }
 
