@@ -74,29 +74,23 @@ fn quoted(names: &[String]) -> String {
 /// Chooses a gateway for a request that names none: the first with a domain for the request's host. Gateways for TLS
 /// come first for `https`, and last otherwise. A host that no gateway has goes to the first one.
 pub fn choose_gateway(tree: &Tree, request: &Request) -> GatewayChoice {
+    if tree.gateways.len() == 1 {
+        return GatewayChoice {
+            index: 0,
+            others: 0,
+        };
+    }
     let takes = |gateway: &Gateway| {
         gateway.https_redirect || oracle::virtual_host(gateway, &request.authority).is_some()
     };
-    let candidates: Vec<(usize, &Gateway)> = tree
-        .gateways
-        .iter()
-        .enumerate()
+    let (fitting, others): (Vec<_>, Vec<_>) = (0..)
+        .zip(&tree.gateways)
         .filter(|(_, gateway)| takes(gateway))
-        .collect();
-    let https = request.scheme == "https";
-    let fitting: Vec<usize> = candidates
-        .iter()
-        .filter(|(_, gateway)| gateway.tls == https)
-        .map(|&(index, _)| index)
-        .collect();
-    let all = if fitting.is_empty() {
-        candidates.iter().map(|&(index, _)| index).collect()
-    } else {
-        fitting
-    };
+        .partition(|(_, gateway)| gateway.tls == (request.scheme == "https"));
+    let candidates = if fitting.is_empty() { others } else { fitting };
     GatewayChoice {
-        index: all.first().copied().unwrap_or(0),
-        others: all.len().saturating_sub(1),
+        index: candidates.first().map_or(0, |&(index, _)| index),
+        others: candidates.len().saturating_sub(1),
     }
 }
 
@@ -173,11 +167,11 @@ pub fn find_route<'t>(tree: &'t Tree, gateway: usize, answer: &Answer) -> Option
         .find(|route| {
             let rest = wanted.strip_prefix(route.name.to_string().as_str());
             rest.is_some_and(|rest| {
+                let names = route.matchers.iter().map(|matcher| matcher.name.as_deref());
                 rest.is_empty()
-                    || route
-                        .matchers
-                        .iter()
-                        .any(|matcher| rest.strip_prefix('/') == matcher.name.as_deref())
+                    || rest
+                        .strip_prefix('/')
+                        .is_some_and(|rest| names.flatten().any(|name| name == rest))
             })
         })
         .map(AsRef::as_ref)
