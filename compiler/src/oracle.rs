@@ -152,7 +152,7 @@ fn domain_matches(domain: &Domain, authority: &str) -> Option<Preference> {
     let (host, port) = split_port(&authority);
     let port_matches = domain
         .port
-        .is_none_or(|wanted| port.and_then(parse_port) == Some(wanted));
+        .is_none_or(|wanted| port.and_then(|port| port.parse().ok()) == Some(wanted));
     let text = domain.text.as_str();
     let (host_matches, rank) = match domain.kind {
         DomainKind::Exact => (host == text, 3),
@@ -163,19 +163,17 @@ fn domain_matches(domain: &Domain, authority: &str) -> Option<Preference> {
     (port_matches && host_matches).then_some((domain.port.is_some(), rank, text.len()))
 }
 
-/// Splits at the last colon that is not inside brackets.
+/// Splits off a port: digits after a colon. Other colons only stand inside brackets.
 fn split_port(authority: &str) -> (&str, Option<&str>) {
     match authority.rsplit_once(':') {
-        Some((host, port)) if !port.contains(']') => (host, Some(port)),
+        Some((host, port))
+            if !port.is_empty()
+                && port.bytes().all(|b| b.is_ascii_digit())
+                && (!host.contains(':') || host.ends_with(']')) =>
+        {
+            (host, Some(port))
+        }
         _ => (authority, None),
-    }
-}
-
-fn parse_port(text: &str) -> Option<u16> {
-    if text.bytes().all(|b| b.is_ascii_digit()) {
-        text.parse().ok()
-    } else {
-        None
     }
 }
 
@@ -364,18 +362,13 @@ fn choose(destinations: &[WeightedDestination], random: f64) -> Option<&Weighted
     })
 }
 
-/// A path (without query) whose matched prefix, or all of it, is replaced. It always starts with a slash.
+/// A path (without query) whose matched prefix, or all of it, is replaced.
 fn rewritten(path: &str, matched: &PathMatch, replacement: &str) -> String {
     let rest = matched
         .rewrite_len()
         .and_then(|len| path.get(len..))
         .unwrap_or_default();
-    let path = format!("{replacement}{rest}");
-    if path.starts_with('/') {
-        path
-    } else {
-        format!("/{path}")
-    }
+    format!("{replacement}{rest}")
 }
 
 /// What a gateway does that redirects everything to https.
@@ -402,14 +395,15 @@ fn redirect(answer: Answer, action: &Redirect, matched: &PathMatch, request: &Re
             .unwrap_or(&request.authority),
         None => request.authority.as_str(),
     };
-    let (path, query) = split_path(&request.path);
+    let (path, query) = split_path(request.path.split('#').next().unwrap_or_default());
     let (path, query) = match &action.path {
         RedirectPath::Keep => (path.to_owned(), query),
         RedirectPath::Prefix(replacement) => (rewritten(path, matched, replacement), query),
         RedirectPath::Full(full) => (full.clone(), if full.contains('?') { "" } else { query }),
     };
     let query = if action.strip_query { "" } else { query };
-    let location = format!("{scheme}://{host}{path}{query}");
+    let slash = if path.starts_with('/') { "" } else { "/" };
+    let location = format!("{scheme}://{host}{slash}{path}{query}");
     Answer {
         outcome: Outcome::Redirect,
         response: Some(Response {
