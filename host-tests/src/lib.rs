@@ -2,4 +2,9 @@
 
 #![forbid(unsafe_code)]
 
+pub mod cases;
+pub mod envoy;
+pub mod tools;
+pub mod upstream;
 pub mod wasm;
+mod yaml;
