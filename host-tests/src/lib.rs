@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 pub mod cases;
+pub mod demo;
 pub mod envoy;
 pub mod tools;
 pub mod upstream;

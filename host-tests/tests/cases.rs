@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use libtest_mimic::{Arguments, Failed, Trial};
+use meshgate_compiler::diagnostic::Severity;
 use meshgate_host_tests::cases::{
-    Engine, Executor, Group, InEnvoy, Oracle, Wasmtime, check_invalid, read_directory, run,
+    Configuration, Engine, Executor, Group, InEnvoy, Oracle, Verdict, Wasmtime, check_invalid,
+    compare, read_cases, read_examples,
 };
 use meshgate_host_tests::tools;
 
@@ -68,7 +70,7 @@ fn executors(groups: &[Arc<Group>]) -> Result<Vec<Choice>, String> {
     });
     let groups: Vec<_> = groups
         .iter()
-        .filter(|group| group.expect_invalid.is_none())
+        .filter(|group| group.invalid.is_none())
         .cloned()
         .collect();
     executors.push(match (&filter, tools::envoy()) {
@@ -90,9 +92,11 @@ struct Corpus {
 impl Corpus {
     fn read() -> Result<Corpus, String> {
         let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("cases");
-        let mut groups = read_directory(&own)?;
+        let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples");
+        let mut groups = read_cases(&own)?;
+        groups.append(&mut read_examples(&examples)?);
         match external() {
-            Some(directory) => groups.extend(read_directory(&directory)?),
+            Some(directory) => groups.append(&mut read_cases(&directory)?),
             None => println!("MESHGATE_CASES is not set: only the project's own cases are run"),
         }
         let mut expected_failures = BTreeMap::new();
@@ -119,15 +123,18 @@ impl Corpus {
     fn trials(&self, executors: &[Choice], unseen: &Unseen) -> Vec<Trial> {
         let mut trials = Vec::new();
         for group in &self.groups {
-            let list = self.expected_failures.get(&group.name).copied();
-            if let Some(expected) = group.expect_invalid.clone() {
+            if let Some(invalid) = group.invalid.clone() {
                 let (test, list) = self.test_of(group, "check");
-                let group = group.clone();
                 trials.push(Trial::test(test, move || {
-                    let result = check_invalid(&group, &expected);
+                    let result = check_invalid(&invalid);
                     verdict(result.map(|()| Passed::Completely), list)
                 }));
                 continue;
+            }
+            if group.name.starts_with("examples/") {
+                let (test, _) = self.test_of(group, "check");
+                let group = group.clone();
+                trials.push(Trial::test(test, move || check_example(&group)));
             }
             for executor in executors {
                 let (test, list) = self.test_of(group, executor.name());
@@ -153,7 +160,7 @@ impl Corpus {
             .into_iter()
             .find_map(|name| self.expected_failures.get(name))
             .copied();
-        (format!("cases/{name}"), listed)
+        (name, listed)
     }
 }
 
@@ -186,12 +193,28 @@ fn verdict(result: Result<Passed, String>, list: Option<&str>) -> Result<(), Fai
     }
 }
 
+/// An example shows how it is done, so there is nothing to remark on.
+fn check_example(group: &Group) -> Result<(), Failed> {
+    let configuration = Configuration::compile(&group.text, 8080);
+    configuration.program()?;
+    match configuration.findings(Severity::Warning) {
+        findings if findings.is_empty() => Ok(()),
+        findings => Err(findings.into()),
+    }
+}
+
 fn run_group(group: &Group, executor: &dyn Executor, unseen: &Unseen) -> Result<Passed, String> {
     let mut session = executor.load(group)?;
     let mut failures = Vec::new();
     let mut passed = Passed::Completely;
     for case in &group.cases {
-        let verdict = run(case, session.as_mut());
+        let verdict = match session.answer(&case.request, &case.upstream_response) {
+            Ok(observed) => compare(case, &observed),
+            Err(reason) => Verdict {
+                failures: vec![reason],
+                unseen: Vec::new(),
+            },
+        };
         for failure in verdict.failures {
             failures.push(format!("{}: {}: {failure}", case.name, case.request));
         }

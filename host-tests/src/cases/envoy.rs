@@ -64,16 +64,16 @@ impl InEnvoy {
     fn start(&self) -> Result<Fleet, String> {
         let mut configurations = BTreeMap::new();
         let mut clusters = BTreeSet::new();
-        // Ports of a group follow one another.
-        let gateways = |group: &Group| {
-            let kinds = group.resources.iter().map(|resource| &resource["kind"]);
-            kinds.filter(|kind| **kind == "VirtualGateway").count()
+        // Each gateway needs a port, and how many there are is known only when they are compiled.
+        let gateways = |group: &Arc<Group>| {
+            let configuration = Configuration::compile(&group.text, 1);
+            configuration.compiled.tree.gateways.len()
         };
-        let count = self.groups.iter().map(|group| gateways(group)).sum();
+        let count = self.groups.iter().map(gateways).sum();
         let mut port = free_ports(count).map_err(|error| error.to_string())?;
         for group in &self.groups {
-            let configuration = Configuration::compile(&group.text(), port);
-            port += gateways(group) as u16;
+            let configuration = Configuration::compile(&group.text, port);
+            port += configuration.compiled.tree.gateways.len() as u16;
             clusters.append(&mut cluster_names(&configuration.compiled));
             configurations.insert(group.name.clone(), configuration);
         }
@@ -98,6 +98,15 @@ impl InEnvoy {
             configurations,
             proxy: Mutex::new(proxy),
         })
+    }
+}
+
+impl InEnvoy {
+    /// Where the first gateway of a group listens. `None` before the first request, and for groups it was not given.
+    pub fn address(&self, group: &Group) -> Option<SocketAddr> {
+        let fleet = self.fleet.get()?.as_ref().ok()?;
+        let ports = &fleet.configurations.get(&group.name)?.compiled.ports;
+        Some(SocketAddr::from((Ipv4Addr::LOCALHOST, *ports.first()?)))
     }
 }
 

@@ -3,36 +3,53 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
+use meshgate_compiler::upstreams;
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::places::PlacedText;
 use crate::yaml;
 
+/// Name of the file in which an example has its requests.
+const REQUESTS: &str = "requests.yaml";
+
 /// Resources, and requests with their answers, or what a compiler has to find wrong with the resources.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug)]
 pub struct Group {
-    /// Path of the file below the corpus, without its ending: `envoy/match-headers`.
-    #[serde(skip)]
+    /// Name: `cases/envoy/match-headers`, `examples/bookinfo`.
     pub name: String,
-    /// The resources.
-    pub resources: Vec<Value>,
-    /// Needs fields beyond the published API.
-    #[serde(default)]
-    pub extension: bool,
-    /// Systems disagree about the answers.
-    #[serde(default)]
-    pub divergent: bool,
+    /// The resources as text.
+    pub text: String,
     /// Requests and answers.
-    #[serde(default)]
     pub cases: Vec<Case>,
     /// What is wrong with the resources.
-    pub expect_invalid: Option<ExpectInvalid>,
-    /// Resources that take the place of their namesakes in `resources` and have nothing wrong with them.
+    pub invalid: Option<Invalid>,
+}
+
+/// What is wrong with the resources of a group.
+#[derive(Clone, Debug)]
+pub struct Invalid {
+    /// The resources.
+    pub(super) resources: Vec<Value>,
+    /// The same without what is wrong, if the group has them.
+    pub(super) control: Option<Vec<Value>>,
+    /// What has to be found.
+    pub(super) expected: ExpectInvalid,
+}
+
+/// A case file.
+#[derive(Debug, Deserialize)]
+struct GroupFile {
+    resources: Vec<Value>,
     #[serde(default)]
-    pub valid_control: Vec<Value>,
+    cases: Vec<Case>,
+    expect_invalid: Option<ExpectInvalid>,
+    /// Resources without what is wrong; they take the place of their namesakes in `resources`.
+    #[serde(default)]
+    valid_control: Vec<Value>,
 }
 
 /// A request and its answer.
@@ -43,7 +60,7 @@ pub struct Case {
     pub name: String,
     /// The request.
     pub request: Request,
-    /// What must be true of the answer; see [`run`](super::run).
+    /// What must be true of the answer; see [`compare`](super::compare).
     pub expect: BTreeMap<String, Value>,
     /// How the upstream answers.
     #[serde(default)]
@@ -52,28 +69,42 @@ pub struct Case {
 
 /// A request.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(try_from = "RequestFields")]
 pub struct Request {
     /// Method.
-    #[serde(default = "get")]
     pub method: String,
     /// `http` or `https`.
-    #[serde(default = "http")]
     pub scheme: String,
     /// Host, perhaps with a port.
     pub authority: String,
     /// Path with query.
     pub path: String,
     /// Names and values.
-    #[serde(default)]
     pub headers: Vec<(String, String)>,
-    /// Whether it came over TLS. Nothing depends on it besides the scheme.
-    #[serde(default, rename = "tls")]
-    _tls: bool,
     /// Name of the gateway that receives it; the first one if absent.
     pub gateway: Option<String>,
-    /// Fixes a weighted choice: below 1 the fraction itself, else a number that counts modulo the sum of the weights, 100.
+    /// What decides weighted choices, if the case fixes it: 0 <= random < 1.
+    pub random: Option<f64>,
+}
+
+/// A request as case files have it: with a URL, or with its parts.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RequestFields {
+    #[serde(default = "get")]
+    method: String,
+    url: Option<String>,
+    scheme: Option<String>,
+    authority: Option<String>,
+    path: Option<String>,
+    #[serde(default)]
+    headers: Vec<(String, String)>,
+    gateway: Option<String>,
+    /// Below 1 the fraction itself, else a number that counts modulo the sum of the weights, 100.
     random: Option<f64>,
+    /// Whether it came over TLS, which the scheme tells as well.
+    #[serde(rename = "tls")]
+    _tls: Option<bool>,
 }
 
 /// Headers of an upstream's response.
@@ -88,47 +119,55 @@ pub struct UpstreamResponse {
 /// A finding that must be made.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct ExpectInvalid {
+pub(super) struct ExpectInvalid {
     /// `error`, `warning` or `none`.
-    pub severity: String,
+    pub(super) severity: String,
     /// Why, in prose.
-    pub reason: String,
+    pub(super) reason: String,
     /// Where, nearly: fields, or kinds and names of objects.
     #[serde(rename = "where")]
-    pub place: String,
+    pub(super) place: String,
 }
 
 fn get() -> String {
     "GET".to_owned()
 }
 
-fn http() -> String {
-    "http".to_owned()
-}
+impl TryFrom<RequestFields> for Request {
+    type Error = String;
 
-impl Request {
-    /// Builds a request without further headers, for tests.
-    pub fn new(method: &str, scheme: &str, authority: &str, path: &str) -> Request {
-        Request {
-            method: method.to_owned(),
-            scheme: scheme.to_owned(),
-            authority: authority.to_owned(),
-            path: path.to_owned(),
-            headers: Vec::new(),
-            _tls: scheme == "https",
-            gateway: None,
-            random: None,
-        }
-    }
-
-    /// What decides weighted choices, if the case fixes it: 0 <= random < 1.
-    pub fn random(&self) -> Option<f64> {
-        let random = self.random?;
+    fn try_from(fields: RequestFields) -> Result<Request, String> {
+        let (scheme, authority, path) = match (fields.url, fields.authority, fields.path) {
+            (Some(url), None, None) => {
+                let (scheme, rest) = url
+                    .split_once("://")
+                    .ok_or_else(|| format!("`{url}` does not begin with a scheme"))?;
+                let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+                let (authority, path) = rest.split_at(end);
+                (scheme.to_owned(), authority.to_owned(), path.to_owned())
+            }
+            (None, Some(authority), Some(path)) => {
+                let scheme = fields.scheme.unwrap_or_else(|| "http".to_owned());
+                (scheme, authority, path)
+            }
+            _ => return Err("a request has either a `url`, or `authority` and `path`".to_owned()),
+        };
         // Numbers stand in the middle of their share, so that no rounding moves them to the next one.
-        Some(if random < 1.0 {
-            random
-        } else {
-            (random % 100.0 + 0.5) / 100.0
+        let fraction = |random: f64| {
+            if random < 1.0 {
+                random
+            } else {
+                (random % 100.0 + 0.5) / 100.0
+            }
+        };
+        Ok(Request {
+            method: fields.method,
+            scheme,
+            authority,
+            path,
+            headers: fields.headers,
+            gateway: fields.gateway,
+            random: fields.random.map(fraction),
         })
     }
 }
@@ -150,24 +189,33 @@ impl fmt::Display for Request {
     }
 }
 
+impl Request {
+    /// A request without further headers.
+    pub fn new(method: &str, scheme: &str, authority: &str, path: &str) -> Request {
+        Request {
+            method: method.to_owned(),
+            scheme: scheme.to_owned(),
+            authority: authority.to_owned(),
+            path: path.to_owned(),
+            headers: Vec::new(),
+            gateway: None,
+            random: None,
+        }
+    }
+}
+
 impl Group {
-    /// The resources as text, one document for each.
-    pub fn text(&self) -> String {
-        PlacedText::new(&self.resources).text
+    /// Resources, given as text, without requests.
+    pub fn new(name: &str, text: String) -> Group {
+        Group {
+            name: name.to_owned(),
+            text,
+            cases: Vec::new(),
+            invalid: None,
+        }
     }
 
-    /// The resources with those of `valid_control` added, in place of their namesakes where there are any, as text.
-    pub fn control_text(&self) -> String {
-        let is_kept = |resource: &&Value| {
-            let mut controls = self.valid_control.iter();
-            controls.all(|control| identity(control) != identity(resource))
-        };
-        let kept = self.resources.iter().filter(is_kept);
-        let all: Vec<Value> = kept.chain(&self.valid_control).cloned().collect();
-        PlacedText::new(&all).text
-    }
-
-    fn read(path: &Path, name: String) -> Result<Group, String> {
+    fn read_cases(path: &Path, name: String) -> Result<Group, String> {
         let text = fs::read_to_string(path).map_err(|error| error.to_string())?;
         let value = if path
             .extension()
@@ -177,10 +225,59 @@ impl Group {
         } else {
             yaml::parse(&text)?
         };
-        let mut group: Group = serde_json::from_value(value).map_err(|error| error.to_string())?;
-        group.name = name;
-        Ok(group)
+        let file: GroupFile = serde_json::from_value(value).map_err(|error| error.to_string())?;
+        Ok(Group {
+            name,
+            text: PlacedText::new(&file.resources).text,
+            cases: file.cases,
+            invalid: file.expect_invalid.map(|expected| Invalid {
+                control: (!file.valid_control.is_empty())
+                    .then(|| with_control(&file.resources, &file.valid_control)),
+                resources: file.resources,
+                expected,
+            }),
+        })
     }
+
+    fn read_example(directory: &Path, name: String) -> Result<Group, String> {
+        let read = |path: &Path| {
+            fs::read_to_string(path).map_err(|error| format!("`{}`: {error}", path.display()))
+        };
+        let requests = yaml::parse(&read(&directory.join(REQUESTS))?)?;
+        let cases =
+            serde_json::from_value(requests).map_err(|error| format!("`{REQUESTS}`: {error}"))?;
+        let mut text = String::new();
+        for path in sorted_entries(directory).map_err(|error| error.to_string())? {
+            let is_resources = path
+                .extension()
+                .is_some_and(|extension| extension == "yaml")
+                && ![REQUESTS, upstreams::FILE_NAME]
+                    .iter()
+                    .any(|name| path.ends_with(name));
+            if is_resources {
+                text.push_str("---\n");
+                text.push_str(&read(&path)?);
+            }
+        }
+        Ok(Group {
+            cases,
+            ..Group::new(&name, text)
+        })
+    }
+}
+
+/// The resources, with those of the control added in place of their namesakes.
+fn with_control(resources: &[Value], control: &[Value]) -> Vec<Value> {
+    let is_kept = |resource: &&Value| {
+        let mut controls = control.iter();
+        controls.all(|control| identity(control) != identity(resource))
+    };
+    resources
+        .iter()
+        .filter(is_kept)
+        .chain(control)
+        .cloned()
+        .collect()
 }
 
 fn identity(resource: &Value) -> [&Value; 3] {
@@ -188,27 +285,48 @@ fn identity(resource: &Value) -> [&Value; 3] {
     [&resource["kind"], &metadata["namespace"], &metadata["name"]]
 }
 
-/// Reads every group below a directory (files that end in `.json` or `.yaml`), in order of their names.
+/// Reads every case file below a directory (files that end in `.json` or `.yaml`), in order of their names.
 ///
 /// # Errors
-/// When a file cannot be read or is not a group; the message names it.
-pub fn read_directory(root: &Path) -> Result<Vec<Group>, String> {
+/// When a file cannot be read or has not the form of a case file; the message names it.
+pub fn read_cases(root: &Path) -> Result<Vec<Group>, String> {
     let mut files = Vec::new();
     find_files(root, &mut files).map_err(|error| format!("`{}`: {error}", root.display()))?;
-    files.sort();
     files
         .into_iter()
         .map(|file| {
             let name = file.strip_prefix(root).unwrap_or(&file).with_extension("");
-            Group::read(&file, name.display().to_string())
+            Group::read_cases(&file, format!("cases/{}", name.display()))
                 .map_err(|reason| format!("`{}`: {reason}", file.display()))
         })
         .collect()
 }
 
-fn find_files(directory: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
-    for entry in fs::read_dir(directory)? {
-        let path = entry?.path();
+/// Reads every example of a directory: each a folder with resources, and requests in `requests.yaml`.
+///
+/// # Errors
+/// When an example cannot be read; the message names it.
+pub fn read_examples(root: &Path) -> Result<Vec<Group>, String> {
+    let entries = sorted_entries(root).map_err(|error| format!("`{}`: {error}", root.display()))?;
+    entries
+        .iter()
+        .filter(|path| path.is_dir())
+        .map(|directory| read_example(directory))
+        .collect()
+}
+
+/// Reads one example.
+///
+/// # Errors
+/// When it cannot be read; the message names it.
+pub fn read_example(directory: &Path) -> Result<Group, String> {
+    let name = directory.file_name().unwrap_or_default();
+    Group::read_example(directory, format!("examples/{}", name.display()))
+        .map_err(|reason| format!("`{}`: {reason}", directory.display()))
+}
+
+fn find_files(directory: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
+    for path in sorted_entries(directory)? {
         if path.is_dir() {
             find_files(&path, files)?;
         } else if path
@@ -219,4 +337,12 @@ fn find_files(directory: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()>
         }
     }
     Ok(())
+}
+
+fn sorted_entries(directory: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut paths = fs::read_dir(directory)?
+        .map(|entry| Ok(entry?.path()))
+        .collect::<io::Result<Vec<_>>>()?;
+    paths.sort();
+    Ok(paths)
 }

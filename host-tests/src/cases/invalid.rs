@@ -5,49 +5,45 @@ use std::ops::Range;
 use meshgate_compiler::diagnostic::{Diagnostic, Severity};
 
 use super::configuration::Configuration;
-use super::format::{ExpectInvalid, Group};
+use super::format::Invalid;
 use super::places::PlacedText;
 
-/// Compiles a group with something wrong: the finding has to be made, at its place and with its severity, and the
-/// resources of `valid_control` have to be accepted.
+/// Port of the first gateway. Nothing listens there.
+const FIRST_PORT: u16 = 8080;
+
+/// Compiles resources with something wrong: the finding has to be made, at its place and with its severity, and the
+/// control has to be accepted.
 ///
 /// # Errors
 /// What is not as it has to be.
-pub fn check_invalid(group: &Group, expected: &ExpectInvalid) -> Result<(), String> {
-    let placed = PlacedText::new(&group.resources);
-    let configuration = Configuration::compile(&placed.text, 8080);
+pub fn check_invalid(invalid: &Invalid) -> Result<(), String> {
+    let Invalid {
+        resources,
+        control,
+        expected,
+    } = invalid;
+    let placed = PlacedText::new(resources);
+    let configuration = Configuration::compile(&placed.text, FIRST_PORT);
     let severity = match expected.severity.as_str() {
         "error" => Severity::Error,
         "warning" => Severity::Warning,
         other => return Err(format!("`{other}` is not a known severity")),
     };
-    let mut found = configuration
-        .diagnostics
-        .list()
-        .iter()
-        .filter(|diagnostic| diagnostic.severity == severity)
-        .peekable();
-    if found.peek().is_none() {
-        return Err(format!(
-            "expected this {}: {}; there is none",
-            expected.severity, expected.reason
-        ));
-    }
-    if !found.any(|diagnostic| placed.is_at(&expected.place, &labels(diagnostic)) != Some(false)) {
+    let is_at_place =
+        |diagnostic: &Diagnostic| placed.is_at(&expected.place, &labels(diagnostic)) != Some(false);
+    let mut diagnostics = configuration.diagnostics.list().iter();
+    if !diagnostics.any(|diagnostic| diagnostic.severity == severity && is_at_place(diagnostic)) {
         let findings = configuration.findings(severity);
         return Err(format!(
-            "expected at {}: {}; found\n{findings}",
-            expected.place, expected.reason
+            "expected this {} at {}: {}; found `{findings}`",
+            expected.severity, expected.place, expected.reason
         ));
     }
-    if !group.valid_control.is_empty() {
-        let control = Configuration::compile(&group.control_text(), 8080);
-        if control.diagnostics.has_errors() {
-            return Err(format!(
-                "the valid control is refused:\n{}",
-                control.findings(Severity::Error)
-            ));
-        }
+    if let Some(control) = control {
+        let control = Configuration::compile(&PlacedText::new(control).text, FIRST_PORT);
+        control
+            .program()
+            .map_err(|findings| format!("the valid control is refused:\n{findings}"))?;
     }
     Ok(())
 }

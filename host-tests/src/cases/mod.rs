@@ -15,11 +15,13 @@ mod observe;
 mod places;
 mod wasmtime;
 
-pub use check::{Verdict, run};
+pub use check::{Verdict, compare};
 pub use configuration::Configuration;
 pub use envoy::InEnvoy;
 pub use executor::{Executor, Observed, Session, Unseen};
-pub use format::{Case, ExpectInvalid, Group, Request, UpstreamResponse, read_directory};
+pub use format::{
+    Case, Group, Invalid, Request, UpstreamResponse, read_cases, read_example, read_examples,
+};
 pub use invalid::check_invalid;
 pub use native::{Engine, Oracle};
 pub use wasmtime::Wasmtime;
