@@ -6,6 +6,7 @@
 
 pub mod answer;
 pub mod code;
+pub mod compile;
 pub mod diagnostic;
 pub mod lint;
 pub mod load;
@@ -16,6 +17,7 @@ pub mod regex;
 pub mod render;
 pub mod resolve;
 pub mod resource;
+pub mod route;
 mod schema;
 pub mod source;
 mod suggest;

@@ -51,9 +51,8 @@ pub fn evaluate(tree: &Tree, gateway: Option<&ObjectName>, request: &Request) ->
     let Some(host) = find_host(gateway, &request.authority) else {
         return answer;
     };
-    // Several virtual hosts share the domain: without a match, the oldest one stands for all of them.
     let answer = Answer {
-        virtual_host: host.virtual_hosts.first().map(|host| host.name.to_string()),
+        virtual_host: virtual_host(gateway, &request.authority).map(|host| host.name.to_string()),
         ..answer
     };
     let Some(Found {
@@ -71,7 +70,6 @@ pub fn evaluate(tree: &Tree, gateway: Option<&ObjectName>, request: &Request) ->
             None => route.name.to_string(),
         }),
         route_name: route.name.leaf.clone(),
-        options: Some(answer::Options::from(&route.options)),
         ..answer
     };
     match &route.action {
@@ -118,6 +116,13 @@ pub fn response_headers(
     Some(headers)
 }
 
+/// The virtual host that a request's authority leads to. Where several share the domain, the oldest one stands for all
+/// of them.
+pub fn virtual_host<'t>(gateway: &'t Gateway, authority: &str) -> Option<&'t VirtualHost> {
+    let host = find_host(gateway, authority)?;
+    host.virtual_hosts.first().map(AsRef::as_ref)
+}
+
 fn find_gateway<'t>(tree: &'t Tree, name: Option<&ObjectName>) -> Option<&'t Gateway> {
     match name {
         None => tree.gateways.first(),
@@ -147,7 +152,7 @@ fn domain_matches(domain: &Domain, authority: &str) -> Option<Preference> {
     let (host, port) = split_port(&authority);
     let port_matches = domain
         .port
-        .is_none_or(|wanted| port.and_then(parse_port) == Some(wanted));
+        .is_none_or(|wanted| port.and_then(|port| port.parse().ok()) == Some(wanted));
     let text = domain.text.as_str();
     let (host_matches, rank) = match domain.kind {
         DomainKind::Exact => (host == text, 3),
@@ -158,19 +163,17 @@ fn domain_matches(domain: &Domain, authority: &str) -> Option<Preference> {
     (port_matches && host_matches).then_some((domain.port.is_some(), rank, text.len()))
 }
 
-/// Splits at the last colon that is not inside brackets.
+/// Splits off a port: digits after a colon. Other colons only stand inside brackets.
 fn split_port(authority: &str) -> (&str, Option<&str>) {
     match authority.rsplit_once(':') {
-        Some((host, port)) if !port.contains(']') => (host, Some(port)),
+        Some((host, port))
+            if !port.is_empty()
+                && port.bytes().all(|b| b.is_ascii_digit())
+                && (!host.contains(':') || host.ends_with(']')) =>
+        {
+            (host, Some(port))
+        }
         _ => (authority, None),
-    }
-}
-
-fn parse_port(text: &str) -> Option<u16> {
-    if text.bytes().all(|b| b.is_ascii_digit()) {
-        text.parse().ok()
-    } else {
-        None
     }
 }
 
@@ -340,6 +343,7 @@ fn forward(
             headers,
         }),
         response: None,
+        options: Some(answer::Options::from(&route.options)),
         ..answer
     }
 }
@@ -358,18 +362,13 @@ fn choose(destinations: &[WeightedDestination], random: f64) -> Option<&Weighted
     })
 }
 
-/// A path (without query) whose matched prefix, or all of it, is replaced. It always starts with a slash.
+/// A path (without query) whose matched prefix, or all of it, is replaced.
 fn rewritten(path: &str, matched: &PathMatch, replacement: &str) -> String {
     let rest = matched
         .rewrite_len()
         .and_then(|len| path.get(len..))
         .unwrap_or_default();
-    let path = format!("{replacement}{rest}");
-    if path.starts_with('/') {
-        path
-    } else {
-        format!("/{path}")
-    }
+    format!("{replacement}{rest}")
 }
 
 /// What a gateway does that redirects everything to https.
@@ -396,14 +395,15 @@ fn redirect(answer: Answer, action: &Redirect, matched: &PathMatch, request: &Re
             .unwrap_or(&request.authority),
         None => request.authority.as_str(),
     };
-    let (path, query) = split_path(&request.path);
+    let (path, query) = split_path(request.path.split('#').next().unwrap_or_default());
     let (path, query) = match &action.path {
         RedirectPath::Keep => (path.to_owned(), query),
         RedirectPath::Prefix(replacement) => (rewritten(path, matched, replacement), query),
         RedirectPath::Full(full) => (full.clone(), if full.contains('?') { "" } else { query }),
     };
     let query = if action.strip_query { "" } else { query };
-    let location = format!("{scheme}://{host}{path}{query}");
+    let slash = if path.starts_with('/') { "" } else { "/" };
+    let location = format!("{scheme}://{host}{slash}{path}{query}");
     Answer {
         outcome: Outcome::Redirect,
         response: Some(Response {

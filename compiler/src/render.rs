@@ -19,7 +19,11 @@ const MAX_EXCERPT_BYTES: usize = 64 << 10;
 
 /// Renders all diagnostics with excerpts of the source.
 pub fn text(diagnostics: &Diagnostics, sources: &SourceMap, color: bool) -> String {
-    let renderer = if color { Renderer::styled() } else { Renderer::plain() };
+    let renderer = if color {
+        Renderer::styled()
+    } else {
+        Renderer::plain()
+    };
     let mut text = String::new();
     for diagnostic in diagnostics.list() {
         text.push_str(&renderer.render(&[group(diagnostic, sources)]));
@@ -37,7 +41,12 @@ pub fn lines(diagnostics: &Diagnostics, sources: &SourceMap) -> String {
             let _ = write!(text, "{}:{line}:{column}: ", printable(&file));
         }
         let severity = severity(diagnostic.severity);
-        let _ = write!(text, "{severity}[{}]: {}", diagnostic.code.as_str(), printable(&diagnostic.message));
+        let _ = write!(
+            text,
+            "{severity}[{}]: {}",
+            diagnostic.code.as_str(),
+            printable(&diagnostic.message)
+        );
         if let Some(help) = &diagnostic.help {
             let _ = write!(text, " (help: {})", printable(help));
         }
@@ -50,17 +59,33 @@ pub fn lines(diagnostics: &Diagnostics, sources: &SourceMap) -> String {
 pub fn json(diagnostics: &Diagnostics, sources: &SourceMap) -> String {
     let mut text = String::new();
     for diagnostic in diagnostics.list() {
+        let primary = diagnostic
+            .primary
+            .as_ref()
+            .map(|label| Place::of(label, sources));
         let record = Record {
             code: diagnostic.code.as_str(),
             name: diagnostic.code.slug(),
             severity: severity(diagnostic.severity),
             message: &diagnostic.message,
-            place: diagnostic.primary.as_ref().map(|label| Place::of(label, sources)),
-            related: diagnostic.secondary.iter().map(|label| Place::of(label, sources)).collect(),
+            place: primary.unwrap_or_default(),
+            related: diagnostic
+                .secondary
+                .iter()
+                .map(|label| Place::of(label, sources))
+                .collect(),
             help: diagnostic.help.as_deref(),
         };
         // Strings and numbers only: this cannot fail.
-        text.push_str(&serde_json::to_string(&record).unwrap_or_default());
+        let json = serde_json::to_string(&record).unwrap_or_default();
+        for c in json.chars() {
+            // JSON escapes fewer control characters than a terminal needs.
+            if is_control(c) {
+                let _ = write!(text, "\\u{:04x}", u32::from(c));
+            } else {
+                text.push(c);
+            }
+        }
         text.push('\n');
     }
     text
@@ -73,11 +98,14 @@ pub fn summary(diagnostics: &Diagnostics) -> String {
         1 => Some(format!("1 {name}")),
         count => Some(format!("{count} {name}s")),
     };
-    [counted(Severity::Error, "error"), counted(Severity::Warning, "warning")]
-        .into_iter()
-        .flatten()
-        .collect::<Vec<_>>()
-        .join(", ")
+    [
+        counted(Severity::Error, "error"),
+        counted(Severity::Warning, "warning"),
+    ]
+    .into_iter()
+    .flatten()
+    .collect::<Vec<_>>()
+    .join(", ")
 }
 
 fn severity(severity: Severity) -> &'static str {
@@ -95,33 +123,37 @@ struct Record<'d> {
     severity: &'static str,
     message: &'d str,
     #[serde(flatten)]
-    place: Option<Place<'d>>,
+    place: Place<'d>,
     related: Vec<Place<'d>>,
     help: Option<&'d str>,
 }
 
-#[derive(Serialize)]
+/// A label; all parts are null for a finding without a place.
+#[derive(Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Place<'d> {
-    file: String,
-    line: usize,
-    column: usize,
-    end_line: usize,
-    end_column: usize,
-    label: &'d str,
+    file: Option<String>,
+    line: Option<usize>,
+    column: Option<usize>,
+    end_line: Option<usize>,
+    end_column: Option<usize>,
+    label: Option<&'d str>,
 }
 
 impl<'d> Place<'d> {
     fn of(label: &'d Label, sources: &SourceMap) -> Self {
         let start = sources.location(label.span);
-        let end = sources.location(Span { start: label.span.end, ..label.span });
+        let end = sources.location(Span {
+            start: label.span.end,
+            ..label.span
+        });
         Self {
-            file: start.file,
-            line: start.line,
-            column: start.column,
-            end_line: end.line,
-            end_column: end.column,
-            label: &label.text,
+            file: Some(start.file),
+            line: Some(start.line),
+            column: Some(start.column),
+            end_line: Some(end.line),
+            end_column: Some(end.column),
+            label: Some(&label.text),
         }
     }
 }
@@ -134,15 +166,28 @@ fn group<'a>(diagnostic: &'a Diagnostic, sources: &'a SourceMap) -> Group<'a> {
         Severity::Note => Level::NOTE,
     };
     let mut group = Group::with_title(
-        level.primary_title(printable(&diagnostic.message)).id(diagnostic.code.as_str()),
+        level
+            .primary_title(printable(&diagnostic.message))
+            .id(diagnostic.code.as_str()),
     );
-    let primary = diagnostic.primary.iter().map(|label| (AnnotationKind::Primary, label));
-    let secondary = diagnostic.secondary.iter().map(|label| (AnnotationKind::Context, label));
+    let primary = diagnostic
+        .primary
+        .iter()
+        .map(|label| (AnnotationKind::Primary, label));
+    let secondary = diagnostic
+        .secondary
+        .iter()
+        .map(|label| (AnnotationKind::Context, label));
     let mut excerpts: Vec<Excerpt<'a>> = Vec::new();
     for (kind, label) in primary.chain(secondary) {
-        let Some(file) = sources.file(label.span.file) else { continue };
+        let Some(file) = sources.file(label.span.file) else {
+            continue;
+        };
         let (start, end) = first_line(file, label.span);
-        match excerpts.iter_mut().find(|excerpt| excerpt.takes(label.span.file, start, end)) {
+        match excerpts
+            .iter_mut()
+            .find(|excerpt| excerpt.takes(label.span.file, start, end))
+        {
             Some(excerpt) => excerpt.add(kind, label, start, end),
             None => excerpts.push(Excerpt::new(file, kind, label, start, end)),
         }
@@ -167,8 +212,20 @@ struct Excerpt<'a> {
 }
 
 impl<'a> Excerpt<'a> {
-    fn new(file: &'a SourceFile, kind: AnnotationKind, label: &'a Label, start: usize, end: usize) -> Self {
-        Self { file, id: label.span.file, start, end, labels: vec![(kind, label)] }
+    fn new(
+        file: &'a SourceFile,
+        kind: AnnotationKind,
+        label: &'a Label,
+        start: usize,
+        end: usize,
+    ) -> Self {
+        Self {
+            file,
+            id: label.span.file,
+            start,
+            end,
+            labels: vec![(kind, label)],
+        }
     }
 
     /// Whether further lines can be shown with these.
@@ -185,19 +242,31 @@ impl<'a> Excerpt<'a> {
     fn show(self, group: Group<'a>, sources: &SourceMap) -> Group<'a> {
         let text = self.file.text.get(self.start..self.end).unwrap_or_default();
         let path = printable(&self.file.name);
-        let first = Span { file: self.id, start: self.start as u32, end: self.start as u32 };
+        let first = Span {
+            file: self.id,
+            start: self.start as u32,
+            end: self.start as u32,
+        };
         if text.lines().any(|line| line.len() > MAX_LINE_BYTES) {
             return self.labels.iter().fold(group, |group, (_, label)| {
                 let place = sources.location(label.span);
-                group.element(Origin::path(path.clone()).line(place.line).char_column(place.column))
+                group.element(
+                    Origin::path(path.clone())
+                        .line(place.line)
+                        .char_column(place.column),
+                )
             });
         }
-        let mut snippet =
-            Snippet::source(shown_source(text)).line_start(sources.location(first).line).path(path);
+        let mut snippet = Snippet::source(shown_source(text))
+            .line_start(sources.location(first).line)
+            .path(path);
         for (kind, label) in self.labels {
             let (_, line_end) = first_line(self.file, label.span);
             let start = label.span.start as usize - self.start;
-            let end = (label.span.end as usize).min(line_end).max(label.span.start as usize) - self.start;
+            let end = (label.span.end as usize)
+                .min(line_end)
+                .max(label.span.start as usize)
+                - self.start;
             let annotation = kind.span(start..end);
             snippet = snippet.annotation(match label.text.as_str() {
                 "" => annotation,
@@ -235,18 +304,23 @@ fn shown_source(text: &str) -> Cow<'_, str> {
 }
 
 /// Text with control characters escaped.
-fn printable(text: &str) -> Cow<'_, str> {
+pub fn printable(text: &str) -> Cow<'_, str> {
     if !text.contains(is_control) {
         return Cow::Borrowed(text);
     }
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {
-        if is_control(c) { shown.extend(c.escape_default()) } else { shown.push(c) }
+        if is_control(c) {
+            shown.extend(c.escape_default())
+        } else {
+            shown.push(c)
+        }
     }
     Cow::Owned(shown)
 }
 
 /// Control characters, and those that change the direction or the place of other text.
 fn is_control(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    c.is_control()
+        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }

@@ -76,9 +76,9 @@ pub struct VirtualHost {
 /// A domain pattern. Order of preference: exact, longest suffix, longest prefix, any. A wildcard stands for one or
 /// more characters; `*` alone also takes a request without a host.
 ///
-/// The host of a request ends at its last colon, unless that is inside brackets. Patterns that name a port match only
-/// requests whose authority names that port, and all of them are preferred to those that name none; the others take
-/// every port.
+/// The port of a request is the digits after a colon, if there are any and other colons only stand inside brackets.
+/// Patterns that name a port match only requests whose authority names that port, and all of them are preferred to those
+/// that name none; the others take every port.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Domain {
     /// Kind.
@@ -206,10 +206,19 @@ impl PathMatch {
         }
     }
 
+    /// The literal text.
+    pub fn literal_text(&self) -> String {
+        self.literal.iter().map(|part| part.text.as_str()).collect()
+    }
+
+    /// Number of bytes of literal text.
+    pub fn literal_len(&self) -> usize {
+        self.literal.iter().map(|part| part.text.len()).sum()
+    }
+
     /// Number of bytes that a prefix rewrite replaces; `None` = the whole path.
     pub fn rewrite_len(&self) -> Option<usize> {
-        matches!(self.tail, PathTail::Any)
-            .then(|| self.literal.iter().map(|part| part.text.len()).sum())
+        matches!(self.tail, PathTail::Any).then(|| self.literal_len())
     }
 
     /// The kind it was written as, for sorting and messages.
@@ -296,7 +305,7 @@ pub enum Action {
 pub struct Forward {
     /// At least one; weights sum to 100.
     pub destinations: Vec<WeightedDestination>,
-    /// Replaces the matched prefix, or the whole path ([`PathMatch::rewrite_len`]).
+    /// Replaces the matched prefix, or the whole path ([`PathMatch::rewrite_len`]). Starts with a slash.
     pub path_rewrite: Option<String>,
 }
 
@@ -307,7 +316,7 @@ pub struct WeightedDestination {
     pub weight: u32,
     /// Where to.
     pub destination: Arc<Destination>,
-    /// Header operations of this destination, in addition to the route's.
+    /// Header operations of this destination, after all of the route's.
     pub headers: Option<Arc<HeaderManipulation>>,
 }
 
@@ -370,9 +379,10 @@ pub struct Redirect {
 pub enum RedirectPath {
     /// Stays.
     Keep,
-    /// Replaced; a query in it replaces the request's.
+    /// Replaced; a query in it replaces the request's. Starts with a slash.
     Full(String),
-    /// The matched prefix is replaced, or the whole path ([`PathMatch::rewrite_len`]).
+    /// The matched prefix is replaced, or the whole path ([`PathMatch::rewrite_len`]). Empty, or starts with a slash;
+    /// the new path always does.
     Prefix(String),
 }
 

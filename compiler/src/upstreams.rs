@@ -183,7 +183,11 @@ impl Upstreams {
                 Some(span) => Diagnostic::at(Code::UnknownUpstream, span, message),
                 None => Diagnostic::global(Code::UnknownUpstream, message),
             };
-            let known: Vec<String> = destinations.iter().map(UpstreamName::to_string).collect();
+            // Told in the parts that the name has.
+            let known: BTreeSet<String> = destinations
+                .iter()
+                .map(|destination| name.like(destination).to_string())
+                .collect();
             let wanted = name.to_string();
             let help = match closest(&wanted, known.iter().map(String::as_str)) {
                 Some(similar) => format!("did you mean `{similar}`?"),
@@ -229,9 +233,20 @@ impl UpstreamName {
 
     /// Whether it fits a destination, given by its narrowest name.
     fn covers(&self, narrow: &Self) -> bool {
-        self.object == narrow.object
-            && (self.port.is_none() || self.port == narrow.port)
-            && (self.subset.is_empty() || self.subset == narrow.subset)
+        *self == self.like(narrow)
+    }
+
+    /// The name of a destination, given by its narrowest name, with no more parts than this one has.
+    fn like(&self, narrow: &Self) -> Self {
+        Self {
+            object: narrow.object.clone(),
+            port: self.port.and(narrow.port),
+            subset: if self.subset.is_empty() {
+                BTreeMap::new()
+            } else {
+                narrow.subset.clone()
+            },
+        }
     }
 }
 

@@ -86,24 +86,58 @@ spec:
     assert_eq!(diagnostics.list(), []);
     let gateway = &resources.virtual_gateways[0];
     assert_eq!(gateway.metadata.id.to_string(), "edge/gw");
-    assert_eq!(gateway.port_name.as_ref().map(|name| name.as_str()), Some("http2"));
+    assert_eq!(
+        gateway.port_name.as_ref().map(|name| name.as_str()),
+        Some("http2")
+    );
     let meshgate_compiler::resource::HandlerKind::Http(configs) = &gateway.handlers[0].kind else {
         panic!("not an http handler")
     };
-    assert!(matches!(&configs[0], RouteConfig::Selector(selector) if selector.namespaces[0].value == "*"));
+    assert!(
+        matches!(&configs[0], RouteConfig::Selector(selector) if selector.namespaces[0].value == "*")
+    );
     assert!(matches!(&configs[1], RouteConfig::Inline(host) if host.routes.len() == 1));
     let host = &resources.virtual_hosts[0];
     assert_eq!(host.metadata.labels["team"], "web");
-    assert_eq!(host.spec.options.request_timeout.as_ref().map(|t| t.as_secs()), Some(90));
+    assert_eq!(
+        host.spec
+            .options
+            .request_timeout
+            .as_ref()
+            .map(|t| t.as_secs()),
+        Some(90)
+    );
     let route = &host.spec.routes[0];
-    let uri = route.matchers[0].uri.as_ref().expect("the matcher has a uri");
-    assert_eq!((uri.kind, uri.value.as_str()), (PathKind::Prefix, "/ratings"));
-    assert_eq!(sources.location(uri.value.span).to_string(), "all.yaml:28:21");
-    let headers = &route.options.header_manipulation.as_ref().expect("headers").append_request;
-    assert_eq!(headers.iter().map(|h| h.name.as_str()).collect::<Vec<_>>(), ["x-a", "x-b"]);
-    assert!(matches!(&route.action.value, Action::Forward(forward) if forward.destinations.len() == 2));
+    let uri = route.matchers[0]
+        .uri
+        .as_ref()
+        .expect("the matcher has a uri");
+    assert_eq!(
+        (uri.kind, uri.value.as_str()),
+        (PathKind::Prefix, "/ratings")
+    );
+    assert_eq!(
+        sources.location(uri.value.span).to_string(),
+        "all.yaml:28:21"
+    );
+    let headers = &route
+        .options
+        .header_manipulation
+        .as_ref()
+        .expect("headers")
+        .append_request;
+    assert_eq!(
+        headers.iter().map(|h| h.name.as_str()).collect::<Vec<_>>(),
+        ["x-a", "x-b"]
+    );
+    assert!(
+        matches!(&route.action.value, Action::Forward(forward) if forward.destinations.len() == 2)
+    );
     assert_eq!(resources.route_tables[0].weight, -1);
     assert_eq!(resources.virtual_destinations[0].port.value, 80);
-    assert_eq!(resources.destinations[0].metadata.id.to_string(), "default/ext");
+    assert_eq!(
+        resources.destinations[0].metadata.id.to_string(),
+        "default/ext"
+    );
     assert_eq!(resources.services[0].ports[0].number, 9080);
 }

@@ -98,3 +98,38 @@ pub(crate) fn encode_pair(name: &[u8], value: &[u8]) -> Vec<u8> {
     }
     bytes
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(bytes: &[u8]) -> Vec<(Vec<u8>, Vec<u8>)> {
+        let pairs = HeaderPairs::new(bytes.to_vec());
+        pairs
+            .iter()
+            .map(|(name, value)| (name.to_vec(), value.to_vec()))
+            .collect()
+    }
+
+    #[test]
+    fn a_pair_is_read_as_it_was_written() {
+        let bytes = encode_pair(b"location", b"/\xff");
+        assert_eq!(read(&bytes), [(b"location".to_vec(), b"/\xff".to_vec())]);
+    }
+
+    #[test]
+    fn damaged_pairs_are_no_pairs() {
+        let bytes = encode_pair(b"name", b"value");
+        for length in 0..bytes.len() {
+            assert!(read(&bytes[..length]).is_empty(), "cut to {length} bytes");
+        }
+        for count in [2, u32::MAX] {
+            let mut bytes = bytes.clone();
+            bytes[..4].copy_from_slice(&count.to_le_bytes());
+            assert!(read(&bytes).is_empty(), "said to be {count} pairs");
+        }
+        let mut long = bytes.clone();
+        long[4..8].copy_from_slice(&u32::MAX.to_le_bytes());
+        assert!(read(&long).is_empty(), "a name beyond the end");
+    }
+}

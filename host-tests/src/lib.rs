@@ -2,4 +2,11 @@
 
 #![forbid(unsafe_code)]
 
+pub mod cases;
+pub mod demo;
+pub mod envoy;
+pub mod generate;
+pub mod tools;
+pub mod upstream;
 pub mod wasm;
+mod yaml;

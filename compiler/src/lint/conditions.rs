@@ -95,12 +95,7 @@ fn regex_without_slash(matcher: &Matcher) -> Option<Diagnostic> {
             .help(format!("write `/{}`", pattern.value))
         });
     };
-    let prefix: String = matcher
-        .path
-        .literal
-        .iter()
-        .map(|part| part.text.as_str())
-        .collect();
+    let prefix = matcher.path.literal_text();
     (!start.slash && !start.empty && !last.text.ends_with('/')).then(|| {
         Diagnostic::at(
             Code::RegexWithoutSlash,

@@ -201,13 +201,16 @@ impl Condition<'_> {
 /// Numbers of conditions, sorted.
 type ConditionSet = Vec<u32>;
 
+/// Clauses with one literal text, by what follows it and by conditions.
+type Slot<'t> = HashMap<Tail<'t>, HashMap<ConditionSet, Vec<usize>>>;
+
 /// The clauses seen so far.
 #[derive(Debug, Default)]
 pub(super) struct Index<'t> {
     clauses: Vec<Clause<'t>>,
     numbers: HashMap<Condition<'t>, u32>,
-    /// Clauses by literal text (in lower case), what follows it, and conditions.
-    slots: HashMap<Vec<u8>, HashMap<Tail<'t>, HashMap<ConditionSet, Vec<usize>>>>,
+    /// Clauses by literal text, in lower case.
+    slots: HashMap<Vec<u8>, Slot<'t>>,
     /// Lengths of the prefixes among them.
     prefix_lengths: BTreeSet<usize>,
 }

@@ -79,37 +79,13 @@ impl Linter<'_> {
                     }
                 }
             }
-            self.report_covered(route, &covered);
+            self.report_covered(host, route, &covered);
         }
     }
 
-    fn report_covered(&mut self, route: &Route, covered: &[Option<Covered<'_>>]) {
-        if let Some(all) = covered
-            .iter()
-            .map(Option::as_ref)
-            .collect::<Option<Vec<_>>>()
-            && let Some(first) = all.first()
-        {
-            let (by, by_matcher) = first.by;
-            if by.span == route.span {
-                // Its table is delegated to twice; the route itself is reached the first time.
-                return;
-            }
-            let same = if covers_same(first) {
-                "the same requests"
-            } else {
-                "all its requests"
-            };
-            let diagnostic = Diagnostic::at(
-                Code::UnreachableRoute,
-                route.span,
-                format!(
-                    "route `{}` is never reached: `{}` takes {same} first",
-                    route.name, by.name
-                ),
-            )
-            .also(by_matcher.span, "takes them");
-            self.report(Some(with_boundary_hint(diagnostic, first)));
+    fn report_covered(&mut self, host: &Host, route: &Route, covered: &[Option<Covered<'_>>]) {
+        if covered.iter().all(Option::is_some) {
+            self.report_unreachable(host, route, covered);
             return;
         }
         // A matcher written once stands in the list once for every matcher of its delegating routes. It is useless
@@ -121,28 +97,56 @@ impl Linter<'_> {
             .filter(|(_, covered)| covered.is_none())
             .map(|(matcher, _)| matcher.span)
             .collect();
-        for found in covered
-            .iter()
-            .flatten()
-            .filter(|found| !live.contains(&found.matcher.span))
-        {
+        for found in covered.iter().flatten() {
             let (by, by_matcher) = found.by;
+            if live.contains(&found.matcher.span) || by_matcher.span == found.matcher.span {
+                continue;
+            }
             let owner = if by.span == route.span {
                 "an earlier one of the same route".to_owned()
             } else {
                 format!("route `{}`", by.name)
             };
-            let diagnostic = Diagnostic::at(
-                Code::UnreachableMatcher,
-                found.matcher.span,
-                format!(
-                    "this matcher of route `{}` is covered by {owner}",
-                    route.name
-                ),
-            )
-            .also(by_matcher.span, "covers it");
+            let message = format!(
+                "this matcher of route `{}` is covered by {owner}{}",
+                route.name,
+                scope(host)
+            );
+            let diagnostic = Diagnostic::at(Code::UnreachableMatcher, found.matcher.span, message)
+                .also(by_matcher.span, "covers it");
             self.report(Some(with_boundary_hint(diagnostic, found)));
         }
+    }
+
+    fn report_unreachable(&mut self, host: &Host, route: &Route, covered: &[Option<Covered<'_>>]) {
+        let Some(first) = covered.iter().flatten().next() else {
+            return;
+        };
+        let (by, by_matcher) = first.by;
+        if by.span == route.span {
+            // Its table is delegated to twice; the route itself is reached the first time.
+            return;
+        }
+        let alone = covered
+            .iter()
+            .flatten()
+            .all(|found| found.by.0.span == by.span);
+        let takes = if !alone {
+            "and others take all its requests"
+        } else if covers_same(first) {
+            "takes the same requests"
+        } else {
+            "takes all its requests"
+        };
+        let message = format!(
+            "route `{}` is never reached{}: `{}` {takes} first",
+            route.name,
+            scope(host),
+            by.name
+        );
+        let diagnostic = Diagnostic::at(Code::UnreachableRoute, route.span, message)
+            .also(by_matcher.span, "takes them");
+        self.report(Some(with_boundary_hint(diagnostic, first)));
     }
 
     fn report(&mut self, diagnostic: Option<Diagnostic>) {
@@ -159,6 +163,14 @@ impl Linter<'_> {
     }
 }
 
+/// Where virtual hosts share a domain, a route that is covered there may well be reached through another domain.
+fn scope(host: &Host) -> String {
+    match host.domains.first() {
+        Some(domain) if host.virtual_hosts.len() > 1 => format!(" on `{domain}`"),
+        _ => String::new(),
+    }
+}
+
 fn covers_same(found: &Covered<'_>) -> bool {
     let (_, by) = found.by;
     by.path == found.matcher.path
@@ -169,15 +181,10 @@ fn covers_same(found: &Covered<'_>) -> bool {
 
 /// `/foo` also takes `/foobar`, which surprises people.
 fn with_boundary_hint(diagnostic: Diagnostic, found: &Covered<'_>) -> Diagnostic {
-    let text = |matcher: &Matcher| -> String {
-        matcher
-            .path
-            .literal
-            .iter()
-            .map(|part| part.text.as_str())
-            .collect()
-    };
-    let (prefix, path) = (text(found.by.1), text(found.matcher));
+    let (prefix, path) = (
+        found.by.1.path.literal_text(),
+        found.matcher.path.literal_text(),
+    );
     let continues = path
         .strip_prefix(&prefix)
         .is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/'));

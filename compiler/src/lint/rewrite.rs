@@ -121,11 +121,7 @@ fn stays_on_host(redirect: &Redirect, host: &Host) -> bool {
 
 /// Whether a condition takes a path, for the kinds where a look suffices.
 fn takes(condition: &PathMatch, path: &str) -> bool {
-    let literal: String = condition
-        .literal
-        .iter()
-        .map(|part| part.text.as_str())
-        .collect();
+    let literal = condition.literal_text();
     match condition.tail {
         PathTail::End => path == literal,
         PathTail::Any => path.starts_with(&literal),
@@ -147,5 +143,5 @@ fn replacement(route: &Route) -> Option<&str> {
 
 fn prefix(path: &PathMatch) -> Option<String> {
     path.rewrite_len()?;
-    Some(path.literal.iter().map(|part| part.text.as_str()).collect())
+    Some(path.literal_text())
 }

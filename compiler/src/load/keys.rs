@@ -1,6 +1,5 @@
 //! Finding keys that a map repeats.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry as Slot;
 
@@ -14,16 +13,16 @@ const SEARCHED: usize = 16;
 
 /// The keys of a map that is being read.
 #[derive(Default)]
-pub(super) struct Keys<'s> {
-    index: HashMap<Cow<'s, str>, Span>,
+pub(super) struct Keys {
+    index: HashMap<String, Span>,
 }
 
-impl<'s> Keys<'s> {
+impl Keys {
     /// The finding if a key is already among the entries. Must be called for every key, before it is added.
     pub(super) fn repeated(
         &mut self,
-        entries: &[Entry<'s>],
-        key: &Cow<'s, str>,
+        entries: &[Entry<'_>],
+        key: &str,
         span: Span,
     ) -> Option<Diagnostic> {
         let first = self.first(entries, key, span)?;
@@ -38,21 +37,21 @@ impl<'s> Keys<'s> {
         )
     }
 
-    fn first(&mut self, entries: &[Entry<'s>], key: &Cow<'s, str>, span: Span) -> Option<Span> {
+    fn first(&mut self, entries: &[Entry<'_>], key: &str, span: Span) -> Option<Span> {
         if entries.len() < SEARCHED {
             return entries
                 .iter()
-                .find(|entry| entry.key == *key)
+                .find(|entry| entry.key == key)
                 .map(|entry| entry.key_span);
         }
         if self.index.is_empty() {
             self.index.extend(
                 entries
                     .iter()
-                    .map(|entry| (entry.key.clone(), entry.key_span)),
+                    .map(|entry| (entry.key.clone().into_owned(), entry.key_span)),
             );
         }
-        match self.index.entry(key.clone()) {
+        match self.index.entry(key.to_owned()) {
             Slot::Occupied(first) => Some(*first.get()),
             Slot::Vacant(slot) => {
                 slot.insert(span);

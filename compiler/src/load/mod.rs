@@ -30,7 +30,8 @@ pub fn parse(sources: &SourceMap, diagnostics: &mut Diagnostics) -> Resources {
         let companion = is_companion(&file.name);
         let strict = is_json(&file.name);
         for part in yaml::parts(&file.text) {
-            for document in part_documents(FileId(index as u32), part, strict, loader.diagnostics()) {
+            for document in part_documents(FileId(index as u32), part, strict, loader.diagnostics())
+            {
                 if !(companion && document.get("apiVersion").is_none()) {
                     loader.document(document);
                 }
@@ -57,7 +58,9 @@ pub(crate) fn documents<'s>(
 }
 
 fn is_json(name: &str) -> bool {
-    Path::new(name).extension().is_some_and(|extension| extension == "json")
+    Path::new(name)
+        .extension()
+        .is_some_and(|extension| extension == "json")
 }
 
 /// The documents of a part of a file. What begins like JSON and is not may still be YAML, unless its name says JSON.

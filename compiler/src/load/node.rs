@@ -111,14 +111,15 @@ fn number(text: &str) -> Option<ScalarKind> {
     {
         return Some(ScalarKind::Integer(value));
     }
-    let float = digits
-        .bytes()
-        .all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'e' | b'E' | b'+' | b'-'));
-    let value: f64 = if float {
-        digits.parse().ok()?
-    } else {
+    // Rust reads more as a number than YAML does: a second sign, `inf`.
+    let is_float = digits.starts_with(|c: char| c.is_ascii_digit() || c == '.')
+        && digits
+            .bytes()
+            .all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'e' | b'E' | b'+' | b'-'));
+    if !is_float {
         return None;
-    };
+    }
+    let value: f64 = digits.parse().ok()?;
     Some(ScalarKind::Float(if negative { -value } else { value }))
 }
 
@@ -270,5 +271,62 @@ impl<'s> Node<'s> {
                 ))
             })
             .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Scalar, ScalarKind};
+
+    fn kind(text: &str) -> ScalarKind {
+        Scalar {
+            text: text.into(),
+            string: false,
+        }
+        .kind()
+    }
+
+    #[test]
+    fn numbers_in_all_notations() {
+        for (text, value) in [
+            ("0", 0),
+            ("-7", -7),
+            ("+7", 7),
+            ("1_000", 1000),
+            ("0777", 511),
+            ("0o777", 511),
+            ("0x1F", 31),
+            ("-0b11", -3),
+            ("-9223372036854775808", i64::MIN),
+        ] {
+            assert_eq!(kind(text), ScalarKind::Integer(value), "{text}");
+        }
+        for (text, value) in [
+            ("1.5", 1.5),
+            (".5", 0.5),
+            ("1e3", 1000.0),
+            ("9223372036854775808", 9.223372036854775808e18),
+        ] {
+            assert_eq!(kind(text), ScalarKind::Float(value), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_only_looks_like_a_number_is_a_string() {
+        for text in [
+            "1.2.3.4",
+            "10.0.0.0/8",
+            "5s",
+            "0x",
+            "--1",
+            "+",
+            "-",
+            ".",
+            "1-2",
+            "2021-01-01T00:00:00Z",
+            "08:30",
+        ] {
+            assert_eq!(kind(text), ScalarKind::String, "{text}");
+        }
     }
 }

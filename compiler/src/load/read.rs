@@ -1,5 +1,6 @@
 //! Reading files, folders and standard input into a [`SourceMap`].
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -16,10 +17,12 @@ pub const MAX_FILE_BYTES: u64 = 64 << 20;
 const EXTENSIONS: [&str; 3] = ["yaml", "yml", "json"];
 
 /// Reads files, folders (recursively; `*.yaml`, `*.yml` and `*.json` in order of name, hidden entries skipped) and,
-/// for the path `-`, standard input. What cannot be read is reported, and the rest is read all the same.
+/// for the path `-`, standard input. A file that is reached twice is read once. What cannot be read is reported, and
+/// the rest is read all the same.
 pub fn read(paths: &[PathBuf], stdin: &mut dyn Read) -> (SourceMap, Diagnostics) {
     let mut reader = Reader {
         sources: SourceMap::default(),
+        seen: HashSet::new(),
         diagnostics: Diagnostics::default(),
     };
     for path in paths {
@@ -36,6 +39,8 @@ pub fn read(paths: &[PathBuf], stdin: &mut dyn Read) -> (SourceMap, Diagnostics)
 
 struct Reader {
     sources: SourceMap,
+    /// Files that were read, without links in their paths.
+    seen: HashSet<PathBuf>,
     diagnostics: Diagnostics,
 }
 
@@ -104,6 +109,12 @@ impl Reader {
     }
 
     fn file(&mut self, path: &Path) {
+        if path
+            .canonicalize()
+            .is_ok_and(|path| !self.seen.insert(path))
+        {
+            return;
+        }
         let name = path.display().to_string();
         match File::open(path) {
             Ok(mut file) => self.content(&name, &mut file),

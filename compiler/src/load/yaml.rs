@@ -60,6 +60,8 @@ pub(super) fn documents<'s>(
         places: Places::new(file, offset, text),
         diagnostics,
         open: Vec::new(),
+        elements: Vec::new(),
+        entries: Vec::new(),
         documents: Vec::new(),
         anchors: HashMap::new(),
         anchored: 0,
@@ -144,10 +146,12 @@ type Failure = Box<Diagnostic>;
 struct Open<'s> {
     span: Span,
     anchor: usize,
-    value: Value<'s>,
+    is_map: bool,
+    /// Where its elements, or its entries, begin on the builder's stack of them.
+    first: usize,
     /// Key that waits for its value.
     key: Option<(Cow<'s, str>, Span)>,
-    keys: Keys<'s>,
+    keys: Keys,
     faulty: bool,
 }
 
@@ -155,6 +159,11 @@ struct Builder<'s, 'd> {
     places: Places<'s>,
     diagnostics: &'d mut Diagnostics,
     open: Vec<Open<'s>>,
+    /// Finished elements of the open lists, innermost last: a list takes its own in one piece when it ends, so that
+    /// the many small lists of a large input do not hold room for more.
+    elements: Vec<Node<'s>>,
+    /// The same for the entries of the open maps.
+    entries: Vec<Entry<'s>>,
     documents: Vec<Node<'s>>,
     anchors: HashMap<usize, Node<'s>>,
     /// Nodes under the anchors of the current document.
@@ -182,15 +191,15 @@ impl<'s> Builder<'s, '_> {
                 let node = Node::new(span, Value::Scalar(Scalar { text, string }));
                 self.finished(node, anchor)
             }
-            Event::SequenceStart(anchor, _) => self.start(span, anchor, Value::List(Vec::new())),
-            Event::MappingStart(anchor, _) => self.start(span, anchor, Value::Map(Vec::new())),
+            Event::SequenceStart(anchor, _) => self.start(span, anchor, false),
+            Event::MappingStart(anchor, _) => self.start(span, anchor, true),
             Event::SequenceEnd | Event::MappingEnd => self.end(span),
             Event::Alias(anchor) => self.alias(span, anchor),
             Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => Ok(()),
         }
     }
 
-    fn start(&mut self, span: Span, anchor: usize, value: Value<'s>) -> Result<(), Failure> {
+    fn start(&mut self, span: Span, anchor: usize, is_map: bool) -> Result<(), Failure> {
         if self.open.len() >= MAX_DEPTH {
             return Err(super::too_deep(Span {
                 end: span.start,
@@ -200,7 +209,12 @@ impl<'s> Builder<'s, '_> {
         self.open.push(Open {
             span,
             anchor,
-            value,
+            is_map,
+            first: if is_map {
+                self.entries.len()
+            } else {
+                self.elements.len()
+            },
             key: None,
             keys: Keys::default(),
             faulty: false,
@@ -209,28 +223,32 @@ impl<'s> Builder<'s, '_> {
     }
 
     fn end(&mut self, end: Span) -> Result<(), Failure> {
-        let Some(mut open) = self.open.pop() else {
+        let Some(open) = self.open.pop() else {
             return Ok(());
         };
-        let flow = self
+        let (value, last) = if open.is_map {
+            let entries = self.entries.split_off(open.first);
+            let last = entries
+                .last()
+                .map(|entry| entry.value.span.end.max(entry.key_span.end));
+            (Value::Map(entries), last)
+        } else {
+            let elements = self.elements.split_off(open.first);
+            let last = elements.last().map(|node| node.span.end);
+            (Value::List(elements), last)
+        };
+        let bracket = self
             .places
             .text
             .as_bytes()
             .get(open.span.start as usize - self.places.offset);
-        let last = match &open.value {
-            Value::List(list) => list.last().map(|node| node.span.end),
-            Value::Map(entries) => entries
-                .last()
-                .map(|entry| entry.value.span.end.max(entry.key_span.end)),
-            Value::Scalar(_) => None,
-        };
-        open.span.end = match flow {
+        let end = match bracket {
             Some(b'{' | b'[') => end.end,
             _ => last.unwrap_or(open.span.end).max(open.span.start),
         };
         let mut node = Node {
-            span: open.span,
-            value: open.value,
+            span: Span { end, ..open.span },
+            value,
             faulty: open.faulty,
         };
         self.merge(&mut node)?;
@@ -266,7 +284,7 @@ impl<'s> Builder<'s, '_> {
     }
 
     /// Puts a finished node where it belongs.
-    fn finished(&mut self, node: Node<'s>, anchor: usize) -> Result<(), Failure> {
+    fn finished(&mut self, mut node: Node<'s>, anchor: usize) -> Result<(), Failure> {
         if anchor != 0 {
             let size = node.size();
             self.anchored += size;
@@ -279,32 +297,37 @@ impl<'s> Builder<'s, '_> {
             self.documents.push(node);
             return Ok(());
         };
-        match &mut parent.value {
-            Value::List(list) => list.push(node),
-            Value::Map(entries) => match parent.key.take() {
-                None => match node.value {
-                    Value::Scalar(scalar) => parent.key = Some((scalar.text, node.span)),
-                    _ => {
-                        return Err(Box::new(
-                            Diagnostic::at(Code::YamlSyntax, node.span, "a list or map cannot be a key")
-                                .help("a text that begins with `{` or `[` must be in quotes; render templates first"),
-                        ));
-                    }
-                },
-                Some((key, key_span)) => {
-                    if let Some(finding) = parent.keys.repeated(entries, &key, key_span) {
-                        parent.faulty = true;
-                        self.diagnostics.push(finding);
-                    } else {
-                        entries.push(Entry {
-                            key,
-                            key_span,
-                            value: node,
-                        });
-                    }
+        if !parent.is_map {
+            self.elements.push(node);
+            return Ok(());
+        }
+        let Some((key, key_span)) = parent.key.take() else {
+            return match node.value {
+                Value::Scalar(scalar) => {
+                    parent.key = Some((scalar.text, node.span));
+                    Ok(())
                 }
-            },
-            Value::Scalar(_) => {}
+                _ => Err(Box::new(
+                    Diagnostic::at(Code::YamlSyntax, node.span, "a list or map cannot be a key")
+                        .help("a text that begins with `{` or `[` must be in quotes; render templates first"),
+                )),
+            };
+        };
+        // An omitted value has no place of its own.
+        if node.span.start == node.span.end && node.is_null() {
+            node.span = key_span;
+        }
+        let siblings = self.entries.get(parent.first..).unwrap_or_default();
+        match parent.keys.repeated(siblings, &key, key_span) {
+            Some(finding) => {
+                parent.faulty = true;
+                self.diagnostics.push(finding);
+            }
+            None => self.entries.push(Entry {
+                key,
+                key_span,
+                value: node,
+            }),
         }
         Ok(())
     }
@@ -401,6 +424,11 @@ fn explain(info: &str, rest: &str) -> (Code, String, &'static str) {
         (
             "expected a `- ` here",
             "this line is as far left as the items of a list, but is none",
+        )
+    } else if has("expected node content") {
+        (
+            "a value or a closing bracket is missing here",
+            "check the lines before",
         )
     } else if has("flow sequence") {
         (

@@ -67,7 +67,7 @@ fn split_port(domain: &str) -> Result<(&str, Option<u16>), String> {
     }
 }
 
-/// Whether every host that `narrow` takes is also taken by `wide`.
+/// Whether every host that `narrow` takes is also taken by `wide`, a wildcard.
 pub(super) fn covers(wide: &Domain, narrow: &Domain) -> bool {
     if wide.port.is_some() && wide.port != narrow.port {
         return false;
@@ -88,7 +88,7 @@ pub(super) fn covers(wide: &Domain, narrow: &Domain) -> bool {
                 && narrow.text.starts_with(&wide.text)
                 && (longer || same_wildcard)
         }
-        DomainKind::Exact => same_wildcard && narrow.text == wide.text,
+        DomainKind::Exact => false,
     }
 }
 

@@ -50,11 +50,12 @@ struct Scope<'s> {
     through: &'s [(usize, Span)],
 }
 
-/// The limit on routes was reached.
+/// The limit was reached.
 struct LimitReached;
 
 impl<'t, 'r> Flattener<'t, 'r> {
-    /// Starts with `limit` routes (and matchers, where routes have several) for all virtual hosts together.
+    /// Starts with a limit for all virtual hosts together: every matcher of a flattened route counts, and every table
+    /// that is looked at.
     pub(super) fn new(tables: &'t [Table<'r>], limit: usize) -> Self {
         Self {
             tables,
@@ -96,15 +97,17 @@ impl<'t, 'r> Flattener<'t, 'r> {
                 // The whole branch goes: half of one would answer some of its requests with the wrong route.
                 (_, self.left) = before;
                 flat.truncate(before.0);
-                self.once(
+                diagnostics.push(
                     Diagnostic::at(
                         Code::TooManyRoutes,
                         route.source.span,
-                        format!("with this route there are more than {} routes and matchers", self.limit),
+                        format!(
+                            "with this route there are more than {} routes, matchers and delegations",
+                            self.limit
+                        ),
                     )
                     .remark("left out with everything it delegates to")
                     .help("delegate to fewer tables from fewer places, or use fewer matchers on delegating routes"),
-                    diagnostics,
                 );
             }
         }
@@ -175,20 +178,24 @@ impl<'t, 'r> Flattener<'t, 'r> {
         let start = flat.len();
         let mut weights = Vec::new();
         for &(target, span) in targets {
+            self.spend(1)?;
             if let Some(first) = scope.through.iter().position(|&(table, _)| table == target) {
-                self.report_cycle(&scope.through[first..], target, span, diagnostics);
+                if self.is_new(Code::DelegationCycle, span) {
+                    diagnostics.push(self.cycle(&scope.through[first..], target, span));
+                }
                 continue;
             }
             if scope.through.len() == MAX_DEPTH {
-                self.once(
-                    Diagnostic::at(
-                        Code::DelegationTooDeep,
-                        span,
-                        format!("route tables delegate to one another more than {MAX_DEPTH} times in a row"),
-                    )
-                    .remark("left out with everything it delegates to"),
-                    diagnostics,
-                );
+                if self.is_new(Code::DelegationTooDeep, span) {
+                    diagnostics.push(
+                        Diagnostic::at(
+                            Code::DelegationTooDeep,
+                            span,
+                            format!("route tables delegate to one another more than {MAX_DEPTH} times in a row"),
+                        )
+                        .remark("left out with everything it delegates to"),
+                    );
+                }
                 continue;
             }
             let tables = self.tables;
@@ -237,7 +244,7 @@ impl<'t, 'r> Flattener<'t, 'r> {
             .parents
             .map_or(1, <[Matcher]>::len)
             .saturating_mul(alternatives);
-        self.left = self.left.checked_sub(count).ok_or(LimitReached)?;
+        self.spend(count)?;
         let Some(parents) = scope.parents else {
             if route.matchers.is_empty() {
                 return Ok(vec![everything(PathMatch::any(), route.source.span)]);
@@ -268,33 +275,31 @@ impl<'t, 'r> Flattener<'t, 'r> {
                         .as_ref()
                         .is_some_and(|required| *required != method.value)
                 {
-                    self.once(
-                        Diagnostic::at(
-                            Code::ContradictoryMethod,
-                            method.span,
-                            format!(
-                                "method `{}` never comes here: the delegating route only takes `{}`",
-                                method.value,
-                                parent.method.as_deref().unwrap_or_default()
-                            ),
-                        )
-                        .also(parent.span, "delegates here"),
-                        diagnostics,
-                    );
+                    if self.is_new(Code::ContradictoryMethod, method.span) {
+                        diagnostics.push(
+                            Diagnostic::at(
+                                Code::ContradictoryMethod,
+                                method.span,
+                                format!(
+                                    "method `{}` never comes here: the delegating route only takes `{}`",
+                                    method.value,
+                                    parent.method.as_deref().unwrap_or_default()
+                                ),
+                            )
+                            .also(parent.span, "delegates here"),
+                        );
+                    }
                     continue;
                 }
                 matchers.push(conjoin(parent, own));
             }
         }
-        if matchers.is_empty() {
-            self.once(
-                Diagnostic::at(
-                    Code::NothingLeftToMatch,
-                    route.source.span,
-                    "the route is left out: none of its matchers agrees with the routes that delegate to it",
-                ),
-                diagnostics,
-            );
+        if matchers.is_empty() && self.is_new(Code::NothingLeftToMatch, route.source.span) {
+            diagnostics.push(Diagnostic::at(
+                Code::NothingLeftToMatch,
+                route.source.span,
+                "the route is left out: none of its matchers agrees with the routes that delegate to it",
+            ));
         }
         Ok(matchers)
     }
@@ -308,14 +313,12 @@ impl<'t, 'r> Flattener<'t, 'r> {
         let Some(uri) = own.uri.filter(|uri| path::repeats(&parent.path, uri)) else {
             return;
         };
-        let prefix: String = parent
-            .path
-            .literal
-            .iter()
-            .map(|part| part.text.as_str())
-            .collect();
+        if !self.is_new(Code::RepeatedPrefix, uri.span) {
+            return;
+        }
+        let prefix = parent.path.literal_text();
         let written = &uri.value.value;
-        self.once(
+        diagnostics.push(
             Diagnostic::at(
                 Code::RepeatedPrefix,
                 uri.span,
@@ -328,7 +331,6 @@ impl<'t, 'r> Flattener<'t, 'r> {
             .help(format!(
                 "leave out `{prefix}` if the path of the delegating route was repeated by mistake"
             )),
-            diagnostics,
         );
     }
 
@@ -341,47 +343,33 @@ impl<'t, 'r> Flattener<'t, 'r> {
         diagnostics: &mut Diagnostics,
     ) -> bool {
         for option in &level.unsupported {
-            self.once(
-                unsupported(option).also(span, format!("route `{name}` is left out")),
-                diagnostics,
-            );
+            if self.is_new(Code::UnsupportedOption, option.span) {
+                diagnostics
+                    .push(unsupported(option).also(span, format!("route `{name}` is left out")));
+            }
         }
         !level.unsupported.is_empty()
     }
 
-    fn report_cycle(
-        &mut self,
-        cycle: &[(usize, Span)],
-        target: usize,
-        span: Span,
-        diagnostics: &mut Diagnostics,
-    ) {
+    fn cycle(&self, cycle: &[(usize, Span)], target: usize, span: Span) -> Diagnostic {
+        let source = |table: usize| &self.tables[table].source.metadata;
         let names: Vec<String> = cycle
             .iter()
             .map(|&(table, _)| table)
             .chain([target])
-            .map(|table| format!("`{}`", self.tables[table].source.metadata.id))
+            .map(|table| format!("`{}`", source(table).id))
             .collect();
         let mut diagnostic = Diagnostic::at(
             Code::DelegationCycle,
             span,
             format!("delegation cycle: {}", names.join(" -> ")),
         )
-        .remark(format!(
-            "leads back to {}",
-            names.last().map_or("", String::as_str)
-        ))
+        .remark(format!("leads back to `{}`", source(target).id))
         .help("remove one of these delegations; this one is left out");
         for (&(_, place), name) in cycle.iter().zip(&names).skip(1) {
             diagnostic = diagnostic.also(place, format!("leads to {name}"));
         }
-        self.once(
-            diagnostic.also(
-                self.tables[target].source.metadata.span,
-                "the cycle starts here",
-            ),
-            diagnostics,
-        );
+        diagnostic.also(source(target).span, "the cycle starts here")
     }
 
     fn report_empty_table(&mut self, table: &Table<'_>, span: Span, diagnostics: &mut Diagnostics) {
@@ -395,15 +383,15 @@ impl<'t, 'r> Flattener<'t, 'r> {
         }
     }
 
-    fn once(&mut self, diagnostic: Diagnostic, diagnostics: &mut Diagnostics) {
-        let place = diagnostic
-            .primary
-            .as_ref()
-            .map(|label| label.span)
-            .unwrap_or_default();
-        if self.reported.insert((diagnostic.code, place)) {
-            diagnostics.push(diagnostic);
-        }
+    /// Whether a finding about a place is new.
+    fn is_new(&mut self, code: Code, place: Span) -> bool {
+        self.reported.insert((code, place))
+    }
+
+    /// Takes from what is left of the limit.
+    fn spend(&mut self, count: usize) -> Result<(), LimitReached> {
+        self.left = self.left.checked_sub(count).ok_or(LimitReached)?;
+        Ok(())
     }
 }
 

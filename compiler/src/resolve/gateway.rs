@@ -1,6 +1,7 @@
 //! Gateways: which virtual hosts they serve, and which domains lead to which virtual hosts.
 
-use std::collections::BTreeMap;
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use crate::code::Code;
@@ -9,7 +10,7 @@ use crate::resource::{
     self, HandlerKind, Metadata, Resources, RouteConfig, VirtualGateway, VirtualHostSpec,
 };
 use crate::source::Span;
-use crate::tree::{Domain, Gateway, Host, VirtualHost};
+use crate::tree::{Domain, DomainKind, Gateway, Host, VirtualHost};
 
 use super::flatten::Flattener;
 use super::options::Level;
@@ -192,26 +193,34 @@ fn domains(
         );
     }
     let mut domains: Vec<(Domain, Span)> = Vec::new();
+    let mut places: HashMap<Domain, Span> = HashMap::new();
     for written in &spec.domains {
         match domain::parse(&written.value) {
-            Ok(domain) => match domains.iter().find(|(known, _)| *known == domain) {
-                Some(&(_, first)) => diagnostics.push(
+            Ok(domain) => match places.entry(domain) {
+                Entry::Occupied(first) => diagnostics.push(
                     Diagnostic::at(
                         Code::RedundantDomain,
                         written.span,
                         format!("`{}` is there twice", written.value),
                     )
-                    .also(first, "first here"),
+                    .also(*first.get(), "first here"),
                 ),
-                None => domains.push((domain, written.span)),
+                Entry::Vacant(free) => {
+                    domains.push((free.key().clone(), written.span));
+                    free.insert(written.span);
+                }
             },
             Err(reason) => {
-                diagnostics.push(Diagnostic::at(Code::InvalidDomain, written.span, reason))
+                diagnostics.push(Diagnostic::at(Code::InvalidDomain, written.span, reason));
             }
         }
     }
+    let wildcards: Vec<_> = domains
+        .iter()
+        .filter(|(domain, _)| domain.kind != DomainKind::Exact)
+        .collect();
     for (narrow, span) in &domains {
-        if let Some((wide, wide_span)) = domains
+        if let Some((wide, wide_span)) = wildcards
             .iter()
             .find(|(wide, _)| domain::covers(wide, narrow))
         {

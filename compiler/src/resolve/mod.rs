@@ -31,8 +31,8 @@ pub struct ResolveOptions {
     /// Cluster in which the gateways run; Services of other clusters are reached by their federated names. Absent:
     /// every Service is reached by its local name.
     pub cluster: Option<String>,
-    /// How many routes (and matchers, where routes have several) delegation may multiply out to, over all virtual
-    /// hosts.
+    /// How much delegation may multiply out to, over all virtual hosts: matchers of flattened routes, and delegations
+    /// followed.
     pub max_routes: usize,
 }
 

@@ -42,15 +42,21 @@ pub(super) fn join(parent: &PathMatch, child: Option<&Uri>) -> PathMatch {
 
 /// Whether the child repeats the prefix it is appended to, segment by segment: `/foo/bar` below `/foo`.
 pub(super) fn repeats(parent: &PathMatch, child: &Uri) -> bool {
-    let prefix: String = without_last_slash(parent)
-        .iter()
-        .map(|part| part.text.as_str())
-        .collect();
-    !prefix.is_empty()
-        && child
-            .value
-            .strip_prefix(prefix.as_str())
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    let mut rest = child.value.as_str();
+    for (at, part) in parent.literal.iter().enumerate() {
+        let is_last = at + 1 == parent.literal.len();
+        let text = if is_last {
+            part.text.strip_suffix('/').unwrap_or(&part.text)
+        } else {
+            &part.text
+        };
+        let Some(after) = rest.strip_prefix(text) else {
+            return false;
+        };
+        rest = after;
+    }
+    // The prefix `/` is nothing to repeat.
+    rest.len() < child.value.len() && (rest.is_empty() || rest.starts_with('/'))
 }
 
 fn without_last_slash(parent: &PathMatch) -> Vec<LiteralPart> {

@@ -191,7 +191,7 @@ impl<'r> Catalogue<'r> {
             .collect();
         Some(Forward {
             destinations: destinations?,
-            path_rewrite: not_empty(forward.path_rewrite.as_ref()),
+            path_rewrite: not_empty(forward.path_rewrite.as_ref()).map(|path| with_slash(&path)),
         })
     }
 
@@ -371,9 +371,9 @@ fn report_idle_options(level: &Level, diagnostics: &mut Diagnostics) {
 fn redirect(written: &RedirectAction) -> Redirect {
     let path = match (&written.path, &written.prefix_rewrite) {
         (Some(path), _) if path.is_empty() => RedirectPath::Keep,
-        (Some(path), _) if path.starts_with('/') => RedirectPath::Full(path.value.clone()),
-        (Some(path), _) => RedirectPath::Full(format!("/{}", path.value)),
-        (None, Some(prefix)) => RedirectPath::Prefix(prefix.value.clone()),
+        (Some(path), _) => RedirectPath::Full(with_slash(&path.value)),
+        (None, Some(prefix)) if prefix.is_empty() => RedirectPath::Prefix(String::new()),
+        (None, Some(prefix)) => RedirectPath::Prefix(with_slash(&prefix.value)),
         (None, None) => RedirectPath::Keep,
     };
     Redirect {
@@ -383,6 +383,12 @@ fn redirect(written: &RedirectAction) -> Redirect {
         https: written.https,
         strip_query: written.strip_query,
     }
+}
+
+/// Paths start with a slash, written or not.
+fn with_slash(path: &str) -> String {
+    let slash = if path.starts_with('/') { "" } else { "/" };
+    format!("{slash}{path}")
 }
 
 /// An empty string is how the API writes "not set".

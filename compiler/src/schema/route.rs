@@ -50,7 +50,7 @@ objects! {
     ]);
     VIRTUAL_DESTINATION_REF { name: string, namespace: string, subset: {string} };
     VIRTUAL_HOST { domains: [string], options: HOST_OPTIONS, routes: [ROUTE] }
-        .later(&["requireTls", "ignorePathParameters", "mergeSlashes", "normalizePath"])
+        .later(&["requireTls", "ignorePathParameters"])
         .renamed(&[("hosts", "domains"), ("hostnames", "domains")])
         .separable();
     HOST_OPTIONS { trafficPolicy: POLICY };

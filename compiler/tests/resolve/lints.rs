@@ -314,3 +314,23 @@ fn redirects_to_themselves() {
     ];
     assert_eq!(lint(&page), Vec::<String>::new(), "the page is there");
 }
+
+#[test]
+fn on_a_shared_domain_a_route_is_only_unreachable_there() {
+    let yaml = gateway()
+        + &virtual_host_named("test/a", "", "[shared.com]", &answer("all", &prefix("/")))
+        + &virtual_host_named(
+            "test/b",
+            "",
+            "[shared.com, own.com]",
+            &answer("r", &prefix("/x")),
+        );
+    let findings = resolved(&yaml).findings;
+    let found = findings.iter().find(|finding| finding.starts_with("W0253"));
+    assert!(
+        found.is_some_and(|finding| finding.ends_with(
+            "route `test.b/r` is never reached on `shared.com`: `test.a/all` takes all its requests first"
+        )),
+        "{findings:?}"
+    );
+}

@@ -94,6 +94,8 @@ pub struct LocalReply {
     pub headers: Headers,
     /// Body, empty for HEAD and gRPC requests.
     pub body: Vec<u8>,
+    /// The request headers as access logs find them.
+    pub request: Headers,
     /// The response code details that access logs print.
     pub details: String,
     /// The properties of the stream, the ones set by the filter included.

@@ -309,6 +309,7 @@ impl Vm {
             status: status.unwrap_or(0),
             headers: ended.response,
             body: shaped.body,
+            request: ended.request,
             details: reply.details,
             properties: ended.properties,
         })

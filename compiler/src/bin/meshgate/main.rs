@@ -1,1 +1,56 @@
-fn main() {}
+//! The `meshgate` command.
+//!
+//! Exit codes: 0 success, 1 findings in the configuration (or a failure while running), 2 arguments that are wrong or
+//! cannot be read.
+
+mod check;
+mod compile;
+mod input;
+mod inspect;
+mod output;
+mod requests;
+mod route;
+mod run;
+mod serving;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::output::Failure;
+
+/// Compiles VirtualGateway, VirtualHost and RouteTable resources into a routing program for Envoy
+#[derive(Debug, Parser)]
+#[command(name = "meshgate", version)]
+#[command(after_help = "\
+Exit codes: 0 success, 1 findings in the configuration, 2 arguments that are wrong or cannot be read.
+
+Examples:
+  meshgate check config/
+  meshgate route -f config/ GET http://www.example.com/ratings
+  meshgate run config/ --upstream ratings.bookinfo=127.0.0.1:9081
+  meshgate compile config/ --target envoy -o envoy.json")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Check(check::Args),
+    Compile(compile::Args),
+    Run(run::Args),
+    Route(route::Args),
+    Inspect(inspect::Args),
+}
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Check(args) => check::run(args),
+        Command::Compile(args) => compile::run(args),
+        Command::Run(args) => run::run(args),
+        Command::Route(args) => route::run(args),
+        Command::Inspect(args) => inspect::run(args),
+    };
+    result.map_or_else(Failure::exit, |()| ExitCode::SUCCESS)
+}

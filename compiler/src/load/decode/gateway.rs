@@ -1,12 +1,14 @@
 //! VirtualGateway and its connection handlers.
 
-use super::super::node::Node;
+use std::collections::HashMap;
+
 use super::value::{non_empty, strings};
 use super::{every, selector, virtual_host};
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::load::node::Node;
 use crate::resource::{ConnectionHandler, HandlerKind, Metadata, RouteConfig, VirtualGateway};
-use crate::source::Spanned;
+use crate::source::Span;
 
 /// A VirtualGateway.
 pub(in crate::load) fn virtual_gateway(
@@ -221,6 +223,9 @@ fn is_server_name(name: &str) -> bool {
 }
 
 fn check_tls(tls: &Node<'_>, http: bool, diagnostics: &mut Diagnostics) -> Option<()> {
+    if tls.faulty {
+        return None;
+    }
     let written = tls.get("tlsMode");
     let span = written.map_or(tls.span, |mode| mode.span);
     let mode = written.map_or(Some("PASSTHROUGH"), Node::string)?;
@@ -301,21 +306,21 @@ fn check_tls_versions(tls: &Node<'_>, diagnostics: &mut Diagnostics) -> Option<(
 }
 
 fn check_tcp_hosts(tcp: &Node<'_>, tls: bool, diagnostics: &mut Diagnostics) -> Option<()> {
-    let mut names: Vec<Spanned<String>> = Vec::new();
+    let mut names: HashMap<String, Span> = HashMap::new();
     for host in tcp.list_at("tcpHosts") {
         if let Some(name) = host.text_at("name") {
-            if let Some(first) = names.iter().find(|first| first.value == name.value) {
+            if let Some(first) = names.get(&name.value) {
                 diagnostics.push(
                     Diagnostic::at(
                         Code::DuplicateTcpHost,
                         name.span,
-                        format!("two TCP hosts are called `{}`", name),
+                        format!("two TCP hosts are called `{name}`"),
                     )
-                    .also(first.span, "the first one"),
+                    .also(*first, "the first one"),
                 );
                 return None;
             }
-            names.push(name);
+            names.insert(name.value, name.span);
         }
         let by_server_name = host
             .get("destination")

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::super::node::Node;
 use super::every;
 use super::value::{missing, port, required, service_port, strings};
 use crate::diagnostic::Diagnostics;
+use crate::load::node::Node;
 use crate::resource::destination::Endpoint;
 use crate::resource::{Destination, ExternalService, Metadata, Service, VirtualDestination};
 
@@ -51,6 +51,14 @@ pub(in crate::load) fn destination(
         None => None,
     };
     if node.faulty {
+        return None;
+    }
+    if external.is_none() && kube.is_none() {
+        diagnostics.push(missing(
+            node.span,
+            "externalService` or `kubeService",
+            "a destination",
+        ));
         return None;
     }
     Some(Destination {

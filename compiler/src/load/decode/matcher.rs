@@ -1,10 +1,10 @@
 //! Matchers of routes.
 
-use super::super::node::Node;
 use super::every;
 use super::value::{header_name, header_safe, is_token, non_empty};
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::load::node::Node;
 use crate::resource::{HeaderMatcher, Matcher, PathKind, QueryMatcher, Uri};
 use crate::source::Spanned;
 

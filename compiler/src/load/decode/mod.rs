@@ -13,7 +13,7 @@ mod selector;
 mod value;
 pub(super) mod virtual_host;
 
-use super::node::Node;
+use crate::load::node::Node;
 
 /// Decodes all nodes, so that all mistakes are reported, and returns nothing if one of them failed.
 fn every<'n, 's: 'n, T>(

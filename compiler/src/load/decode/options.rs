@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use super::super::node::{Entry, Node};
 use super::value::{
     duration, header_name, header_safe, integer_in, is_token, missing, string_entries,
 };
 use super::{every, matcher};
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::load::node::{Entry, Node};
 use crate::resource::options::HeaderValue;
 use crate::resource::{HeaderManipulation, Options, Retries};
 use crate::source::{Span, Spanned};

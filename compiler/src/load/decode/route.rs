@@ -1,10 +1,10 @@
 //! Routes and their actions.
 
-use super::super::node::{Entry, Node};
 use super::value::{header_safe, integer_in, missing, non_empty, object_ref, path, port, required};
 use super::{every, matcher, options, selector};
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::load::node::{Entry, Node};
 use crate::resource::{
     Action, ClusterObjectRef, DelegateAction, DestinationKind, DirectResponseAction, ForwardAction,
     Options, RedirectAction, Route, SortMethod, WeightedDestination,

@@ -1,9 +1,9 @@
 //! Selectors of objects.
 
-use super::super::node::Node;
 use super::every;
 use super::value::{required, strings};
 use crate::diagnostic::Diagnostics;
+use crate::load::node::Node;
 use crate::resource::{Expression, ObjectSelector, Operator};
 use crate::source::Spanned;
 

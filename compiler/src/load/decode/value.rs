@@ -3,44 +3,29 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use super::super::node::{Entry, Node};
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::load::node::{Entry, Node};
 use crate::resource::{ObjectRef, ServicePort};
 use crate::source::{Span, Spanned};
 
-/// A value that must be there and not empty; `what` names its owner in the message.
+/// A text that must be there and not be empty; `what` names its owner in the message.
 pub(super) fn required(
     owner: &Node<'_>,
     key: &str,
     what: &str,
     diagnostics: &mut Diagnostics,
 ) -> Option<Spanned<String>> {
-    match owner.get(key) {
-        Some(node) => {
-            let text = node.text()?;
-            if text.is_empty() {
-                diagnostics.push(Diagnostic::at(
-                    Code::MissingField,
-                    node.span,
-                    format!("`{key}` of {what} is empty"),
-                ));
-                return None;
-            }
-            Some(text)
+    let text = owner.text_at(key);
+    if text.as_ref().is_none_or(|text| text.is_empty()) {
+        // A field that is misspelt or of a wrong type was reported.
+        if !owner.faulty {
+            let span = text.map_or(owner.span, |text| text.span);
+            diagnostics.push(missing(span, key, what));
         }
-        None => {
-            // A null was reported as a wrong type.
-            if owner.entry(key).is_none() && !owner.entries().is_empty() || is_empty_map(owner) {
-                diagnostics.push(missing(owner.span, key, what));
-            }
-            None
-        }
+        return None;
     }
-}
-
-fn is_empty_map(node: &Node<'_>) -> bool {
-    matches!(&node.value, super::super::node::Value::Map(entries) if entries.is_empty())
+    text
 }
 
 /// The finding for a field that must be there.

@@ -1,9 +1,9 @@
 //! VirtualHost and RouteTable.
 
-use super::super::node::Node;
 use super::value::strings;
 use super::{options, route};
 use crate::diagnostic::Diagnostics;
+use crate::load::node::Node;
 use crate::resource::{Metadata, Options, RouteTable, VirtualHostSpec};
 
 /// The spec of a VirtualHost, of its own or inline in a gateway.

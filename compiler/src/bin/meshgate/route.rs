@@ -1,0 +1,279 @@
+//! `meshgate route`: what the gateway does with a request.
+
+mod text;
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use meshgate_compiler::answer::Answer;
+use meshgate_compiler::compile::{CompileOptions, compile};
+use meshgate_compiler::diagnostic::{Diagnostics, Severity};
+use meshgate_compiler::render;
+use meshgate_compiler::route::{GatewayChoice, choose_gateway, evaluate, find_gateway};
+use meshgate_compiler::source::SourceMap;
+use meshgate_compiler::tree::Tree;
+use meshgate_engine::Program;
+
+use crate::input;
+use crate::output::{self, Failure};
+use crate::requests::{self, Query};
+
+/// Show what the gateway does with a request
+///
+/// The resources are compiled as for a gateway, and the request is evaluated by the engine that the gateway runs.
+/// Whatever has errors is left out. Exits with 0 when every request was evaluated.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Without --gateway the request goes to the first gateway with a domain for its host.
+
+A request line has the fields authority and path, and if wanted method, scheme, headers, gateway, cluster and random:
+  {\"authority\":\"www.example.com\",\"path\":\"/ratings?x=1\",\"headers\":[[\"x-user\",\"jason\"]]}
+
+Examples:
+  meshgate route -f config/ GET http://www.example.com/ratings?x=1
+  meshgate route -f config/ POST https://www.example.com/ -H 'x-user: jason' --gateway istio-gateways/www -o json
+  meshgate route -f config/ --requests requests.jsonl")]
+pub(crate) struct Args {
+    /// Files and folders with resources (*.yaml, *.yml, *.json); `-` is standard input
+    #[arg(short = 'f', long = "file", value_name = "PATH", num_args = 1.., required = true)]
+    files: Vec<String>,
+
+    /// Method (GET when left out) and URL
+    #[arg(value_name = "METHOD URL", num_args = 0..=2)]
+    request: Vec<String>,
+
+    /// Header of the request, as `name: value`
+    #[arg(short = 'H', long = "header", value_name = "HEADER", value_parser = requests::parse_header)]
+    headers: Vec<(String, String)>,
+
+    /// Gateway that receives the request
+    #[arg(long, value_name = "NAMESPACE/NAME")]
+    gateway: Option<String>,
+
+    /// Cluster in which the gateway runs
+    #[arg(long, value_name = "NAME")]
+    cluster: Option<String>,
+
+    /// Number that decides between weighted destinations, at least 0 and less than 1 [default: by chance]
+    #[arg(long, value_name = "NUMBER")]
+    random: Option<f64>,
+
+    /// File with one request per line, as JSON, answered by one line of JSON each; `-` is standard input
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["request", "headers", "random", "output"])]
+    requests: Option<PathBuf>,
+
+    /// How to print the answer
+    #[arg(short, long, value_enum, default_value_t = Format::Text)]
+    output: Format,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    Text,
+    Json,
+}
+
+pub(crate) fn run(args: Args) -> Result<(), Failure> {
+    let (files, request) = args.files_and_request();
+    let paths: Vec<PathBuf> = files.iter().map(PathBuf::from).collect();
+    let reads_stdin = |path: &PathBuf| path.as_os_str() == "-";
+    if args.requests.as_ref().is_some_and(reads_stdin) && paths.iter().any(reads_stdin) {
+        return Err(Failure::usage(
+            "resources and requests cannot both come from standard input",
+        ));
+    }
+    if let Some(requests) = &args.requests {
+        let mut router = Router::new(&paths, args.cluster.as_deref())?;
+        return answer_lines(&mut router, requests, args.gateway.as_deref());
+    }
+    let (method, url) = match request {
+        [url] => ("GET", url),
+        [method, url] => (method.as_str(), url),
+        _ => {
+            return Err(Failure::usage(
+                "there is no request: add a method and a URL, or `--requests FILE`",
+            ));
+        }
+    };
+    let request =
+        requests::parse_args(method, url, &args.headers, args.random).map_err(Failure::usage)?;
+    let mut router = Router::new(&paths, args.cluster.as_deref())?;
+    let query = Query {
+        request,
+        gateway: args.gateway.clone(),
+        cluster: None,
+    };
+    let (choice, answer) = router.answer(&query).map_err(Failure::usage)?;
+    output::print(&match args.output {
+        Format::Json => json_line(&answer),
+        Format::Text => text::render(
+            &query.request,
+            &answer,
+            choice,
+            &router.target.tree,
+            &router.sources,
+        ),
+    })
+}
+
+impl Args {
+    /// `-f` takes all words that follow it. The last ones are the request when there is no other.
+    fn files_and_request(&self) -> (&[String], &[String]) {
+        if !self.request.is_empty() || self.requests.is_some() {
+            return (&self.files, &self.request);
+        }
+        let is_method =
+            |word: &String| !word.is_empty() && word.bytes().all(|b| b.is_ascii_uppercase());
+        let request_len = match self.files.as_slice() {
+            [_, .., method, url] if url.contains("://") && is_method(method) => 2,
+            [_, .., url] if url.contains("://") => 1,
+            _ => 0,
+        };
+        self.files.split_at(self.files.len() - request_len)
+    }
+}
+
+/// Answers requests; compiles once for every cluster that they name.
+struct Router {
+    sources: SourceMap,
+    cluster: Option<String>,
+    target: Target,
+    others: HashMap<String, Target>,
+}
+
+struct Target {
+    tree: Tree,
+    program: Program,
+}
+
+impl Router {
+    /// Compiles the resources and shows their errors.
+    fn new(paths: &[PathBuf], cluster: Option<&str>) -> Result<Self, Failure> {
+        let (sources, mut diagnostics) = input::read(paths);
+        let cluster = cluster.map(str::to_owned);
+        let target = Target::compile(&sources, cluster.as_deref(), &mut diagnostics);
+        let mut errors = Diagnostics::default();
+        diagnostics
+            .list()
+            .iter()
+            .filter(|diagnostic| diagnostic.severity == Severity::Error)
+            .for_each(|error| errors.push(error.clone()));
+        output::tell(&render::lines(&errors, &sources));
+        input::all_readable(&errors)?;
+        let target = target.map_err(Failure::failed)?;
+        Ok(Self {
+            sources,
+            cluster,
+            target,
+            others: HashMap::new(),
+        })
+    }
+
+    fn answer(&mut self, query: &Query) -> Result<(GatewayChoice, Answer), String> {
+        let Target { tree, program } = match &query.cluster {
+            Some(cluster) if Some(cluster) != self.cluster.as_ref() => {
+                match self.others.entry(cluster.clone()) {
+                    Entry::Occupied(known) => known.into_mut(),
+                    Entry::Vacant(new) => {
+                        // The findings are those that were shown for the first cluster.
+                        new.insert(Target::compile(
+                            &self.sources,
+                            Some(cluster),
+                            &mut Diagnostics::default(),
+                        )?)
+                    }
+                }
+            }
+            _ => &self.target,
+        };
+        let choice = match &query.gateway {
+            Some(name) => GatewayChoice {
+                index: find_gateway(tree, name)?,
+                others: 0,
+            },
+            None => choose_gateway(tree, &query.request),
+        };
+        Ok((
+            choice,
+            evaluate(program, tree, choice.index, &query.request),
+        ))
+    }
+}
+
+impl Target {
+    fn compile(
+        sources: &SourceMap,
+        cluster: Option<&str>,
+        diagnostics: &mut Diagnostics,
+    ) -> Result<Self, String> {
+        let options = CompileOptions {
+            cluster: cluster.map(str::to_owned),
+            ..CompileOptions::default()
+        };
+        let compiled = compile(sources, &options, diagnostics);
+        let program = compiled
+            .program
+            .ok_or("there is nothing to ask: the input has no usable VirtualGateway")?;
+        let program = Program::new(program)
+            .map_err(|error| format!("the compiled program is refused: {error}"))?;
+        Ok(Self {
+            tree: compiled.tree,
+            program,
+        })
+    }
+}
+
+/// Answers every line. Bad lines are reported by number and make the command fail in the end.
+fn answer_lines(
+    router: &mut Router,
+    requests: &Path,
+    gateway: Option<&str>,
+) -> Result<(), Failure> {
+    let mut name = requests.display().to_string();
+    let reader: Box<dyn BufRead> = if name == "-" {
+        name = "<stdin>".to_owned();
+        Box::new(io::stdin().lock())
+    } else {
+        let file = File::open(requests).map_err(|error| {
+            Failure::usage(format!("cannot read `{}`: {error}", requests.display()))
+        })?;
+        Box::new(BufReader::new(file))
+    };
+    let mut out = BufWriter::new(io::stdout().lock());
+    let mut bad_lines = 0;
+    for (number, line) in (1..).zip(reader.split(b'\n')) {
+        let line =
+            line.map_err(|error| Failure::usage(format!("cannot read `{name}`: {error}")))?;
+        if line.iter().all(u8::is_ascii_whitespace) {
+            continue;
+        }
+        let answer = str::from_utf8(&line)
+            .map_err(|_| "not UTF-8 text".to_owned())
+            .and_then(requests::parse_line)
+            .and_then(|mut query| {
+                query.gateway = query.gateway.or_else(|| gateway.map(str::to_owned));
+                router.answer(&query)
+            });
+        match answer {
+            Ok((_, answer)) => out.write_all(json_line(&answer).as_bytes())?,
+            Err(message) => {
+                bad_lines += 1;
+                output::error(&format!("{name}:{number}: {message}"));
+            }
+        }
+    }
+    out.flush()?;
+    if bad_lines > 0 {
+        Err(Failure::arguments())
+    } else {
+        Ok(())
+    }
+}
+
+fn json_line(answer: &Answer) -> String {
+    let json = serde_json::to_string(answer).expect("an answer consists of strings and numbers");
+    format!("{json}\n")
+}

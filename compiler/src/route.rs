@@ -1,0 +1,323 @@
+//! Answers requests from a compiled program, with the same engine that the gateway runs.
+
+use std::time::Duration;
+
+use meshgate_engine::{
+    Action, ActionKind, Decision, Destination, DestinationKind, Forward, HeaderOperations, Headers,
+    Match, Program,
+};
+
+use crate::answer::{self, Answer, Outcome, Response, duration};
+use crate::oracle;
+use crate::resource::ObjectName;
+use crate::suggest::closest;
+use crate::tree::{Gateway, Route, Tree};
+
+pub use crate::oracle::Request;
+
+/// The gateway that a request is sent to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GatewayChoice {
+    /// Its index in the tree and in the program.
+    pub index: usize,
+    /// Number of other gateways that could as well have received the request.
+    pub others: usize,
+}
+
+/// Finds a gateway by its `namespace/name`, or by its name alone if that is enough.
+///
+/// # Errors
+/// Says that there is no such gateway, or that there are several, and what to do.
+pub fn find_gateway(tree: &Tree, wanted: &str) -> Result<usize, String> {
+    let matches = |name: &ObjectName| match wanted.split_once('/') {
+        Some((namespace, object)) => name.namespace == namespace && name.name == object,
+        None => name.name == wanted,
+    };
+    let mut found = tree
+        .gateways
+        .iter()
+        .enumerate()
+        .filter(|(_, gateway)| matches(&gateway.name));
+    match (found.next(), found.next()) {
+        (Some((index, _)), None) => Ok(index),
+        (Some(_), Some(_)) => Err(format!(
+            "several gateways are named `{wanted}`: add the namespace, as in `namespace/{wanted}`"
+        )),
+        (None, _) => {
+            let names: Vec<String> = tree
+                .gateways
+                .iter()
+                .map(|gateway| gateway.name.to_string())
+                .collect();
+            let similar = closest(wanted, names.iter().map(String::as_str));
+            Err(match similar {
+                Some(similar) => {
+                    format!("there is no gateway `{wanted}`: did you mean `{similar}`?")
+                }
+                None => format!(
+                    "there is no gateway `{wanted}`; there is {}",
+                    quoted(&names)
+                ),
+            })
+        }
+    }
+}
+
+fn quoted(names: &[String]) -> String {
+    if names.is_empty() {
+        return "none".to_owned();
+    }
+    let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+    names.join(", ")
+}
+
+/// Chooses a gateway for a request that names none: the first with a domain for the request's host. Gateways for TLS
+/// come first for `https`, and last otherwise. A host that no gateway has goes to the first one.
+pub fn choose_gateway(tree: &Tree, request: &Request) -> GatewayChoice {
+    if tree.gateways.len() == 1 {
+        return GatewayChoice {
+            index: 0,
+            others: 0,
+        };
+    }
+    let takes = |gateway: &Gateway| {
+        gateway.https_redirect || oracle::virtual_host(gateway, &request.authority).is_some()
+    };
+    let (fitting, others): (Vec<_>, Vec<_>) = (0..)
+        .zip(&tree.gateways)
+        .filter(|(_, gateway)| takes(gateway))
+        .partition(|(_, gateway)| gateway.tls == (request.scheme == "https"));
+    let candidates = if fitting.is_empty() { others } else { fitting };
+    GatewayChoice {
+        index: candidates.first().map_or(0, |&(index, _)| index),
+        others: candidates.len().saturating_sub(1),
+    }
+}
+
+/// Answers a request that a gateway (an index into the tree and the program) received. The tree is what the program was
+/// made from; it names the virtual host of a request that no route matches, which the program does not know.
+pub fn evaluate(program: &Program, tree: &Tree, gateway: usize, request: &Request) -> Answer {
+    let answer = Answer {
+        gateway: program
+            .gateways()
+            .get(gateway)
+            .map(|gateway| format!("{}/{}", gateway.namespace, gateway.name)),
+        ..Answer::not_found()
+    };
+    let headers = Fields::new(request);
+    let received = meshgate_engine::Request {
+        method: request.method.as_bytes(),
+        scheme: request.scheme.as_bytes(),
+        authority: request.authority.as_bytes(),
+        path: request.path.as_bytes(),
+        headers: &headers,
+    };
+    let Decision::Route(found) = program.decide(gateway, &received) else {
+        let gateway = tree.gateways.get(gateway);
+        let virtual_host =
+            gateway.and_then(|gateway| oracle::virtual_host(gateway, &request.authority));
+        return Answer {
+            virtual_host: virtual_host.map(|host| host.name.to_string()),
+            ..answer
+        };
+    };
+    let virtual_host = found.virtual_host();
+    let answer = Answer {
+        virtual_host: virtual_host.map(|(namespace, name)| format!("{namespace}/{name}")),
+        // What belongs to no virtual host is no route of anybody's.
+        route: virtual_host.map(|_| full_name(&found)),
+        route_name: found.route_name().map(str::to_owned),
+        ..answer
+    };
+    let Action { kind, .. } = found.action();
+    match kind {
+        ActionKind::Forward(_) => forward(answer, program, &found, &received, request),
+        ActionKind::Redirect(redirect) => {
+            let location = String::from_utf8_lossy(&redirect.location(&received)).into_owned();
+            let headers = vec![("location".to_owned(), location)];
+            reply(
+                answer,
+                Outcome::Redirect,
+                redirect.status,
+                headers,
+                "",
+                found.headers(),
+            )
+        }
+        ActionKind::DirectResponse(response) => reply(
+            answer,
+            Outcome::DirectResponse,
+            response.status,
+            Vec::new(),
+            &response.body,
+            found.headers(),
+        ),
+    }
+}
+
+/// The route of the tree that an answer names: the first one, should several have one name.
+pub fn find_route<'t>(tree: &'t Tree, gateway: usize, answer: &Answer) -> Option<&'t Route> {
+    let wanted = answer.route.as_deref()?;
+    let hosts = &tree.gateways.get(gateway)?.hosts;
+    let mut routes = hosts
+        .iter()
+        .flat_map(|host| &host.virtual_hosts)
+        .flat_map(|host| &host.routes);
+    routes
+        .find(|route| {
+            let rest = wanted.strip_prefix(route.name.to_string().as_str());
+            rest.is_some_and(|rest| {
+                let names = route.matchers.iter().map(|matcher| matcher.name.as_deref());
+                rest.is_empty()
+                    || rest
+                        .strip_prefix('/')
+                        .is_some_and(|rest| names.flatten().any(|name| name == rest))
+            })
+        })
+        .map(AsRef::as_ref)
+}
+
+fn full_name(found: &Match<'_>) -> String {
+    let mut name = Vec::new();
+    found.append_name(&mut name);
+    String::from_utf8_lossy(&name).into_owned()
+}
+
+fn forward(
+    answer: Answer,
+    program: &Program,
+    found: &Match<'_>,
+    received: &meshgate_engine::Request<'_, Fields>,
+    request: &Request,
+) -> Answer {
+    let Some(forwarding) = found.forward(received, request.random) else {
+        return answer;
+    };
+    let mut headers = lower_case(&request.headers);
+    for operations in forwarding.headers.into_iter().flatten() {
+        change(
+            &mut headers,
+            &operations.remove_request,
+            &operations.append_request,
+        );
+    }
+    let path = forwarding.path.as_deref().unwrap_or(received.path);
+    Answer {
+        outcome: Outcome::Forward,
+        destination: Some(destination(forwarding.destination)),
+        destinations: Some(destinations(program, forwarding.forward)),
+        request: Some(answer::Request {
+            method: request.method.clone(),
+            authority: request.authority.clone(),
+            path: String::from_utf8_lossy(path).into_owned(),
+            headers,
+        }),
+        response: None,
+        options: Some(options(forwarding.forward)),
+        ..answer
+    }
+}
+
+fn reply(
+    answer: Answer,
+    outcome: Outcome,
+    status: u16,
+    mut headers: Vec<(String, String)>,
+    body: &str,
+    operations: Option<&HeaderOperations>,
+) -> Answer {
+    if let Some(operations) = operations {
+        change(
+            &mut headers,
+            &operations.remove_response,
+            &operations.append_response,
+        );
+    }
+    Answer {
+        outcome,
+        response: Some(Response {
+            status,
+            headers,
+            body: body.to_owned(),
+        }),
+        ..answer
+    }
+}
+
+fn change(headers: &mut Vec<(String, String)>, remove: &[String], append: &[(String, String)]) {
+    headers.retain(|(name, _)| !remove.contains(name));
+    headers.extend_from_slice(append);
+}
+
+fn options(forward: &Forward) -> answer::Options {
+    let text = |millis: u64| duration(Duration::from_millis(millis));
+    answer::Options {
+        request_timeout: forward.timeout_ms.map(text),
+        retries: forward.retries.as_ref().map(|retries| answer::Retries {
+            attempts: retries.attempts,
+            per_try_timeout: retries.per_try_timeout_ms.map(text),
+        }),
+    }
+}
+
+fn destinations(program: &Program, forward: &Forward) -> Vec<answer::WeightedDestination> {
+    let share = |share: &meshgate_engine::Share| {
+        let target = program
+            .head()
+            .destinations
+            .get(share.destination as usize)?;
+        Some(answer::WeightedDestination {
+            destination: destination(target),
+            weight: share.weight,
+        })
+    };
+    forward.shares.iter().filter_map(share).collect()
+}
+
+fn destination(destination: &Destination) -> answer::Destination {
+    answer::Destination {
+        kind: match destination.kind {
+            DestinationKind::KubeService => "kubeService",
+            DestinationKind::VirtualDestination => "virtualDestination",
+            DestinationKind::StaticDestination => "staticDestination",
+        },
+        name: destination.name.clone(),
+        namespace: destination.namespace.clone(),
+        cluster_name: destination.cluster_name.clone(),
+        port: destination.port,
+        cluster: destination.cluster.clone(),
+    }
+}
+
+fn lower_case(headers: &[(String, String)]) -> Vec<(String, String)> {
+    headers
+        .iter()
+        .map(|(name, value)| (name.to_ascii_lowercase(), value.clone()))
+        .collect()
+}
+
+/// Header fields as the proxy hands them to the filter: pseudo headers first, names in lower case.
+struct Fields(Vec<(String, String)>);
+
+impl Fields {
+    fn new(request: &Request) -> Self {
+        let pseudo = [
+            (":authority", &request.authority),
+            (":path", &request.path),
+            (":method", &request.method),
+            (":scheme", &request.scheme),
+        ];
+        let pseudo = pseudo
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value.clone()));
+        Self(pseudo.chain(lower_case(&request.headers)).collect())
+    }
+}
+
+impl Headers for Fields {
+    fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.0
+            .iter()
+            .map(|(name, value)| (name.as_bytes(), value.as_bytes()))
+    }
+}

@@ -1,0 +1,10 @@
+//! The `meshgate` command as its users run it: a process with arguments, files and pipes.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a failed test panics")]
+
+mod check;
+mod compile;
+mod envoy;
+mod folder;
+mod inspect;
+mod route;
+mod usage;

@@ -1,0 +1,463 @@
+//! What loading reports about one document, and what it leaves out.
+
+use meshgate_compiler::resource::Resources;
+use meshgate_compiler::{load, render};
+
+/// Loads a text and compares its diagnostics, one line each, with what is expected.
+#[track_caller]
+fn check(text: &str, expected: &[&str]) -> Resources {
+    let (sources, resources, mut diagnostics) = load::from_text("f", text);
+    diagnostics.sort();
+    let lines = render::lines(&diagnostics, &sources);
+    assert_eq!(lines.lines().collect::<Vec<_>>(), expected, "{text}");
+    resources
+}
+
+/// Checks the routes of a virtual host; the first route begins in line 1. Returns how many are left.
+#[track_caller]
+fn check_routes(routes: &str, expected: &[&str]) -> usize {
+    let text = format!(
+        "{{apiVersion: networking.enterprise.mesh.gloo.solo.io/v1beta1, kind: VirtualHost, \
+         metadata: {{name: h}}, spec: {{domains: [d], routes: [\n{routes}\n]}}}}"
+    );
+    let shifted: Vec<String> = expected
+        .iter()
+        .map(|line| {
+            let (at, rest) = line.split_once(':').expect("line:column: message");
+            format!(
+                "f:{}:{rest}",
+                at.parse::<usize>().expect("a line number") + 1
+            )
+        })
+        .collect();
+    let expected: Vec<&str> = shifted.iter().map(String::as_str).collect();
+    let resources = check(&text, &expected);
+    resources
+        .virtual_hosts
+        .first()
+        .map_or(0, |host| host.spec.routes.len())
+}
+
+/// Checks options of a route that answers directly. The options begin in column 11. Returns whether it is left.
+#[track_caller]
+fn check_options(options: &str, expected: &[&str]) -> bool {
+    check_routes(
+        &format!("{{options: {options}, directResponseAction: {{status: 200}}}}"),
+        expected,
+    ) == 1
+}
+
+/// Checks a matcher, which begins in column 13. Returns whether its route is left.
+#[track_caller]
+fn check_matcher(matcher: &str, expected: &[&str]) -> bool {
+    check_routes(
+        &format!("{{matchers: [{matcher}], directResponseAction: {{status: 200}}}}"),
+        expected,
+    ) == 1
+}
+
+/// Checks the only connection handler of a gateway, which stands in line 2. Returns whether the gateway is left.
+#[track_caller]
+fn check_handler(handler: &str, expected: &[&str]) -> bool {
+    let text = format!(
+        "{{apiVersion: networking.enterprise.mesh.gloo.solo.io/v1beta1, kind: VirtualGateway, metadata: {{name: g}}, \
+         spec: {{ingressGatewaySelectors: [{{portName: p}}], connectionHandlers: [\n{handler}\n]}}}}"
+    );
+    check(&text, expected).virtual_gateways.len() == 1
+}
+
+const TABLE: &str =
+    "apiVersion: networking.enterprise.mesh.gloo.solo.io/v1beta1\nkind: RouteTable\n";
+
+#[test]
+fn lists_are_unpacked() {
+    let text = format!(
+        "{{apiVersion: v1, kind: List, metadata: {{resourceVersion: ''}}, items: [\n\
+         {{{}metadata: {{name: t, managedFields: [{{manager: kubectl}}], creationTimestamp: null}}, \
+         spec: {{}}, status: {{x: y}}}}]}}",
+        TABLE.replace('\n', ", ")
+    );
+    assert_eq!(check(&text, &[]).route_tables.len(), 1);
+}
+
+#[test]
+fn kinds_are_looked_up() {
+    let object = |api_version: &str, kind: &str| {
+        format!("apiVersion: {api_version}\nkind: {kind}\nmetadata: {{name: o}}\nspec: {{}}\n")
+    };
+    let enterprise = "networking.enterprise.mesh.gloo.solo.io/v1beta1";
+    check(
+        &object(enterprise, "VirtualHosts"),
+        &[
+            "f:2:7: error[E0021]: the API group has no kind `VirtualHosts` (help: did you mean `VirtualHost`?)",
+        ],
+    );
+    check(
+        &object(enterprise, "TrafficPolicy"),
+        &[
+            "f:2:7: error[E0021]: the API group has no kind `TrafficPolicy` \
+           (help: write `apiVersion: networking.mesh.gloo.solo.io/v1`)",
+        ],
+    );
+    check(
+        &object("networking.enterprise.mesh.gloo.solo.io/v1", "VirtualHost"),
+        &[
+            "f:1:13: error[E0022]: VirtualHost exists in version `v1beta1` only \
+           (help: write `apiVersion: networking.enterprise.mesh.gloo.solo.io/v1beta1`)",
+        ],
+    );
+    check(
+        &object("networking.gloo.solo.io/v2", "RouteTable"),
+        &[
+            "f:2:7: note[N0024]: this RouteTable of `networking.gloo.solo.io/v2` is skipped (help: the RouteTable that \
+           is compiled has `apiVersion: networking.enterprise.mesh.gloo.solo.io/v1beta1`)",
+        ],
+    );
+    let deployments = [
+        object("apps/v1", "Deployment"),
+        object("apps/v1", "Deployment"),
+    ]
+    .join("---\n");
+    check(
+        &deployments,
+        &["f:2:7: note[N0024]: 2 objects of kind Deployment of `apps/v1` are skipped"],
+    );
+}
+
+#[test]
+fn the_second_of_two_namesakes_is_left_out() {
+    let object = |weight| format!("{TABLE}metadata: {{name: t}}\nspec: {{weight: {weight}}}\n");
+    let resources = check(
+        &format!("{}---\n{}", object(1), object(2)),
+        &[
+            "f:8:18: error[E0023]: RouteTable `default/t` is defined twice; this one is left out \
+           (help: rename one of them, or remove it)",
+        ],
+    );
+    assert_eq!(
+        resources
+            .route_tables
+            .iter()
+            .map(|table| table.weight)
+            .collect::<Vec<_>>(),
+        [1]
+    );
+}
+
+#[test]
+fn an_object_with_a_fault_of_its_own_is_left_out_and_remembered() {
+    let resources = check(
+        &format!("{TABLE}metadata: {{name: t}}\nspec: {{wieght: 1}}\n"),
+        &["f:4:8: error[E0030]: unknown field `wieght` in `spec` (help: did you mean `weight`?)"],
+    );
+    assert!(resources.route_tables.is_empty());
+    assert_eq!(resources.left_out[0].id.to_string(), "default/t");
+}
+
+#[test]
+fn a_broken_route_leaves_its_siblings() {
+    let left = check_routes(
+        "{directResponseAction: {status: 200}},\n{directResponseAction: {status: 99}},\n{redirectAction: {httpsRedirect: true}}",
+        &[
+            "2:33: error[E0038]: the status of a direct response must be between 200 and 599, but is 99",
+        ],
+    );
+    assert_eq!(left, 2);
+}
+
+#[test]
+fn a_broken_inline_host_leaves_its_siblings() {
+    let handler =
+        "{http: {routeConfig: [{virtualHost: {domain: [a]}}, {virtualHost: {domains: [b]}}]}}";
+    assert!(check_handler(
+        handler,
+        &[
+            "f:2:38: error[E0030]: unknown field `domain` in `virtualHost` (help: did you mean `domains`?)"
+        ],
+    ));
+}
+
+#[test]
+fn all_mistakes_are_reported_at_once() {
+    let left = check_routes(
+        "{nmae: a, matchers: [{uri: {prefix: [x]}}, {method: 1}], options: {retries: {attempts: -1}},\n\
+         redirectAction: {responseCode: 307}}",
+        &[
+            "1:2: error[E0030]: unknown field `nmae` in `routes` (help: did you mean `name`?)",
+            "1:37: error[E0034]: expected a string, found a list",
+            "1:53: error[E0034]: expected a string, found a number (help: put it in quotes: `\"1\"`)",
+            "1:88: error[E0038]: the number of attempts must be between 0 and 2147483647, but is -1",
+            "2:32: error[E0034]: expected a string, found a number (help: write one of `MOVED_PERMANENTLY`, `FOUND`, \
+             `SEE_OTHER`, `TEMPORARY_REDIRECT` or `PERMANENT_REDIRECT`)",
+        ],
+    );
+    assert_eq!(left, 0);
+}
+
+#[test]
+fn misplaced_fields_are_sent_home() {
+    check_routes(
+        "{options: {trafficPolicy: {}}, directResponseAction: {status: 200}}",
+        &["1:12: error[E0031]: `trafficPolicy` does not belong here \
+           (help: on a route the options stand directly under `options`)"],
+    );
+    check_matcher(
+        "{prefix: /x}",
+        &[
+            "1:14: error[E0031]: `prefix` does not belong here (help: it belongs under `matchers.uri`)",
+        ],
+    );
+    check_matcher(
+        "{uri: {method: GET}}",
+        &[
+            "1:20: error[E0031]: `method` does not belong here (help: it belongs beside `uri`, one level or more to the left)",
+        ],
+    );
+    check(
+        &format!(
+            "{TABLE}metadata: {{name: t}}\nroutes: []\nspec: {{options: {{requestTimeout: 5s}}}}\n"
+        ),
+        &[
+            "f:4:1: error[E0031]: `routes` does not belong here (help: it belongs under `spec`)",
+            "f:5:18: error[E0031]: `requestTimeout` does not belong here \
+             (help: it belongs under `options.trafficPolicy`)",
+        ],
+    );
+}
+
+#[test]
+fn scalars_mean_what_kubernetes_reads() {
+    assert!(!check_matcher(
+        "{headers: [{name: x, value: yes}]}",
+        &[
+            "1:41: error[E0034]: expected a string, found a boolean (help: put it in quotes: `\"yes\"`)"
+        ],
+    ));
+    assert!(check_matcher(
+        "{headers: [{name: x, value: 'yes', regex: on, invertMatch: off}]}",
+        &[]
+    ));
+    assert!(!check_matcher(
+        "{headers: [{name: x, value: a, regex: 'true'}]}",
+        &[
+            "1:51: error[E0034]: expected `true` or `false`, found a string (help: remove the quotes)"
+        ],
+    ));
+    assert!(check_options("{retries: {attempts: 0x10}}", &[]));
+    assert!(!check_options(
+        "{requestTimeout: 5}",
+        &[
+            "1:28: error[E0034]: expected a string, found a number (help: put it in quotes: `\"5\"`)"
+        ],
+    ));
+    assert!(!check_options(
+        "{retries: }",
+        &[
+            "1:12: error[E0034]: expected a map, found nothing (help: fill in a value, or remove the key)"
+        ],
+    ));
+}
+
+#[test]
+fn durations() {
+    for good in [
+        "1h", "1m30s", "5s", "100ms", "0s", "0", "1.5h", "+2s", ".5s", "1us", "1µs", "3000h",
+    ] {
+        assert!(
+            check_options(&format!("{{requestTimeout: '{good}'}}"), &[]),
+            "{good}"
+        );
+    }
+    for bad in ["", "5", "s", "5 s", "5d", "1m-30s", "1h30", "∞", "5S"] {
+        let expected = format!(
+            "1:28: error[E0401]: `requestTimeout` is not a duration: `{bad}` \
+             (help: write numbers with units (h, m, s, ms, us, ns), such as `1m30s` or `100ms`)"
+        );
+        assert!(
+            !check_options(&format!("{{requestTimeout: '{bad}'}}"), &[&expected]),
+            "{bad}"
+        );
+    }
+    for (timeout, reason) in [
+        ("999us", "must be at least 1ms, but is `999us`"),
+        ("-1s", "cannot be negative, but is `-1s`"),
+        ("9999999h", "is too long: `9999999h`"),
+        (
+            "99999999999999999999s",
+            "is too long: `99999999999999999999s`",
+        ),
+    ] {
+        let expected = format!(
+            "1:50: error[E0401]: `perTryTimeout` {reason} \
+             (help: write numbers with units (h, m, s, ms, us, ns), such as `1m30s` or `100ms`)"
+        );
+        assert!(!check_options(
+            &format!("{{retries: {{attempts: 1, perTryTimeout: {timeout}}}}}"),
+            &[&expected]
+        ));
+    }
+}
+
+#[test]
+fn header_operations() {
+    let (_, resources, _) = load::from_text(
+        "f",
+        &format!(
+            "{TABLE}metadata: {{name: t}}\nspec: {{routes: [{{directResponseAction: {{status: 200}}, options: \
+             {{headerManipulation: {{removeRequestHeaders: [X-B, X-A]}}}}}}]}}"
+        ),
+    );
+    let headers = resources.route_tables[0].routes[0]
+        .options
+        .header_manipulation
+        .as_ref()
+        .expect("headers");
+    assert_eq!(
+        headers
+            .remove_request
+            .iter()
+            .map(|name| name.as_str())
+            .collect::<Vec<_>>(),
+        ["x-b", "x-a"]
+    );
+    assert!(!check_options(
+        "{headerManipulation: {removeRequestHeaders: [Host, ':path', 'a b']}}",
+        &[
+            "1:56: error[E0403]: the header `Host` cannot be added or removed",
+            "1:62: error[E0403]: the header `:path` cannot be added or removed",
+            "1:71: error[E0402]: `a b` is not a legal header name (help: header names consist of letters, digits and \
+             the characters !#$%&'*+-.^_`|~)",
+        ],
+    ));
+    assert!(!check_options(
+        r#"{headerManipulation: {appendResponseHeaders: {x: "a\nb"}}}"#,
+        &[
+            "1:60: error[E0305]: the value of this header contains the control character `\\n` \
+           (help: it would end up in a header, where it could inject further headers; remove it)"
+        ],
+    ));
+    assert!(check_options(
+        "{headerManipulation: {appendRequestHeaders: {a: '100%', b: 'x %REQ(:path)% y', c: '%ENV%', d: '%a%'}}}",
+        &[
+            "1:70: warning[W0404]: `%REQ(:path)%` is sent as it stands, not replaced \
+             (help: values of headers are literal text)",
+            "1:93: warning[W0404]: `%ENV%` is sent as it stands, not replaced (help: values of headers are literal text)",
+        ],
+    ));
+}
+
+#[test]
+fn unsupported_options_are_kept_by_name_and_checked() {
+    let (_, resources, diagnostics) = load::from_text(
+        "f",
+        &format!(
+            "{TABLE}metadata: {{name: t}}\nspec: {{routes: [{{directResponseAction: {{status: 200}}, options: \
+             {{corsPolicy: {{maxAge: 5s}}, mirror: {{kubeService: {{name: a}}}}}}}}]}}"
+        ),
+    );
+    assert_eq!(diagnostics.list(), []);
+    let unsupported = &resources.route_tables[0].routes[0].options.unsupported;
+    assert_eq!(
+        unsupported
+            .iter()
+            .map(|name| name.as_str())
+            .collect::<Vec<_>>(),
+        ["corsPolicy", "mirror"]
+    );
+    assert!(!check_options(
+        "{faultInjection: {percentage: 101}, mirror: {percentage: 5}}",
+        &[
+            "1:28: error[E0037]: `faultInjection` needs `fixedDelay` or `abort`",
+            "1:41: error[E0038]: a percentage must be between 0 and 100, but is 101",
+            "1:55: error[E0037]: `mirror` needs `kubeService`",
+        ],
+    ));
+}
+
+#[test]
+fn destinations_are_never_dropped_silently() {
+    let route = |destinations: &str| format!("{{routeAction: {{destinations: [{destinations}]}}}}");
+    assert_eq!(
+        check_routes(&route("{kubeService: {name: a, port: 80}, weight: 1}"), &[]),
+        1
+    );
+    assert_eq!(
+        check_routes(
+            &route("{staticDestination: {name: a}}, {kubeService: {name: b, port: 0}}"),
+            &["1:93: error[E0038]: a port must be between 1 and 65535, but is 0"],
+        ),
+        0
+    );
+    assert_eq!(
+        check_routes(
+            &route("{weight: 1}"),
+            &[
+                "1:31: error[E0303]: this destination does not say where to go \
+               (help: add `kubeService`, `virtualDestination` or `staticDestination`)"
+            ],
+        ),
+        0
+    );
+}
+
+#[test]
+fn connection_handlers() {
+    let ssl =
+        |http: &str, ssl: &str| format!("{{{http}, connectionOptions: {{sslConfig: {{{ssl}}}}}}}");
+    assert!(check_handler(
+        &ssl("http: {}", "secretName: s, tlsMode: SIMPLE"),
+        &[]
+    ));
+    assert!(check_handler(
+        "{connectionOptions: {httpsRedirect: true}}",
+        &[]
+    ));
+    assert!(!check_handler(
+        "{connectionOptions: {httpsRedirect: false}}",
+        &["f:2:1: error[E0503]: this connection handler does nothing \
+           (help: add `http`, `tcp`, or `connectionOptions.httpsRedirect: true`)"],
+    ));
+    assert!(!check_handler(
+        &ssl("http: {}", "tlsMode: SIMPLE"),
+        &[
+            "f:2:53: error[E0504]: the TLS mode SIMPLE needs a certificate (help: add `secretName` or `sslFiles`)"
+        ],
+    ));
+    assert!(!check_handler(
+        &ssl("http: {}", "tlsMode: ISTIO_MUTUAL, secretName: s"),
+        &[
+            "f:2:53: error[E0504]: the TLS mode ISTIO_MUTUAL brings its own certificates \
+           (help: remove `secretName` and `sslFiles`)"
+        ],
+    ));
+    assert!(!check_handler(
+        "{http: {}, tcp: {}}, {http: {}}",
+        &[
+            "f:2:12: error[E0036]: `http` and `tcp` exclude one another (help: write only one of `http` and `tcp`)",
+            "f:2:22: error[E0502]: a gateway can have only one connection handler \
+             (help: move the others to VirtualGateways of their own)",
+        ],
+    ));
+    assert!(!check_handler(
+        "{http: {routeOptions: {csrf: {filterEnabled: true}}}}",
+        &["f:2:24: error[E0450]: `csrf` is not supported yet \
+           (help: remove it, or the requests of this gateway are not routed)"],
+    ));
+}
+
+#[test]
+fn fields_of_the_old_schema_are_translated() {
+    check(
+        "apiVersion: networking.enterprise.mesh.gloo.solo.io/v1beta1\nkind: VirtualGateway\nmetadata: {name: g}\n\
+         spec:\n  deployToIngressGateways: {bindPort: 8080}\n  connectionHandlers:\n  - http: {}\n    tlsContext: {}\n\
+         \x20   connectionOptions: {sslConfig: {secretRef: {name: s}}}\n",
+        &[
+            "f:5:3: error[E0032]: `deployToIngressGateways` is a field of an earlier version of the API \
+             (help: select the gateway with `ingressGatewaySelectors`, and its port with `portName`)",
+            "f:8:5: error[E0032]: `tlsContext` is a field of an earlier version of the API \
+             (help: write `connectionOptions.sslConfig`)",
+            "f:9:37: error[E0032]: `secretRef` is a field of an earlier version of the API (help: write `secretName`; \
+             the secret is looked up in the namespace of the gateway's pods)",
+        ],
+    );
+}

@@ -1,0 +1,253 @@
+//! Comparing an answer with what a case expects of it.
+
+use std::collections::BTreeMap;
+
+use meshgate_compiler::answer::{Outcome, WeightedDestination};
+use serde_json::{Value, json};
+
+use super::executor::{Observed, Unseen};
+use super::format::Case;
+
+/// What came of a case.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Verdict {
+    /// What is not as expected.
+    pub failures: Vec<String>,
+    /// Expectations that the executor cannot see.
+    pub unseen: Vec<String>,
+}
+
+/// Compares an answer with everything that the case expects of it.
+pub fn compare(case: &Case, observed: &Observed) -> Verdict {
+    let mut verdict = Verdict::default();
+    let check = Check { case, observed };
+    for (key, expected) in &case.expect {
+        match check.actual(key, expected) {
+            Ok(actual) if holds(key, expected, &actual) => {}
+            Ok(actual) => {
+                let failure = format!("{key}: expected {expected}, got {actual}");
+                verdict.failures.push(failure);
+            }
+            Err(Absent::Unseen) => verdict.unseen.push(key.clone()),
+            Err(Absent::Missing(reason)) => {
+                let failure = format!("{key}: expected {expected}, but {reason}");
+                verdict.failures.push(failure);
+            }
+        }
+    }
+    verdict
+}
+
+/// Why there is nothing to compare.
+enum Absent {
+    /// The executor cannot see it.
+    Unseen,
+    /// It should be there.
+    Missing(&'static str),
+}
+
+fn holds(key: &str, expected: &Value, actual: &Value) -> bool {
+    match key {
+        "outcome_any" | "status_any" => {
+            let choices = expected.as_array();
+            choices.is_some_and(|choices| choices.contains(actual))
+        }
+        _ => expected == actual,
+    }
+}
+
+struct Check<'a> {
+    case: &'a Case,
+    observed: &'a Observed,
+}
+
+impl Check<'_> {
+    /// What the answer has in place of `expected`, in the same form.
+    fn actual(&self, key: &str, expected: &Value) -> Result<Value, Absent> {
+        let answer = &self.observed.answer;
+        Ok(match key {
+            "outcome" | "outcome_any" => json!(outcome(answer.outcome)),
+            "route" => json!(answer.route_name),
+            "cluster" => {
+                if self.case.request.random.is_some() {
+                    self.need(Unseen::RandomChoice)?;
+                }
+                json!(
+                    answer
+                        .destination
+                        .as_ref()
+                        .map(|destination| &destination.name)
+                )
+            }
+            "clusters" => {
+                self.need(Unseen::Weights)?;
+                json!(answer.destinations.as_deref().map(weights))
+            }
+            "destination" => same_parts(expected, &json!(answer.destination)),
+            "path" => json!(answer.request.as_ref().map(|request| &request.path)),
+            "host" => json!(answer.request.as_ref().map(|request| &request.authority)),
+            "request_headers" => self.request_headers(expected),
+            "per_cluster_request_headers" => {
+                let destination = answer.destination.as_ref();
+                let of_destination =
+                    destination.and_then(|destination| expected.get(&destination.name));
+                match of_destination {
+                    Some(headers) if self.request_headers(headers) == *headers => expected.clone(),
+                    Some(headers) => self.request_headers(headers),
+                    None => Value::Null,
+                }
+            }
+            "status" | "status_any" => json!(self.response()?.status),
+            "body" => json!(self.response()?.body),
+            "response_headers" => headers(
+                expected,
+                &self.response()?.headers,
+                self.ignore_whitespace(),
+            ),
+            "location" => self.location()?,
+            "location_parts" => match self.location()? {
+                Value::String(location) => same_parts(expected, &location_parts(&location)),
+                none => none,
+            },
+            "timeout" => {
+                self.need(Unseen::Options)?;
+                json!(
+                    answer
+                        .options
+                        .as_ref()
+                        .and_then(|options| options.request_timeout.as_ref())
+                )
+            }
+            "retries" => {
+                self.need(Unseen::Options)?;
+                let retries = answer
+                    .options
+                    .as_ref()
+                    .and_then(|options| options.retries.as_ref());
+                same_parts(expected, &json!(retries))
+            }
+            // Says how to compare header values.
+            "ignore_whitespace" => expected.clone(),
+            // Answers do not tell of mirrors.
+            "mirror" => Value::Null,
+            _ => {
+                return Err(Absent::Missing("there is no such key"));
+            }
+        })
+    }
+
+    fn need(&self, part: Unseen) -> Result<(), Absent> {
+        if self.observed.cannot_see(part) {
+            Err(Absent::Unseen)
+        } else {
+            Ok(())
+        }
+    }
+
+    fn ignore_whitespace(&self) -> bool {
+        self.case.expect.get("ignore_whitespace") == Some(&Value::Bool(true))
+    }
+
+    fn response(&self) -> Result<&meshgate_compiler::answer::Response, Absent> {
+        if self.observed.answer.outcome == Outcome::Forward {
+            self.need(Unseen::ForwardedResponse)?;
+        }
+        self.observed
+            .response
+            .as_ref()
+            .ok_or_else(|| Absent::Missing("there is no response"))
+    }
+
+    fn location(&self) -> Result<Value, Absent> {
+        let response = self.response()?;
+        Ok(json!(
+            response
+                .headers
+                .iter()
+                .find(|(name, _)| name == "location")
+                .map(|(_, value)| value)
+        ))
+    }
+
+    fn request_headers(&self, expected: &Value) -> Value {
+        let received = self.observed.answer.request.as_ref();
+        received.map_or(Value::Null, |request| {
+            headers(expected, &request.headers, self.ignore_whitespace())
+        })
+    }
+}
+
+/// The name that cases use for an outcome.
+fn outcome(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Forward => "route",
+        Outcome::Redirect => "redirect",
+        Outcome::DirectResponse => "direct",
+        Outcome::NotFound => "none",
+        Outcome::Rejected => "rejected",
+    }
+}
+
+/// Weights by name of the destination.
+fn weights(destinations: &[WeightedDestination]) -> BTreeMap<&str, u32> {
+    let mut weights = BTreeMap::new();
+    for weighted in destinations {
+        *weights
+            .entry(weighted.destination.name.as_str())
+            .or_default() += weighted.weight;
+    }
+    weights
+}
+
+/// The parts of `actual` that `expected` names.
+fn same_parts(expected: &Value, actual: &Value) -> Value {
+    match expected.as_object() {
+        Some(parts) if actual.is_object() => parts
+            .keys()
+            .map(|part| (part.clone(), actual[part.as_str()].clone()))
+            .collect(),
+        _ => actual.clone(),
+    }
+}
+
+/// The headers that `expected` names, in the same form: values joined with `,`, null for an absent one. Where `expected`
+/// allows several values and one of them is there, `expected`'s own list.
+fn headers(expected: &Value, actual: &[(String, String)], ignore_whitespace: bool) -> Value {
+    let Some(names) = expected.as_object() else {
+        return Value::Null;
+    };
+    let of = |name: &String, expected: &Value| {
+        let values: Vec<&str> = actual
+            .iter()
+            .filter(|(actual_name, _)| actual_name.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
+            .collect();
+        if values.is_empty() {
+            return Value::Null;
+        }
+        let joined = json!(values.join(","));
+        let same = |wanted: &Value| {
+            *wanted == joined
+                || (ignore_whitespace && without_spaces(wanted) == without_spaces(&joined))
+        };
+        let choices = expected.get("any_of").and_then(Value::as_array);
+        let holds = choices.map_or_else(|| same(expected), |choices| choices.iter().any(same));
+        if holds { expected.clone() } else { joined }
+    };
+    names
+        .iter()
+        .map(|(name, expected)| (name.clone(), of(name, expected)))
+        .collect()
+}
+
+fn without_spaces(value: &Value) -> String {
+    value.as_str().unwrap_or_default().replace(' ', "")
+}
+
+fn location_parts(location: &str) -> Value {
+    let (scheme, rest) = location.split_once("://").unwrap_or(("", location));
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let (host, port) = authority.rsplit_once(':').unwrap_or((authority, ""));
+    let (path, query) = path.split_once('?').unwrap_or((path, ""));
+    json!({"scheme": scheme, "host": host, "port": port, "path": path, "query": query})
+}

@@ -1,0 +1,348 @@
+//! The format of case files.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use meshgate_compiler::upstreams;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::places::PlacedText;
+use crate::yaml;
+
+/// Name of the file in which an example has its requests.
+const REQUESTS: &str = "requests.yaml";
+
+/// Resources, and requests with their answers, or what a compiler has to find wrong with the resources.
+#[derive(Clone, Debug)]
+pub struct Group {
+    /// Name: `cases/envoy/match-headers`, `examples/bookinfo`.
+    pub name: String,
+    /// The resources as text.
+    pub text: String,
+    /// Requests and answers.
+    pub cases: Vec<Case>,
+    /// What is wrong with the resources.
+    pub invalid: Option<Invalid>,
+}
+
+/// What is wrong with the resources of a group.
+#[derive(Clone, Debug)]
+pub struct Invalid {
+    /// The resources.
+    pub(super) resources: Vec<Value>,
+    /// The same without what is wrong, if the group has them.
+    pub(super) control: Option<Vec<Value>>,
+    /// What has to be found.
+    pub(super) expected: ExpectInvalid,
+}
+
+/// A case file.
+#[derive(Debug, Deserialize)]
+struct GroupFile {
+    resources: Vec<Value>,
+    #[serde(default)]
+    cases: Vec<Case>,
+    expect_invalid: Option<ExpectInvalid>,
+    /// Resources without what is wrong; they take the place of their namesakes in `resources`.
+    #[serde(default)]
+    valid_control: Vec<Value>,
+}
+
+/// A request and its answer.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Case {
+    /// Name, for messages.
+    pub name: String,
+    /// The request.
+    pub request: Request,
+    /// What must be true of the answer; see [`compare`](super::compare).
+    pub expect: BTreeMap<String, Value>,
+    /// How the upstream answers.
+    #[serde(default)]
+    pub upstream_response: UpstreamResponse,
+}
+
+/// A request.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(try_from = "RequestFields")]
+pub struct Request {
+    /// Method.
+    pub method: String,
+    /// `http` or `https`.
+    pub scheme: String,
+    /// Host, perhaps with a port.
+    pub authority: String,
+    /// Path with query.
+    pub path: String,
+    /// Names and values.
+    pub headers: Vec<(String, String)>,
+    /// Name of the gateway that receives it; the first one if absent.
+    pub gateway: Option<String>,
+    /// What decides weighted choices, if the case fixes it: 0 <= random < 1.
+    pub random: Option<f64>,
+}
+
+/// A request as case files have it: with a URL, or with its parts.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RequestFields {
+    #[serde(default = "get")]
+    method: String,
+    url: Option<String>,
+    scheme: Option<String>,
+    authority: Option<String>,
+    path: Option<String>,
+    #[serde(default)]
+    headers: Vec<(String, String)>,
+    gateway: Option<String>,
+    /// Below 1 the fraction itself, else a number that counts modulo the sum of the weights, 100.
+    random: Option<f64>,
+    /// Whether it came over TLS, which the scheme tells as well.
+    #[serde(rename = "tls")]
+    _tls: Option<bool>,
+}
+
+/// Headers of an upstream's response.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UpstreamResponse {
+    /// Names and values.
+    #[serde(default)]
+    pub headers: Vec<(String, String)>,
+}
+
+/// A finding that must be made.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ExpectInvalid {
+    /// `error`, `warning` or `none`.
+    pub(super) severity: String,
+    /// Why, in prose.
+    pub(super) reason: String,
+    /// Where, nearly: fields, or kinds and names of objects.
+    #[serde(rename = "where")]
+    pub(super) place: String,
+}
+
+fn get() -> String {
+    "GET".to_owned()
+}
+
+impl TryFrom<RequestFields> for Request {
+    type Error = String;
+
+    fn try_from(fields: RequestFields) -> Result<Request, String> {
+        let (scheme, authority, path) = match (fields.url, fields.authority, fields.path) {
+            (Some(url), None, None) => {
+                let (scheme, rest) = url
+                    .split_once("://")
+                    .ok_or_else(|| format!("`{url}` does not begin with a scheme"))?;
+                let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+                let (authority, path) = rest.split_at(end);
+                (scheme.to_owned(), authority.to_owned(), path.to_owned())
+            }
+            (None, Some(authority), Some(path)) => {
+                let scheme = fields.scheme.unwrap_or_else(|| "http".to_owned());
+                (scheme, authority, path)
+            }
+            _ => return Err("a request has either a `url`, or `authority` and `path`".to_owned()),
+        };
+        // Numbers stand in the middle of their share, so that no rounding moves them to the next one.
+        let fraction = |random: f64| {
+            if random < 1.0 {
+                random
+            } else {
+                (random % 100.0 + 0.5) / 100.0
+            }
+        };
+        Ok(Request {
+            method: fields.method,
+            scheme,
+            authority,
+            path,
+            headers: fields.headers,
+            gateway: fields.gateway,
+            random: fields.random.map(fraction),
+        })
+    }
+}
+
+impl fmt::Display for Request {
+    /// Writes the request as the arguments of `meshgate route`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Request {
+            method,
+            scheme,
+            authority,
+            path,
+            ..
+        } = self;
+        write!(f, "{method} {scheme}://{authority}{path}")?;
+        self.headers
+            .iter()
+            .try_for_each(|(name, value)| write!(f, " -H '{name}: {value}'"))
+    }
+}
+
+impl Request {
+    /// A request without further headers.
+    pub fn new(method: &str, scheme: &str, authority: &str, path: &str) -> Request {
+        Request {
+            method: method.to_owned(),
+            scheme: scheme.to_owned(),
+            authority: authority.to_owned(),
+            path: path.to_owned(),
+            headers: Vec::new(),
+            gateway: None,
+            random: None,
+        }
+    }
+}
+
+impl Group {
+    /// Resources, given as text, without requests.
+    pub fn new(name: &str, text: String) -> Group {
+        Group {
+            name: name.to_owned(),
+            text,
+            cases: Vec::new(),
+            invalid: None,
+        }
+    }
+
+    fn read_cases(path: &Path, name: String) -> Result<Group, String> {
+        let text = fs::read_to_string(path).map_err(|error| error.to_string())?;
+        let value = if path
+            .extension()
+            .is_some_and(|extension| extension == "json")
+        {
+            serde_json::from_str(&text).map_err(|error| error.to_string())?
+        } else {
+            yaml::parse(&text)?
+        };
+        let file: GroupFile = serde_json::from_value(value).map_err(|error| error.to_string())?;
+        Ok(Group {
+            name,
+            text: PlacedText::new(&file.resources).text,
+            cases: file.cases,
+            invalid: file.expect_invalid.map(|expected| Invalid {
+                control: (!file.valid_control.is_empty())
+                    .then(|| with_control(&file.resources, &file.valid_control)),
+                resources: file.resources,
+                expected,
+            }),
+        })
+    }
+
+    fn read_example(directory: &Path, name: String) -> Result<Group, String> {
+        let read = |path: &Path| {
+            fs::read_to_string(path).map_err(|error| format!("`{}`: {error}", path.display()))
+        };
+        let requests = yaml::parse(&read(&directory.join(REQUESTS))?)?;
+        let cases =
+            serde_json::from_value(requests).map_err(|error| format!("`{REQUESTS}`: {error}"))?;
+        let mut text = String::new();
+        for path in sorted_entries(directory).map_err(|error| error.to_string())? {
+            let is_resources = path
+                .extension()
+                .is_some_and(|extension| extension == "yaml")
+                && ![REQUESTS, upstreams::FILE_NAME]
+                    .iter()
+                    .any(|name| path.ends_with(name));
+            if is_resources {
+                text.push_str("---\n");
+                text.push_str(&read(&path)?);
+            }
+        }
+        Ok(Group {
+            cases,
+            ..Group::new(&name, text)
+        })
+    }
+}
+
+/// The resources, with those of the control added in place of their namesakes.
+fn with_control(resources: &[Value], control: &[Value]) -> Vec<Value> {
+    let is_kept = |resource: &&Value| {
+        let mut controls = control.iter();
+        controls.all(|control| identity(control) != identity(resource))
+    };
+    resources
+        .iter()
+        .filter(is_kept)
+        .chain(control)
+        .cloned()
+        .collect()
+}
+
+fn identity(resource: &Value) -> [&Value; 3] {
+    let metadata = &resource["metadata"];
+    [&resource["kind"], &metadata["namespace"], &metadata["name"]]
+}
+
+/// Reads every case file below a directory (files that end in `.json` or `.yaml`), in order of their names.
+///
+/// # Errors
+/// When a file cannot be read or has not the form of a case file; the message names it.
+pub fn read_cases(root: &Path) -> Result<Vec<Group>, String> {
+    let mut files = Vec::new();
+    find_files(root, &mut files).map_err(|error| format!("`{}`: {error}", root.display()))?;
+    files
+        .into_iter()
+        .map(|file| {
+            let name = file.strip_prefix(root).unwrap_or(&file).with_extension("");
+            Group::read_cases(&file, format!("cases/{}", name.display()))
+                .map_err(|reason| format!("`{}`: {reason}", file.display()))
+        })
+        .collect()
+}
+
+/// Reads every example of a directory: each a folder with resources, and requests in `requests.yaml`.
+///
+/// # Errors
+/// When an example cannot be read; the message names it.
+pub fn read_examples(root: &Path) -> Result<Vec<Group>, String> {
+    let entries = sorted_entries(root).map_err(|error| format!("`{}`: {error}", root.display()))?;
+    entries
+        .iter()
+        .filter(|path| path.is_dir())
+        .map(|directory| read_example(directory))
+        .collect()
+}
+
+/// Reads one example.
+///
+/// # Errors
+/// When it cannot be read; the message names it.
+pub fn read_example(directory: &Path) -> Result<Group, String> {
+    let name = directory.file_name().unwrap_or_default();
+    Group::read_example(directory, format!("examples/{}", name.display()))
+        .map_err(|reason| format!("`{}`: {reason}", directory.display()))
+}
+
+fn find_files(directory: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
+    for path in sorted_entries(directory)? {
+        if path.is_dir() {
+            find_files(&path, files)?;
+        } else if path
+            .extension()
+            .is_some_and(|extension| extension == "json" || extension == "yaml")
+        {
+            files.push(path);
+        }
+    }
+    Ok(())
+}
+
+fn sorted_entries(directory: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut paths = fs::read_dir(directory)?
+        .map(|entry| Ok(entry?.path()))
+        .collect::<io::Result<Vec<_>>>()?;
+    paths.sort();
+    Ok(paths)
+}

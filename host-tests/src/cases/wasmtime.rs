@@ -1,0 +1,167 @@
+//! The executor that runs the filter in wasmtime.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use meshgate_compiler::answer::{self, Response, duration};
+
+use super::configuration::Configuration;
+use super::executor::{Executor, Observed, Session, Unseen};
+use super::format::{Group, Request, UpstreamResponse};
+use super::observe::Seen;
+use crate::wasm::{self, Forwarded, Headers, Module, Outcome, Vm};
+
+/// Port of the first gateway, as the filter is told. Nothing listens there.
+const FIRST_PORT: u16 = 8080;
+
+/// The filter in wasmtime.
+#[derive(Clone, Debug)]
+pub struct Wasmtime {
+    module: Module,
+}
+
+impl Wasmtime {
+    /// Compiles the filter.
+    ///
+    /// # Errors
+    /// When there is no such file or it is not a filter.
+    pub fn new(filter: &Path) -> Result<Wasmtime, String> {
+        let error = |reason: String| format!("`{}`: {reason}", filter.display());
+        let wasm = fs::read(filter).map_err(|reason| error(reason.to_string()))?;
+        let module = Module::load(&wasm).map_err(|reason| error(reason.to_string()))?;
+        Ok(Wasmtime { module })
+    }
+}
+
+impl Executor for Wasmtime {
+    fn name(&self) -> &'static str {
+        "wasmtime"
+    }
+
+    fn load(&self, group: &Group) -> Result<Box<dyn Session + '_>, String> {
+        let configuration = Configuration::compile(&group.text, FIRST_PORT);
+        let vm =
+            Vm::start(&self.module, configuration.program()?).map_err(|error| error.to_string())?;
+        Ok(Box::new(WasmSession { configuration, vm }))
+    }
+}
+
+struct WasmSession {
+    configuration: Configuration,
+    vm: Vm,
+}
+
+impl Session for WasmSession {
+    fn answer(
+        &mut self,
+        request: &Request,
+        upstream: &UpstreamResponse,
+    ) -> Result<Observed, String> {
+        let gateway = self.configuration.gateway(request.gateway.as_deref())?;
+        let port = self.configuration.compiled.ports.get(gateway).copied();
+        let mut sent = wasm::Request::new(&request.method, &request.authority, &request.path)
+            .listener_port(port.unwrap_or(FIRST_PORT));
+        sent.headers.replace(":scheme", &request.scheme);
+        for (name, value) in &request.headers {
+            sent.headers.add(name, value);
+        }
+        match self.vm.request(sent) {
+            Outcome::Forwarded(forwarded) => self.forwarded(gateway, forwarded, upstream),
+            Outcome::LocalReply(reply) => {
+                let seen = Seen {
+                    gateway,
+                    route: route(&reply.properties),
+                    details: reply.details,
+                    cluster: None,
+                    request: None,
+                    response: Response {
+                        status: reply.status,
+                        headers: pairs(&reply.headers),
+                        body: text(&reply.body),
+                    },
+                };
+                seen.observe(&self.configuration, &UNSEEN)
+            }
+            other => Err(format!("the filter did not decide: {other:?}")),
+        }
+    }
+}
+
+/// The filter draws its own random numbers, and tells the router nothing about the destinations it did not choose.
+const UNSEEN: [Unseen; 2] = [Unseen::Weights, Unseen::RandomChoice];
+
+impl WasmSession {
+    fn forwarded(
+        &mut self,
+        gateway: usize,
+        forwarded: Forwarded,
+        upstream: &UpstreamResponse,
+    ) -> Result<Observed, String> {
+        let mut response = Headers::new();
+        response.add(":status", "200");
+        for (name, value) in &upstream.headers {
+            response.add(name, value);
+        }
+        let response = self
+            .vm
+            .respond(forwarded.stream, response)
+            .map_err(|trap| trap.to_string())?;
+        let headers = &forwarded.headers;
+        let pseudo = |name: &str| headers.get(name).map(text).unwrap_or_default();
+        let seen = Seen {
+            gateway,
+            route: route(&forwarded.properties),
+            details: "via_upstream".to_owned(),
+            cluster: headers.get("x-meshgate-cluster").map(text),
+            request: Some(answer::Request {
+                method: pseudo(":method"),
+                authority: pseudo(":authority"),
+                path: pseudo(":path"),
+                headers: pairs(headers),
+            }),
+            response: Response {
+                status: 200,
+                headers: pairs(&response),
+                body: String::new(),
+            },
+        };
+        let mut observed = seen.observe(&self.configuration, &UNSEEN)?;
+        observed.answer.options = Some(options(headers));
+        Ok(observed)
+    }
+}
+
+/// What the filter asks of the router.
+fn options(headers: &Headers) -> answer::Options {
+    let number = |name: &str| headers.get(name).and_then(|value| text(value).parse().ok());
+    let time = |name: &str| number(name).map(|millis| duration(Duration::from_millis(millis)));
+    let attempts = number("x-envoy-max-retries").and_then(|attempts| u32::try_from(attempts).ok());
+    answer::Options {
+        request_timeout: time("x-envoy-upstream-rq-timeout-ms"),
+        retries: attempts.map(|attempts| answer::Retries {
+            attempts,
+            per_try_timeout: time("x-envoy-upstream-rq-per-try-timeout-ms"),
+        }),
+    }
+}
+
+fn route(properties: &std::collections::BTreeMap<String, Vec<u8>>) -> Option<String> {
+    properties.get("meshgate_route").map(|name| text(name))
+}
+
+/// Headers without those for the router and the protocol.
+fn pairs(headers: &Headers) -> Vec<(String, String)> {
+    let for_router = |name: &[u8]| {
+        name.starts_with(b":") || name.starts_with(b"x-envoy-") || name == b"x-meshgate-cluster"
+    };
+    headers
+        .iter()
+        .filter(|(name, _)| !for_router(name))
+        .map(|(name, value)| (text(name), text(value)))
+        .collect()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}

@@ -1,0 +1,386 @@
+//! Generated resources.
+
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+use proptest::sample::select;
+use serde_json::{Map, Value, json};
+
+pub(super) const SEGMENTS: &[&str] = &[
+    "/", "/a", "/b", "/A", "/ab", "/a.b", "a", "/ä", "/v1", "/img.png",
+];
+pub(super) const FIELDS: &[&str] = &["x-0", "x-1", "x-2", "x-3", "x-4", "x-5", "x-6", "host"];
+const PARAMETERS: &[&str] = &["q", "p", "Q", "x"];
+pub(super) const VALUES: &[&str] = &[
+    "v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7", "v8", "v9", "v10", "v11", "a.com",
+];
+const VALUE_PATTERNS: &[&str] = &[
+    "v1.*", "v[0-9]", "v10?", ".*", "v(1|2)", "[^v].*", "v1,v.*", "(?i)V2", "v\\d+",
+];
+const PATH_PATTERNS: &[&str] = &[
+    "/.*",
+    "/[a-z]+",
+    "/a.*b",
+    "/(a|ab)(/b)?",
+    ".*b",
+    "/a/b",
+    "^/a$",
+    "/\\w+\\b.*",
+    "(?i)/AB.*",
+    "/ä?.",
+    "/[^/]+/[^/]+",
+    "/v1/[^/]+",
+    "/a\\.b",
+    "/v[0-9]+(/.*)?",
+];
+const SUFFIXES: &[&str] = &["a", "b", "/a", ".b", "B", ".png", ".PNG"];
+const DOMAINS: &[&str] = &[
+    "a.com",
+    "*.com",
+    "*m",
+    "a.*",
+    "*",
+    "a.com:81",
+    "*:81",
+    "b.a.com",
+    "*.a.com:81",
+    "[::1]",
+    "[::1]:81",
+    "a.c*",
+];
+const TABLES: usize = 4;
+
+/// A gateway with virtual hosts and route tables.
+#[derive(Clone, Debug)]
+pub struct Configuration {
+    hosts: Vec<(Vec<&'static str>, Vec<Route>)>,
+    tables: Vec<(i32, Vec<Route>)>,
+}
+
+#[derive(Clone, Debug)]
+struct Route {
+    named: bool,
+    matchers: Vec<Matcher>,
+    options: usize,
+    action: Action,
+}
+
+#[derive(Clone, Debug)]
+struct Matcher {
+    uri: Option<(Path, bool)>,
+    headers: Vec<(&'static str, Test, bool)>,
+    parameters: Vec<(&'static str, Test)>,
+    method: Option<&'static str>,
+    named: bool,
+}
+
+#[derive(Clone, Debug)]
+enum Path {
+    Exact(String),
+    Prefix(String),
+    Suffix(&'static str),
+    Regex(&'static str),
+}
+
+#[derive(Clone, Debug)]
+enum Test {
+    Present,
+    Exact(&'static str),
+    Regex(&'static str),
+}
+
+#[derive(Clone, Debug)]
+enum Action {
+    Forward {
+        weighted: bool,
+        rewrite: Option<&'static str>,
+    },
+    Redirect(usize),
+    DirectResponse,
+    Delegate {
+        tables: Vec<usize>,
+        specificity: bool,
+    },
+}
+
+/// Configurations of up to four virtual hosts and four route tables. One host in four is wide: many routes on few
+/// paths, told apart by headers.
+pub fn configuration() -> impl Strategy<Value = Configuration> {
+    let tables = (0..TABLES)
+        .map(|level| (-1..3_i32, vec(route(level, false), 1..6)))
+        .collect::<Vec<_>>();
+    let routes =
+        prop_oneof![3 => vec(route(TABLES, false), 1..7), 1 => vec(route(TABLES, true), 9..60)];
+    let hosts = vec((vec(select(DOMAINS), 1..3), routes), 1..5);
+    (hosts, tables).prop_map(|(hosts, tables)| Configuration { hosts, tables })
+}
+
+/// A route that delegates, if at all, to tables below `level`, so that there are no cycles.
+fn route(level: usize, wide: bool) -> impl Strategy<Value = Route> {
+    let leaf = prop_oneof![
+        3 => (any::<bool>(), option::of(select(&["/new", "x/", "/"][..])))
+            .prop_map(|(weighted, rewrite)| Action::Forward { weighted, rewrite }),
+        1 => (0..REDIRECTS).prop_map(Action::Redirect),
+        1 => Just(Action::DirectResponse),
+    ];
+    let matchers = || vec(matcher(false, wide), usize::from(wide)..3);
+    let answering = (matchers(), leaf.boxed()).boxed();
+    let action = if level == 0 || wide {
+        answering
+    } else {
+        let delegate = (vec(0..level, 1..3), any::<bool>()).prop_map(|(tables, specificity)| {
+            Action::Delegate {
+                tables,
+                specificity,
+            }
+        });
+        prop_oneof![2 => answering, 1 => (vec(matcher(true, false), 0..3), delegate)].boxed()
+    };
+    (prop::bool::weighted(0.8), action, 0..OPTIONS).prop_map(
+        |(named, (matchers, action), options)| Route {
+            named,
+            matchers,
+            options,
+            action,
+        },
+    )
+}
+
+fn matcher(delegates: bool, wide: bool) -> impl Strategy<Value = Matcher> {
+    let text = vec(select(SEGMENTS), 1..4).prop_map(|parts| {
+        let path = parts.concat();
+        if path.starts_with('/') {
+            path
+        } else {
+            format!("/{path}")
+        }
+    });
+    let prefix = text.clone().prop_map(Path::Prefix);
+    let path = if delegates {
+        prefix.boxed()
+    } else if wide {
+        select(&["/", "/", "/a"][..])
+            .prop_map(|path| Path::Prefix(path.to_owned()))
+            .boxed()
+    } else {
+        prop_oneof![
+            2 => prefix,
+            2 => text.prop_map(Path::Exact),
+            1 => select(SUFFIXES).prop_map(Path::Suffix),
+            2 => select(PATH_PATTERNS).prop_map(Path::Regex),
+        ]
+        .boxed()
+    };
+    let test = || {
+        prop_oneof![
+            1 => Just(Test::Present),
+            4 => select(VALUES).prop_map(Test::Exact),
+            1 => select(VALUE_PATTERNS).prop_map(Test::Regex),
+        ]
+    };
+    let header = (select(FIELDS), test(), prop::bool::weighted(0.2));
+    let headers = if wide {
+        vec(header, 0..3).boxed()
+    } else {
+        prop_oneof![2 => Just(Vec::new()), 1 => vec(header, 1..3)].boxed()
+    };
+    let parameters =
+        prop_oneof![3 => Just(Vec::new()), 1 => vec((select(PARAMETERS), test()), 1..3)];
+    let uri = option::weighted(0.9, (path, prop::bool::weighted(0.25)));
+    let method = option::weighted(0.2, select(&["GET", "POST"][..]));
+    (uri, headers, parameters, method, prop::bool::weighted(0.2)).prop_map(
+        |(uri, headers, parameters, method, named)| Matcher {
+            uri,
+            headers,
+            parameters,
+            method,
+            named,
+        },
+    )
+}
+
+const REDIRECTS: usize = 7;
+const OPTIONS: usize = 5;
+
+impl Configuration {
+    /// The resources, as a JSON list.
+    pub fn resources(&self) -> Vec<Value> {
+        let gateway = json!({
+            "ingressGatewaySelectors": [{"portName": "http2"}],
+            "connectionHandlers": [{"http": {"routeConfig": [{"virtualHostSelector": {}}]}}],
+        });
+        let mut resources = vec![object("VirtualGateway", "gw", gateway)];
+        for (n, (domains, routes)) in self.hosts.iter().enumerate() {
+            let spec = json!({"domains": domains, "routes": list(routes)});
+            resources.push(object("VirtualHost", &format!("h{n}"), spec));
+        }
+        for (n, (weight, routes)) in self.tables.iter().enumerate() {
+            let spec = json!({"weight": weight, "routes": list(routes)});
+            resources.push(object("RouteTable", &format!("t{n}"), spec));
+        }
+        resources
+    }
+
+    /// The resources as text that the compiler reads.
+    pub fn text(&self) -> String {
+        self.resources()
+            .iter()
+            .map(|resource| format!("{resource}\n"))
+            .collect()
+    }
+}
+
+fn object(kind: &str, name: &str, spec: Value) -> Value {
+    json!({
+        "apiVersion": "networking.enterprise.mesh.gloo.solo.io/v1beta1",
+        "kind": kind,
+        "metadata": {"name": name, "namespace": "t"},
+        "spec": spec,
+    })
+}
+
+fn list(routes: &[Route]) -> Vec<Value> {
+    routes
+        .iter()
+        .enumerate()
+        .map(|(n, route)| route.json(n))
+        .collect()
+}
+
+impl Route {
+    fn json(&self, n: usize) -> Value {
+        let mut fields = Map::new();
+        if self.named {
+            fields.insert("name".to_owned(), json!(format!("r{n}")));
+        }
+        fields.insert(
+            "matchers".to_owned(),
+            self.matchers
+                .iter()
+                .enumerate()
+                .map(|(n, m)| m.json(n))
+                .collect(),
+        );
+        let options = match self.options {
+            0 => json!({
+                "headerManipulation": {
+                    "appendRequestHeaders": {"x-0": "add"},
+                    "removeRequestHeaders": ["x-1"],
+                    "appendResponseHeaders": {"via": "r"},
+                },
+                "requestTimeout": "2s",
+            }),
+            1 => json!({"retries": {"attempts": 2, "perTryTimeout": "150ms"}}),
+            _ => json!({}),
+        };
+        if options != json!({}) {
+            fields.insert("options".to_owned(), options);
+        }
+        let (kind, action) = self.action.json(n);
+        fields.insert(kind.to_owned(), action);
+        Value::Object(fields)
+    }
+}
+
+impl Action {
+    fn json(&self, n: usize) -> (&'static str, Value) {
+        match self {
+            Action::Forward { weighted, rewrite } => {
+                let destinations = if *weighted {
+                    json!([
+                        {"kubeService": {"name": "s1", "port": 80}, "weight": 30},
+                        {"kubeService": {"name": "s2", "port": 80}, "weight": 70, "options": {
+                            "headerManipulation": {"appendRequestHeaders": {"x-d": "d"}},
+                        }},
+                    ])
+                } else {
+                    json!([{"kubeService": {"name": format!("s{n}"), "port": 80}}])
+                };
+                let mut action = json!({"destinations": destinations});
+                if let Some(rewrite) = rewrite {
+                    action["pathRewrite"] = json!(rewrite);
+                }
+                ("routeAction", action)
+            }
+            Action::Redirect(kind) => {
+                let redirects: [Value; REDIRECTS] = [
+                    json!({"hostRedirect": "b.com"}),
+                    json!({"pathRedirect": "/p"}),
+                    json!({"pathRedirect": "/p?own=1", "stripQuery": true}),
+                    json!({"prefixRewrite": "/n"}),
+                    json!({"prefixRewrite": "/n/", "hostRedirect": "b.com:81", "responseCode": "FOUND"}),
+                    json!({"httpsRedirect": true}),
+                    json!({"stripQuery": true, "httpsRedirect": true, "prefixRewrite": "nn"}),
+                ];
+                (
+                    "redirectAction",
+                    redirects.get(*kind).cloned().unwrap_or_default(),
+                )
+            }
+            Action::DirectResponse => (
+                "directResponseAction",
+                json!({"status": 203, "body": format!("hi {n}")}),
+            ),
+            Action::Delegate {
+                tables,
+                specificity,
+            } => {
+                let refs: Vec<Value> = tables
+                    .iter()
+                    .map(|table| json!({"name": format!("t{table}")}))
+                    .collect();
+                let sort = if *specificity {
+                    "ROUTE_SPECIFICITY"
+                } else {
+                    "TABLE_WEIGHT"
+                };
+                ("delegateAction", json!({"refs": refs, "sortMethod": sort}))
+            }
+        }
+    }
+}
+
+impl Matcher {
+    fn json(&self, n: usize) -> Value {
+        let mut fields = Map::new();
+        if self.named {
+            fields.insert("name".to_owned(), json!(format!("m{n}")));
+        }
+        if let Some((path, ignore_case)) = &self.uri {
+            let mut uri = match path {
+                Path::Exact(text) => json!({"exact": text}),
+                Path::Prefix(text) => json!({"prefix": text}),
+                Path::Suffix(text) => json!({"suffix": text}),
+                Path::Regex(pattern) => json!({"regex": pattern}),
+            };
+            if *ignore_case && !matches!(path, Path::Regex(_)) {
+                uri["ignoreCase"] = json!(true);
+            }
+            fields.insert("uri".to_owned(), uri);
+        }
+        let headers = self.headers.iter().map(|(name, test, invert)| {
+            let mut header = test.json(name);
+            if *invert {
+                header["invertMatch"] = json!(true);
+            }
+            header
+        });
+        fields.insert("headers".to_owned(), headers.collect());
+        let parameters = self.parameters.iter().map(|(name, test)| test.json(name));
+        fields.insert("queryParameters".to_owned(), parameters.collect());
+        if let Some(method) = self.method {
+            fields.insert("method".to_owned(), json!(method));
+        }
+        Value::Object(fields)
+    }
+}
+
+impl Test {
+    fn json(&self, name: &str) -> Value {
+        match self {
+            Test::Present => json!({"name": name}),
+            Test::Exact(value) => json!({"name": name, "value": value}),
+            Test::Regex(pattern) => json!({"name": name, "value": pattern, "regex": true}),
+        }
+    }
+}

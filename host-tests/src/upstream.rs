@@ -1,0 +1,316 @@
+//! Upstream servers on loopback that answer with what they received.
+//!
+//! Each server has a name. It answers a request with a JSON object ([`Echo`]) that tells its name and the request as it
+//! arrived, unless a test has told it to do something else ([`Reply`]). HTTP/1.1 and HTTP/2 without TLS; a request for a
+//! protocol upgrade is granted, and what follows on the connection is sent back.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Bytes, Incoming};
+use hyper::header::{CONNECTION, CONTENT_TYPE, HOST, HeaderValue, UPGRADE};
+use hyper::service::service_fn;
+use hyper::{Method, StatusCode};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto;
+use serde::{Deserialize, Serialize};
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+use tokio::sync::watch;
+
+/// A request as an upstream received it. Values that are not UTF-8 are read as Latin-1.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Echo {
+    /// Name of the upstream that answered.
+    pub upstream: String,
+    /// Method.
+    pub method: String,
+    /// `Host` header or `:authority`.
+    pub authority: String,
+    /// Path with query.
+    pub path: String,
+    /// All other headers, names in lower case.
+    pub headers: Vec<(String, String)>,
+    /// Size of the body in bytes.
+    pub body_length: usize,
+}
+
+/// What an upstream does with its requests.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// Status of the answer.
+    pub status: u16,
+    /// Headers of the answer, besides `content-type`.
+    pub headers: Vec<(String, String)>,
+    /// How long to wait before answering.
+    pub delay: Duration,
+    /// Close the connection instead of answering.
+    pub hang_up: bool,
+}
+
+impl Default for Reply {
+    /// 200, at once, without further headers.
+    fn default() -> Reply {
+        Reply {
+            status: 200,
+            headers: Vec::new(),
+            delay: Duration::ZERO,
+            hang_up: false,
+        }
+    }
+}
+
+/// A set of upstream servers. They stop when it is dropped.
+#[derive(Debug)]
+pub struct Upstreams {
+    runtime: Runtime,
+    servers: BTreeMap<String, Server>,
+}
+
+#[derive(Debug)]
+struct Server {
+    address: SocketAddr,
+    state: Arc<State>,
+    stop: watch::Sender<bool>,
+}
+
+#[derive(Debug)]
+struct State {
+    name: String,
+    reply: Mutex<Reply>,
+    last_request: Mutex<Option<Echo>>,
+    requests: AtomicU64,
+}
+
+impl Upstreams {
+    /// Starts a server for each name, each on a port of its own.
+    ///
+    /// # Errors
+    /// When threads or ports are not to be had.
+    pub fn start<I: IntoIterator<Item = impl Into<String>>>(names: I) -> io::Result<Upstreams> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()?;
+        let servers = names
+            .into_iter()
+            .map(|name| {
+                let name = name.into();
+                let server = runtime.block_on(Server::start(name.clone()))?;
+                Ok((name, server))
+            })
+            .collect::<io::Result<_>>()?;
+        Ok(Upstreams { runtime, servers })
+    }
+
+    /// Names and addresses.
+    pub fn addresses(&self) -> impl Iterator<Item = (&str, SocketAddr)> {
+        self.servers
+            .iter()
+            .map(|(name, server)| (name.as_str(), server.address))
+    }
+
+    /// Address of a server.
+    pub fn address(&self, name: &str) -> Option<SocketAddr> {
+        self.servers.get(name).map(|server| server.address)
+    }
+
+    /// Tells a server what to do with its requests from now on.
+    pub fn set_reply(&self, name: &str, reply: Reply) {
+        if let Some(server) = self.servers.get(name) {
+            *lock(&server.state.reply) = reply;
+        }
+    }
+
+    /// Tells every server what to do with its requests from now on.
+    pub fn set_every_reply(&self, reply: &Reply) {
+        for server in self.servers.values() {
+            *lock(&server.state.reply) = reply.clone();
+        }
+    }
+
+    /// How many requests a server has received.
+    pub fn requests(&self, name: &str) -> u64 {
+        self.servers
+            .get(name)
+            .map_or(0, |server| server.state.requests.load(Ordering::Relaxed))
+    }
+
+    /// The last request that a server has answered.
+    pub fn last_request(&self, name: &str) -> Option<Echo> {
+        lock(&self.servers.get(name)?.state.last_request).clone()
+    }
+
+    /// Stops a server: its port is closed, and so are its connections.
+    pub fn stop(&mut self, name: &str) {
+        let Some(server) = self.servers.remove(name) else {
+            return;
+        };
+        // The server's tasks hold a receiver each; all are gone when the last one has ended.
+        server.stop.send_replace(true);
+        self.runtime.block_on(server.stop.closed());
+    }
+}
+
+impl Server {
+    async fn start(name: String) -> io::Result<Server> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let address = listener.local_addr()?;
+        let state = Arc::new(State {
+            name,
+            reply: Mutex::default(),
+            last_request: Mutex::default(),
+            requests: AtomicU64::new(0),
+        });
+        let (stop, mut stopped) = watch::channel(false);
+        let connections = state.clone();
+        tokio::spawn(async move {
+            loop {
+                let accepted = tokio::select! {
+                    accepted = listener.accept() => accepted,
+                    _ = stopped.changed() => break,
+                };
+                // A connection that is gone before it was accepted is no reason to stop.
+                if let Ok((stream, _)) = accepted {
+                    // Small answers must not wait for acknowledgements.
+                    stream.set_nodelay(true).ok();
+                    let (state, mut stopped) = (connections.clone(), stopped.clone());
+                    tokio::spawn(async move {
+                        let service = service_fn(|request| answer(state.clone(), request));
+                        let builder = auto::Builder::new(TokioExecutor::new());
+                        let connection =
+                            builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
+                        // How a connection ends is the client's affair.
+                        tokio::select! {
+                            _ = connection => {}
+                            _ = stopped.changed() => {}
+                        }
+                    });
+                }
+            }
+        });
+        Ok(Server {
+            address,
+            state,
+            stop,
+        })
+    }
+}
+
+/// What the locks guard is replaced as a whole, so it is good even if a panic came in between.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The connection is to be closed without an answer.
+#[derive(Debug)]
+struct HangUp;
+
+impl std::fmt::Display for HangUp {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("told to hang up")
+    }
+}
+
+impl std::error::Error for HangUp {}
+
+async fn answer(
+    state: Arc<State>,
+    mut request: hyper::Request<Incoming>,
+) -> Result<hyper::Response<Full<Bytes>>, HangUp> {
+    state.requests.fetch_add(1, Ordering::Relaxed);
+    let reply = lock(&state.reply).clone();
+    tokio::time::sleep(reply.delay).await;
+    if reply.hang_up {
+        return Err(HangUp);
+    }
+    if let Some(protocol) = request.headers().get(UPGRADE).cloned() {
+        return Ok(upgrade(&mut request, protocol));
+    }
+    let mut echo = Echo::of(&state.name, &request);
+    // A client that goes away in the middle of its body does not wait for the answer.
+    echo.body_length = request
+        .into_body()
+        .collect()
+        .await
+        .map_or(0, |body| body.to_bytes().len());
+    let body = serde_json::to_vec(&echo).unwrap_or_default();
+    *lock(&state.last_request) = Some(echo);
+    let mut response = hyper::Response::builder()
+        .status(reply.status)
+        .header(CONTENT_TYPE, "application/json");
+    for (name, value) in reply.headers {
+        response = response.header(name, value);
+    }
+    response
+        .body(Full::new(Bytes::from(body)))
+        .or_else(|error| Ok(server_error(&error.to_string())))
+}
+
+/// Switches protocols and sends back what comes.
+fn upgrade(
+    request: &mut hyper::Request<Incoming>,
+    protocol: HeaderValue,
+) -> hyper::Response<Full<Bytes>> {
+    let upgrade = hyper::upgrade::on(request);
+    tokio::spawn(async move {
+        if let Ok(stream) = upgrade.await {
+            let (mut from, mut to) = tokio::io::split(TokioIo::new(stream));
+            tokio::io::copy(&mut from, &mut to).await.ok();
+        }
+    });
+    let mut response = hyper::Response::new(Full::default());
+    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    response.headers_mut().insert(UPGRADE, protocol);
+    response
+        .headers_mut()
+        .insert(CONNECTION, HeaderValue::from_static("upgrade"));
+    response
+}
+
+/// The answer when a test asked for one that cannot be sent.
+fn server_error(reason: &str) -> hyper::Response<Full<Bytes>> {
+    let mut response = hyper::Response::new(Full::new(Bytes::from(reason.to_owned())));
+    *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+    response
+}
+
+impl Echo {
+    fn of(upstream: &str, request: &hyper::Request<Incoming>) -> Echo {
+        let uri = request.uri();
+        let authority = uri
+            .authority()
+            .map(|authority| authority.as_str().to_owned())
+            .or_else(|| request.headers().get(HOST).map(text));
+        let path = match (request.method(), uri.path_and_query()) {
+            (&Method::CONNECT, _) | (_, None) => String::new(),
+            (_, Some(path)) => path.as_str().to_owned(),
+        };
+        Echo {
+            upstream: upstream.to_owned(),
+            method: request.method().to_string(),
+            authority: authority.unwrap_or_default(),
+            path,
+            headers: request
+                .headers()
+                .iter()
+                .filter(|(name, _)| **name != HOST)
+                .map(|(name, value)| (name.to_string(), text(value)))
+                .collect(),
+            body_length: 0,
+        }
+    }
+}
+
+fn text(value: &HeaderValue) -> String {
+    let bytes = value.as_bytes();
+    match str::from_utf8(bytes) {
+        Ok(text) => text.to_owned(),
+        Err(_) => bytes.iter().copied().map(char::from).collect(),
+    }
+}

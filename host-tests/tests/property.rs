@@ -1,0 +1,164 @@
+//! For generated configurations and requests, the oracle, the engine and the filter in wasmtime give the same answer.
+//!
+//! `PROPTEST_CASES` sets the number of configurations; each is asked [`REQUESTS`] requests.
+
+use std::sync::LazyLock;
+
+use meshgate_compiler::answer::{Answer, Response};
+use meshgate_compiler::{oracle, route};
+use meshgate_engine::Program;
+use meshgate_host_tests::cases::{
+    Configuration, Executor, Group, Request, UpstreamResponse, Wasmtime,
+};
+use meshgate_host_tests::generate::{self, Asked};
+use meshgate_host_tests::tools;
+use proptest::prelude::*;
+use proptest::test_runner::TestCaseResult;
+
+const REQUESTS: usize = 40;
+
+static FILTER: LazyLock<Result<Wasmtime, String>> =
+    LazyLock::new(|| tools::filter().and_then(|path| Wasmtime::new(&path)));
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_engine_answers_like_the_oracle(
+        configuration in generate::configuration(),
+        requests in generate::requests(REQUESTS),
+    ) {
+        let text = configuration.text();
+        let configuration = Configuration::compile(&text, 8080);
+        let program = load(&configuration)?;
+        for request in &requests {
+            let request = for_oracle(request, request.random);
+            let expected = oracle::evaluate(&configuration.compiled.tree, None, &request);
+            let answer = route::evaluate(&program, &configuration.compiled.tree, 0, &request);
+            prop_assert_eq!(answer, expected, "{:?}\n{}", request, text);
+        }
+    }
+
+    #[test]
+    fn the_filter_answers_like_the_oracle(
+        configuration in generate::configuration(),
+        requests in generate::requests(REQUESTS),
+    ) {
+        let filter = FILTER.as_ref().map_err(|error| TestCaseError::fail(error.clone()))?;
+        let text = configuration.text();
+        let group = Group::new("generated", text.clone());
+        let configuration = Configuration::compile(&text, 8080);
+        let mut session = filter.load(&group).map_err(TestCaseError::fail)?;
+        for request in &requests {
+            let sent = for_filter(request);
+            let answer = session.answer(&sent, &UpstreamResponse::default());
+            let answer = answer.map_err(TestCaseError::fail)?.answer;
+            // The filter draws its own random number: one of these leads to the destination it chose.
+            let expected = [0.0, 0.5].map(|random| {
+                oracle::evaluate(&configuration.compiled.tree, None, &for_oracle(request, random))
+            });
+            let expected = expected.iter().find(|e| e.destination == answer.destination);
+            let context = format!("{sent}\n{text}");
+            prop_assert!(expected.is_some(), "another destination: {:?}\n{}", answer, context);
+            if let Some(expected) = expected {
+                check_seen(&answer, expected, &context)?;
+            }
+        }
+    }
+
+    #[test]
+    fn a_program_does_not_depend_on_the_order_of_the_input(
+        configuration in generate::configuration(),
+        seed in any::<u64>(),
+    ) {
+        let mut resources = configuration.resources();
+        let program = |resources: &[serde_json::Value]| {
+            let text: String = resources.iter().map(|resource| format!("{resource}\n")).collect();
+            Configuration::compile(&text, 8080).program().map(<[u8]>::to_vec)
+        };
+        let first = program(&resources);
+        let len = resources.len();
+        resources.rotate_left(seed as usize % len);
+        resources.swap(0, (seed >> 32) as usize % len);
+        prop_assert_eq!(program(&resources), first, "{}", configuration.text());
+    }
+}
+
+fn load(configuration: &Configuration) -> Result<Program, TestCaseError> {
+    let bytes = configuration.program().map_err(TestCaseError::fail)?;
+    Program::new(bytes.to_vec()).map_err(|error| TestCaseError::fail(error.to_string()))
+}
+
+fn for_oracle(asked: &Asked, random: f64) -> oracle::Request {
+    oracle::Request {
+        method: asked.method.to_owned(),
+        scheme: asked.scheme.to_owned(),
+        authority: asked.authority.to_owned(),
+        path: asked.path.clone(),
+        headers: asked.headers.clone(),
+        random,
+    }
+}
+
+fn for_filter(asked: &Asked) -> Request {
+    let mut request = Request::new(asked.method, asked.scheme, asked.authority, &asked.path);
+    request.headers = asked.headers.clone();
+    request
+}
+
+/// Compares the parts of an answer that show from outside.
+fn check_seen(answer: &Answer, expected: &Answer, context: &str) -> TestCaseResult {
+    prop_assert_eq!(answer.outcome, expected.outcome, "{}", context);
+    prop_assert_eq!(&answer.route, &expected.route, "{}", context);
+    prop_assert_eq!(&answer.route_name, &expected.route_name, "{}", context);
+    if let (Some(request), Some(expected)) = (&answer.request, &expected.request) {
+        prop_assert_eq!(&request.method, &expected.method, "{}", context);
+        prop_assert_eq!(&request.authority, &expected.authority, "{}", context);
+        prop_assert_eq!(&request.path, &expected.path, "{}", context);
+        prop_assert_eq!(
+            sorted(&request.headers),
+            sorted(&expected.headers),
+            "{}",
+            context
+        );
+    }
+    prop_assert_eq!(&answer.options, &expected.options, "{}", context);
+    prop_assert_eq!(
+        answer.request.is_some(),
+        expected.request.is_some(),
+        "{}",
+        context
+    );
+    match (&answer.response, &expected.response) {
+        (Some(response), Some(expected)) => check_response(response, expected, context),
+        (None, None) => Ok(()),
+        _ => Err(TestCaseError::fail(format!(
+            "{:?} is not {:?}\n{context}",
+            answer.response, expected.response
+        ))),
+    }
+}
+
+/// The proxy adds headers of its own, such as the length of the body.
+fn check_response(response: &Response, expected: &Response, context: &str) -> TestCaseResult {
+    prop_assert_eq!(response.status, expected.status, "{}", context);
+    prop_assert_eq!(&response.body, &expected.body, "{}", context);
+    let headers = sorted(&response.headers);
+    for header in sorted(&expected.headers) {
+        prop_assert!(
+            headers.contains(&header),
+            "{:?} is not in {:?}\n{}",
+            header,
+            headers,
+            context
+        );
+    }
+    Ok(())
+}
+
+fn sorted(headers: &[(String, String)]) -> Vec<(String, String)> {
+    let lower = |(name, value): &(String, String)| (name.to_ascii_lowercase(), value.clone());
+    let mut headers: Vec<_> = headers.iter().map(lower).collect();
+    headers.sort();
+    headers
+}
