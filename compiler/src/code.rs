@@ -149,6 +149,8 @@ codes! {
     MatcherWithoutPath = "W0258", "matcher-without-path";
     /// A regular expression whose automaton would be too large.
     RegexTooComplex = "E0260", "regex-too-complex";
+    /// More than 64 matchers that have to be tried one after the other.
+    LongList = "W0261", "long-list";
 
     /// A route without an action.
     NoAction = "E0301", "no-action";

@@ -6,11 +6,11 @@ use std::path::Path;
 use meshgate_compiler::code::Code;
 use meshgate_compiler::diagnostic::Diagnostics;
 use meshgate_compiler::resolve::{self, ResolveOptions};
-use meshgate_compiler::{lint, load, render};
+use meshgate_compiler::{lint, load, lower, render};
 
 /// Codes whose examples need more than one text: files, command lines, very large input. They have tests elsewhere.
 const WITHOUT_EXAMPLE: &[&str] = &[
-    "E0001", "E0002", "E0003", "E0004", "E0005", "E0006", "E0109", "E0260", "E0357", "E0361",
+    "E0001", "E0002", "E0003", "E0004", "E0005", "E0006", "E0109", "W0261", "E0357", "E0361",
     "E0362", "W0363", "N0511", "E0650", "E0651",
 ];
 
@@ -80,6 +80,7 @@ fn every_example_yields_its_code() {
             let (sources, resources, mut diagnostics) = load::from_text(name, &text);
             let tree = resolve::resolve(&resources, &ResolveOptions::default(), &mut diagnostics);
             lint::lint(&tree, &mut diagnostics);
+            lower::lower(&tree, &lower::Options::default(), &mut diagnostics);
             if !has(&diagnostics, &section.code) {
                 failures.push(format!(
                     "{}:\n{}",

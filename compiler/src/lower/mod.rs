@@ -18,6 +18,7 @@ use sha2::{Digest, Sha256};
 
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::source::Span;
 use crate::tree::{Gateway, Host, Route, Tree, VirtualHost};
 use actions::Actions;
 use conditions::Conditions;
@@ -45,6 +46,7 @@ pub fn lower(tree: &Tree, options: &Options, diagnostics: &mut Diagnostics) -> O
         actions: Actions::default(),
         conditions: Conditions::default(),
         hosts: HashMap::new(),
+        places: Vec::new(),
         head: Head::default(),
         diagnostics,
     };
@@ -59,6 +61,7 @@ pub fn lower(tree: &Tree, options: &Options, diagnostics: &mut Diagnostics) -> O
             return None;
         }
     }
+    lowering.report_long_lists();
     let Lowering {
         writer,
         actions,
@@ -95,6 +98,8 @@ struct Lowering<'d> {
     conditions: Conditions,
     /// Hosts that several gateways share are written once, by the virtual hosts behind them.
     hosts: HashMap<Vec<*const VirtualHost>, u32>,
+    /// Place of the matcher behind each clause.
+    places: Vec<Span>,
     head: Head,
     diagnostics: &'d mut Diagnostics,
 }
@@ -122,6 +127,7 @@ impl Lowering<'_> {
     fn https_redirect(&mut self) -> Result<u32> {
         let action = self.actions.https_redirect();
         let clause = self.writer.clause(action, None);
+        self.places.push(Span::default());
         let mut paths = PathIndex::default();
         paths.everything(Entry {
             clause,
@@ -170,9 +176,30 @@ impl Lowering<'_> {
                 None => name,
             };
             let clause = self.writer.clause(action, Some(name));
+            self.places.push(matcher.span);
             paths.add(place, clause, predicates);
         }
         Ok(())
+    }
+
+    fn report_long_lists(&mut self) {
+        for clauses in self.writer.long_lists() {
+            let mut places = clauses
+                .iter()
+                .filter_map(|clause| self.places.get(*clause as usize));
+            let Some(first) = places.next() else { continue };
+            let message = format!(
+                "{} matchers share a path, and their other conditions cannot be looked up",
+                clauses.len()
+            );
+            let mut diagnostic = Diagnostic::at(Code::LongList, *first, message)
+                .remark("a request for this path tries them one after the other")
+                .help("tell them apart by path, by exact values, or by patterns that begin with literal text");
+            if let Some(last) = places.last() {
+                diagnostic = diagnostic.also(*last, "the last of them");
+            }
+            self.diagnostics.push(diagnostic);
+        }
     }
 
     fn refuse(&mut self, route: &Route, failure: conditions::Failure) -> Result<()> {
