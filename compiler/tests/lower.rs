@@ -1,0 +1,121 @@
+//! From text to a program: what the program costs, and what is said of it.
+
+#![expect(clippy::unwrap_used, reason = "a failed step is a failed test")]
+
+use meshgate_compiler::diagnostic::Diagnostics;
+use meshgate_compiler::resolve::{self, ResolveOptions};
+use meshgate_compiler::{load, lower, render};
+use meshgate_engine::{Decision, Program, Request};
+
+const GATEWAY: &str = "
+apiVersion: networking.enterprise.mesh.gloo.solo.io/v1beta1
+kind: VirtualGateway
+metadata: {name: gateway}
+spec:
+  ingressGatewaySelectors: [{portName: http2}]
+  connectionHandlers: [{http: {routeConfig: [{virtualHostSelector: {}}]}}]
+---
+apiVersion: networking.enterprise.mesh.gloo.solo.io/v1beta1
+kind: VirtualHost
+metadata: {name: host}
+spec:
+  domains: ['*']
+  routes:
+";
+
+/// Compiles routes; the findings as lines.
+fn compile(routes: &[String]) -> (Option<Program>, String) {
+    let text = format!(
+        "{GATEWAY}{}",
+        routes
+            .iter()
+            .map(|route| format!("  - {route}\n"))
+            .collect::<String>()
+    );
+    let (sources, resources, mut diagnostics) = load::from_text("routes.yaml", &text);
+    let tree = resolve::resolve(&resources, &ResolveOptions::default(), &mut diagnostics);
+    let program = lower::lower(&tree, &lower::Options::default(), &mut diagnostics);
+    (
+        program.map(|bytes| Program::new(bytes).unwrap()),
+        lines(&diagnostics, &sources),
+    )
+}
+
+fn lines(diagnostics: &Diagnostics, sources: &meshgate_compiler::source::SourceMap) -> String {
+    render::lines(diagnostics, sources)
+}
+
+fn header_route(n: usize, value: &str, regex: bool) -> String {
+    format!(
+        "{{name: r{n}, matchers: [{{headers: [{{name: x-user, value: '{value}', regex: {regex}}}]}}], directResponseAction: {{status: 200, body: '{n}'}}}}"
+    )
+}
+
+#[test]
+fn conditions_that_cannot_be_looked_up_are_remarked_on() {
+    let unindexable: Vec<String> = (0..65)
+        .map(|n| header_route(n, &format!(".*user-{n}"), true))
+        .collect();
+    let (_, findings) = compile(&unindexable);
+    assert_eq!(
+        findings,
+        "routes.yaml:15:27: warning[W0261]: 65 matchers share a path, and their other conditions cannot be looked up (help: tell them apart by path, by exact values, or by patterns that begin with literal text)\n"
+    );
+    let exact: Vec<String> = (0..65)
+        .map(|n| header_route(n, &format!("user-{n}"), false))
+        .collect();
+    assert_eq!(compile(&exact).1, "");
+    let with_prefix: Vec<String> = (0..65)
+        .map(|n| header_route(n, &format!("user-{n}-.*"), true))
+        .collect();
+    assert_eq!(compile(&with_prefix).1, "");
+}
+
+#[test]
+fn a_route_with_a_pattern_too_large_is_left_out_alone() {
+    let routes = [
+        "{name: bad, matchers: [{uri: {regex: '/.*a.{20}'}}], directResponseAction: {status: 200}}",
+        "{name: good, matchers: [{uri: {prefix: /}}], directResponseAction: {status: 200}}",
+    ];
+    let (program, findings) = compile(&routes.map(str::to_owned));
+    assert_eq!(
+        findings,
+        "routes.yaml:15:42: error[E0260]: regular expression is too complex: its automaton would be too large (help: match a literal prefix, or split the pattern into several matchers)\n"
+    );
+    assert_eq!(program.unwrap().clauses(), 1);
+}
+
+#[test]
+fn deciding_does_not_allocate() {
+    let mut routes: Vec<String> = (0..100)
+        .map(|n| header_route(n, &format!("user-{n}"), false))
+        .collect();
+    routes.push(
+        "{matchers: [{uri: {regex: '/a/[^/]+/b'}, queryParameters: [{name: q, value: '[0-9]+', regex: true}]}, {uri: {suffix: .PNG, ignoreCase: true}}], directResponseAction: {status: 200}}"
+            .to_owned(),
+    );
+    let program = compile(&routes).0.unwrap();
+    let headers = [
+        (b"x-user".to_vec(), b"user-99".to_vec()),
+        (b"x-user".to_vec(), b"user-1".to_vec()),
+    ];
+    for (path, headers, is_found) in [
+        ("/", &headers[..1], true),
+        ("/", &headers[..], false),
+        ("/a/x/b?q=17", &[], true),
+        ("/x.png", &[], true),
+        ("/none", &[], false),
+    ] {
+        let request = Request {
+            method: b"GET",
+            scheme: b"http",
+            authority: b"example.com:8080",
+            path: path.as_bytes(),
+            headers,
+        };
+        let mut decision = Decision::NotFound;
+        let info = allocation_counter::measure(|| decision = program.decide(0, &request));
+        assert_eq!(info.count_total, 0, "{path}");
+        assert_eq!(matches!(decision, Decision::Route(_)), is_found, "{path}");
+    }
+}
