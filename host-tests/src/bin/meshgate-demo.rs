@@ -2,16 +2,23 @@
 
 #![forbid(unsafe_code)]
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Parser;
+use meshgate_compiler::compile::{CompileOptions, compile};
+use meshgate_compiler::{load, render};
 use meshgate_host_tests::cases::{Executor, Group, InEnvoy, Wasmtime, read_example};
 use meshgate_host_tests::demo;
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// Serve an example with the filter, send its requests, and show what became of them.
+/// Serve an example with the filter, send its requests, and show what became of them
+///
+/// Exits with 0 when every request came out as the example says.
 #[derive(Debug, Parser)]
 #[command(name = "meshgate-demo")]
 struct Arguments {
@@ -23,11 +30,11 @@ struct Arguments {
     #[arg(long, value_name = "FILE")]
     envoy: Option<PathBuf>,
 
-    /// Leave everything running until Ctrl-C, and print commands to try
-    #[arg(long, requires = "envoy")]
+    /// Leave everything running until Ctrl-C, and print commands to try; needs an Envoy
+    #[arg(long)]
     keep: bool,
 
-    /// The example's folder
+    /// The example's folder, with resources and requests.yaml
     #[arg(long, value_name = "DIR", default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/bookinfo"))]
     example: PathBuf,
 }
@@ -38,7 +45,8 @@ fn main() -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(reason) => {
-            eprintln!("error: {reason}");
+            // If nobody listens, the exit code is all there is to tell.
+            let _ = writeln!(io::stderr(), "error: {reason}");
             ExitCode::FAILURE
         }
     }
@@ -46,77 +54,147 @@ fn main() -> ExitCode {
 
 /// Whether every request came out as expected.
 fn run(arguments: &Arguments) -> Result<bool, String> {
+    check(&arguments.example)?;
+    if !arguments.filter.is_file() {
+        let filter = arguments.filter.display();
+        return Err(format!(
+            "there is no filter at `{filter}`: run `cargo xtask filter`"
+        ));
+    }
     let example = Arc::new(read_example(&arguments.example)?);
     let Some(envoy) = &arguments.envoy else {
-        print(
-            "no Envoy: the filter runs in the embedded host, and no request leaves this process\n\n",
-        )?;
-        return show(&example, &Wasmtime::new(&arguments.filter)?);
+        print(&format!(
+            "{} in the embedded host, without an Envoy: no request leaves this process, and every destination\n\
+             is taken to answer with 200\n\n",
+            example.name
+        ))?;
+        let passed = show(&example, &Wasmtime::new(&arguments.filter)?)?;
+        if arguments.keep {
+            print(
+                "There is nothing to keep running: only an Envoy has ports to send requests to.\n",
+            )?;
+        }
+        return Ok(passed);
     };
-    let executor = InEnvoy::new(
-        "envoy",
-        envoy,
-        &arguments.filter,
-        vec![Arc::clone(&example)],
-    );
+    print(&format!("{} in {}\n\n", example.name, envoy.display()))?;
+    // From here on a signal must not end this process before it has stopped Envoy.
+    let signals = Signals::catch().map_err(|error| format!("cannot wait for signals: {error}"))?;
+    let groups = vec![Arc::clone(&example)];
+    let executor = InEnvoy::new("envoy", envoy, &arguments.filter, groups);
     let passed = show(&example, &executor)?;
     if arguments.keep {
-        keep(&example, &executor, envoy)?;
+        let address = executor.address(&example).ok_or("Envoy does not listen")?;
+        print(&commands(&example, address))?;
+        signals.wait();
     }
     Ok(passed)
 }
 
+/// Compiles the example's files for the sake of the findings, which name files and lines.
+fn check(example: &Path) -> Result<(), String> {
+    let (sources, mut diagnostics) = load::read(&[example.to_owned()], &mut io::empty());
+    compile(&sources, &CompileOptions::default(), &mut diagnostics);
+    if diagnostics.has_errors() {
+        let findings = render::text(&diagnostics, &sources, wants_color(&io::stderr()));
+        return Err(format!("the example has errors\n\n{findings}"));
+    }
+    Ok(())
+}
+
 fn show(example: &Group, executor: &dyn Executor) -> Result<bool, String> {
     let rows = demo::rows(example, executor)?;
-    let failed = rows.iter().filter(|row| !row.failures.is_empty()).count();
-    let passed = rows.len() - failed;
+    let passed = rows.iter().filter(|row| row.failures.is_empty()).count();
     print(&format!(
-        "{}\n{passed} of {} requests came out as expected\n",
-        demo::table(&rows),
+        "request, the route that takes it, what comes back\n\n{}{passed} of {} requests came out as expected\n",
+        demo::table(&rows, wants_color(&io::stdout())),
         rows.len()
     ))?;
-    Ok(failed == 0)
+    Ok(passed == rows.len())
 }
 
-/// Prints commands to try, and waits for the end.
-fn keep(example: &Group, executor: &InEnvoy, envoy: &Path) -> Result<(), String> {
-    let address = executor.address(example).ok_or("Envoy does not listen")?;
-    let mut text = format!("\n{} listens on {address}; try\n", envoy.display());
-    for case in example.cases.iter().take(5) {
+/// Commands that send a few of the example's requests: the first one to each route.
+fn commands(example: &Group, address: SocketAddr) -> String {
+    const SHOWN: usize = 8;
+    let mut text =
+        "\nEverything keeps running. Destinations answer with the request as they got it:\n\n"
+            .to_owned();
+    let mut routes = Vec::new();
+    for case in &example.cases {
+        let route = case.expect.get("route");
+        if routes.contains(&route) || routes.len() == SHOWN {
+            continue;
+        }
+        routes.push(route);
         let request = &case.request;
         text.push_str(&format!(
-            "  curl -i -X {} -H 'host: {}'",
-            request.method, request.authority
+            "  curl -i {}",
+            quoted(&format!("http://{address}{}", request.path))
+        ));
+        if request.method != "GET" {
+            text.push_str(&format!(" -X {}", request.method));
+        }
+        text.push_str(&format!(
+            " -H {}",
+            quoted(&format!("host: {}", request.authority))
         ));
         for (name, value) in &request.headers {
-            text.push_str(&format!(" -H '{name}: {value}'"));
+            text.push_str(&format!(" -H {}", quoted(&format!("{name}: {value}"))));
         }
-        text.push_str(&format!(" 'http://{address}{}'\n", request.path));
+        text.push('\n');
     }
-    text.push_str("Ctrl-C ends it\n");
-    print(&text)?;
-    wait_for_end().map_err(|error| format!("cannot wait for signals: {error}"))
+    text.push_str("\nCtrl-C ends it.\n");
+    text
 }
 
-fn wait_for_end() -> io::Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    runtime.block_on(async {
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        let mut terminate = signal(SignalKind::terminate())?;
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-        Ok(())
-    })
+/// A word for the shell.
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
 }
 
+/// What asks the demo to end. Signals that come before anybody waits are not lost.
+struct Signals {
+    runtime: Runtime,
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn catch() -> io::Result<Signals> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_io()
+            .build()?;
+        let context = runtime.enter();
+        let interrupt = signal(SignalKind::interrupt())?;
+        let terminate = signal(SignalKind::terminate())?;
+        drop(context);
+        Ok(Signals {
+            runtime,
+            interrupt,
+            terminate,
+        })
+    }
+
+    fn wait(mut self) {
+        self.runtime.block_on(async {
+            tokio::select! {
+                _ = self.interrupt.recv() => {}
+                _ = self.terminate.recv() => {}
+            }
+        });
+    }
+}
+
+/// Colours are for terminals, and only if their user wants them.
+fn wants_color(stream: &impl IsTerminal) -> bool {
+    stream.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+/// Writes to standard output. That nobody reads it (a pipe to `head`) is no reason to complain.
 fn print(text: &str) -> Result<(), String> {
-    io::stdout()
-        .write_all(text.as_bytes())
-        .map_err(|error| format!("cannot write: {error}"))
+    match io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(format!("cannot write: {error}"))
+        }
+        _ => Ok(()),
+    }
 }
