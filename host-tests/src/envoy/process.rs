@@ -5,6 +5,7 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
@@ -169,24 +170,29 @@ fn spawn(settings: &Settings<'_>, directory: &Path) -> io::Result<Child> {
 }
 
 /// The first of `count` ports of loopback that follow one another and are free now. Another process could take one before
-/// it is used; the search starts where few programs look, and at another place in every process.
+/// it is used; the search starts where few programs look, and at another place in every process. No port is given out
+/// twice: two Envoys would share it without a complaint.
 ///
 /// # Errors
 /// When there are not that many.
 pub fn free_ports(count: usize) -> io::Result<u16> {
     const RANGE: std::ops::Range<u16> = 10_000..30_000;
+    static NEXT: Mutex<Option<u16>> = Mutex::new(None);
+    let mut next = NEXT.lock().unwrap_or_else(PoisonError::into_inner);
     let is_free = |port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok();
-    let start = RANGE.start + (std::process::id() * 211 % 15_000) as u16;
+    let start = next.unwrap_or(RANGE.start + (std::process::id() * 211 % 15_000) as u16);
     let mut found = Vec::with_capacity(count);
-    for port in (start..RANGE.end).chain(RANGE.start..start) {
-        if !is_free(port) || found.last().is_some_and(|last| last + 1 != port) {
+    for port in start..RANGE.end {
+        if !is_free(port) {
             found.clear();
+            continue;
         }
-        if is_free(port) {
-            found.push(port);
-        }
+        found.push(port);
         match found.as_slice() {
-            [first, ..] if found.len() == count => return Ok(*first),
+            [first, ..] if found.len() == count => {
+                *next = Some(port + 1);
+                return Ok(*first);
+            }
             _ => {}
         }
     }
