@@ -27,6 +27,8 @@ fn main() {
     let trials = corpus.trials(&executors, &unseen);
     let conclusion = libtest_mimic::run(&arguments, trials);
     unseen.print();
+    // Nothing is dropped on exit, and Envoys would go on without us.
+    drop(executors);
     conclusion.exit();
 }
 
@@ -68,18 +70,21 @@ fn executors(groups: &[Arc<Group>]) -> Result<Vec<Choice>, String> {
         Ok(filter) => Choice::Ready(Arc::new(Wasmtime::new(filter)?)),
         Err(reason) => missing("wasmtime", reason)?,
     });
-    let groups: Vec<_> = groups
-        .iter()
-        .filter(|group| group.invalid.is_none())
-        .cloned()
-        .collect();
-    executors.push(match (&filter, tools::envoy()) {
-        (Ok(filter), Ok(envoy)) => {
-            Choice::Ready(Arc::new(InEnvoy::new("envoy", &envoy, filter, groups)))
-        }
-        (Err(reason), _) => missing("envoy", reason)?,
-        (_, Err(reason)) => missing("envoy", &reason)?,
-    });
+    let envoys = [
+        ("envoy", tools::envoy()),
+        ("oldest-envoy", tools::old_envoy()),
+    ];
+    for (name, envoy) in envoys {
+        executors.push(match (&filter, envoy) {
+            (Ok(filter), Ok(envoy)) => {
+                let groups = groups.iter().filter(|group| group.invalid.is_none());
+                let groups = groups.cloned().collect();
+                Choice::Ready(Arc::new(InEnvoy::new(name, &envoy, filter, groups)))
+            }
+            (Err(reason), _) => missing(name, reason)?,
+            (_, Err(reason)) => missing(name, &reason)?,
+        });
+    }
     Ok(executors)
 }
 

@@ -69,9 +69,7 @@ impl Check<'_> {
             "outcome" | "outcome_any" => json!(outcome(answer.outcome)),
             "route" => json!(answer.route_name),
             "cluster" => {
-                if self.case.request.random.is_some() {
-                    self.need(Unseen::RandomChoice)?;
-                }
+                self.need_choice()?;
                 json!(
                     answer
                         .destination
@@ -83,7 +81,10 @@ impl Check<'_> {
                 self.need(Unseen::Weights)?;
                 json!(answer.destinations.as_deref().map(weights))
             }
-            "destination" => same_parts(expected, &json!(answer.destination)),
+            "destination" => {
+                self.need_choice()?;
+                same_parts(expected, &json!(answer.destination))
+            }
             "path" => json!(answer.request.as_ref().map(|request| &request.path)),
             "host" => json!(answer.request.as_ref().map(|request| &request.authority)),
             "request_headers" => self.request_headers(expected),
@@ -141,6 +142,14 @@ impl Check<'_> {
             Err(Absent::Unseen)
         } else {
             Ok(())
+        }
+    }
+
+    /// If the case fixes which destination is chosen, the executor has to obey.
+    fn need_choice(&self) -> Result<(), Absent> {
+        match self.case.request.random {
+            Some(_) => self.need(Unseen::RandomChoice),
+            None => Ok(()),
         }
     }
 
