@@ -35,7 +35,7 @@ fn findings(example: &Path) -> String {
     let mut files = (0..).map(FileId).zip(sources.files());
     let (file, _) = files
         .find(|(_, file)| Path::new(&file.name).ends_with(upstreams::FILE_NAME))
-        .unwrap_or_else(|| panic!("{} has no upstreams", example.display()));
+        .expect("every example says where its services are");
     let upstreams = Upstreams::read(&sources, file, &mut diagnostics);
     let options = EnvoyOptions {
         listen: [127, 0, 0, 1].into(),

@@ -62,11 +62,11 @@ fn run(arguments: &Arguments) -> Result<bool, String> {
         ));
     }
     let example = Arc::new(read_example(&arguments.example)?);
+    let name = arguments.example.file_name().unwrap_or_default().display();
     let Some(envoy) = &arguments.envoy else {
         print(&format!(
-            "{} in the embedded host, without an Envoy: no request leaves this process, and every destination\n\
-             is taken to answer with 200\n\n",
-            example.name
+            "{name} in the embedded host, without an Envoy: no request leaves this process,\n\
+             and every destination is taken to answer with 200\n\n"
         ))?;
         let passed = show(&example, &Wasmtime::new(&arguments.filter)?)?;
         if arguments.keep {
@@ -76,7 +76,7 @@ fn run(arguments: &Arguments) -> Result<bool, String> {
         }
         return Ok(passed);
     };
-    print(&format!("{} in {}\n\n", example.name, envoy.display()))?;
+    print(&format!("{name} in {}\n\n", envoy.display()))?;
     // From here on a signal must not end this process before it has stopped Envoy.
     let signals = Signals::catch().map_err(|error| format!("cannot wait for signals: {error}"))?;
     let groups = vec![Arc::clone(&example)];
