@@ -164,7 +164,7 @@ impl Check<'_> {
         self.observed
             .response
             .as_ref()
-            .ok_or_else(|| Absent::Missing("there is no response"))
+            .ok_or(Absent::Missing("there is no response"))
     }
 
     fn location(&self) -> Result<Value, Absent> {

@@ -29,8 +29,7 @@ pub fn check_invalid(invalid: &Invalid) -> Result<(), String> {
         "warning" => Severity::Warning,
         other => return Err(format!("`{other}` is not a known severity")),
     };
-    let is_at_place =
-        |diagnostic: &Diagnostic| placed.is_at(&expected.place, &labels(diagnostic)) != Some(false);
+    let is_at_place = |diagnostic: &Diagnostic| placed.is_at(&expected.place, &labels(diagnostic));
     let mut diagnostics = configuration.diagnostics.list().iter();
     if !diagnostics.any(|diagnostic| diagnostic.severity == severity && is_at_place(diagnostic)) {
         let findings = configuration.findings(severity);

@@ -83,35 +83,39 @@ impl PlacedText {
     }
 
     /// Whether a finding with labels at `labels` is at the place that `prose` names: each of its parts holds a label, or
-    /// stands within one. `None` when the prose names nothing that is there.
-    pub(super) fn is_at(&self, prose: &str, labels: &[Range<usize>]) -> Option<bool> {
+    /// stands within one.
+    pub(super) fn is_at(&self, prose: &str, labels: &[Range<usize>]) -> bool {
         let mut kind = "";
-        let mut all_touched = true;
-        for part in prose.split([',', ':']).map(str::trim) {
+        prose.split([',', ':']).map(str::trim).all(|part| {
             // `virtual hosts one, two`: the kind goes on.
-            let name = match part.strip_prefix("virtual hosts ") {
+            let part = match part.strip_prefix("virtual hosts ") {
                 Some(name) => {
                     kind = "virtual host ";
-                    format!("{kind}{name}")
+                    name
                 }
-                None => format!("{kind}{part}"),
+                None => part,
             };
-            let ranges: Vec<&Range<usize>> = self
-                .places
-                .iter()
-                .filter(|place| place.is_called(&name) || place.is_called(part))
-                .map(|place| &place.range)
-                .collect();
-            if ranges.is_empty() {
-                return None;
-            }
-            all_touched &= ranges.iter().any(|range| {
+            let ranges = self.ranges(&format!("{kind}{part}"), part);
+            ranges.iter().any(|range| {
                 labels
                     .iter()
                     .any(|label| inside(label, range) || inside(range, label))
-            });
+            })
+        })
+    }
+
+    /// The places that have a name or a path, or those around it if it names a field that is missing.
+    fn ranges(&self, name: &str, path: &str) -> Vec<&Range<usize>> {
+        let mut path = path;
+        loop {
+            let places = self.places.iter();
+            let called = places.filter(|place| place.is_called(name) || place.is_called(path));
+            let ranges: Vec<_> = called.map(|place| &place.range).collect();
+            match path.rsplit_once('.') {
+                Some((parent, _)) if ranges.is_empty() => path = parent,
+                _ => return ranges,
+            }
         }
-        Some(all_touched)
     }
 }
 
@@ -163,22 +167,11 @@ mod tests {
             let start = placed.text.find(text).expect("it is there");
             start..start + text.len()
         };
-        assert_eq!(
-            placed.is_at("route b, matchers[0]", &[at("\"PUT\"")]),
-            Some(true)
-        );
-        assert_eq!(
-            placed.is_at("route b, matchers[0]", &[at("\"GET\"")]),
-            Some(false)
-        );
-        assert_eq!(
-            placed.is_at("virtual hosts one", &[at("\"GET\"")]),
-            Some(true)
-        );
-        assert_eq!(
-            placed.is_at("matchers[0].method", &[at("\"a\"")]),
-            Some(false)
-        );
-        assert_eq!(placed.is_at("matchers[1]", &[at("\"a\"")]), None);
+        assert!(placed.is_at("route b, matchers[0]", &[at("\"PUT\"")]));
+        assert!(!placed.is_at("route b, matchers[0]", &[at("\"GET\"")]));
+        assert!(placed.is_at("virtual hosts one", &[at("\"GET\"")]));
+        assert!(!placed.is_at("matchers[0].method", &[at("\"a\"")]));
+        assert!(placed.is_at("routes[1].options", &[at("\"PUT\"")]));
+        assert!(!placed.is_at("matchers[7]", &[at("\"PUT\"")]));
     }
 }
