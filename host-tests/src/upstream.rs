@@ -108,13 +108,6 @@ impl Upstreams {
         Ok(Upstreams { runtime, servers })
     }
 
-    /// Names and addresses.
-    pub fn addresses(&self) -> impl Iterator<Item = (&str, SocketAddr)> {
-        self.servers
-            .iter()
-            .map(|(name, server)| (name.as_str(), server.address))
-    }
-
     /// Address of a server.
     pub fn address(&self, name: &str) -> Option<SocketAddr> {
         self.servers.get(name).map(|server| server.address)

@@ -171,11 +171,10 @@ impl Corpus {
 
 /// The corpus that is kept outside the repository.
 fn external() -> Option<PathBuf> {
-    let directory = match std::env::var_os("MESHGATE_CASES") {
-        Some(directory) => PathBuf::from(directory),
-        None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/cases"),
-    };
-    directory.is_dir().then_some(directory)
+    let usual = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/cases");
+    std::env::var_os("MESHGATE_CASES")
+        .map(PathBuf::from)
+        .or_else(|| usual.is_dir().then_some(usual))
 }
 
 /// How a group came out that did not fail.

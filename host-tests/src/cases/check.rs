@@ -85,6 +85,10 @@ impl Check<'_> {
                 self.need_choice()?;
                 same_parts(expected, &json!(answer.destination))
             }
+            "destinations" => {
+                self.need(Unseen::Weights)?;
+                same_parts_of_each(expected, &json!(answer.destinations))
+            }
             "path" => json!(answer.request.as_ref().map(|request| &request.path)),
             "host" => json!(answer.request.as_ref().map(|request| &request.authority)),
             "request_headers" => self.request_headers(expected),
@@ -215,6 +219,19 @@ fn same_parts(expected: &Value, actual: &Value) -> Value {
             .keys()
             .map(|part| (part.clone(), actual[part.as_str()].clone()))
             .collect(),
+        _ => actual.clone(),
+    }
+}
+
+/// The same for two lists of one length.
+fn same_parts_of_each(expected: &Value, actual: &Value) -> Value {
+    match (expected.as_array(), actual.as_array()) {
+        (Some(expected), Some(all)) if expected.len() == all.len() => {
+            let pairs = expected.iter().zip(all);
+            pairs
+                .map(|(expected, actual)| same_parts(expected, actual))
+                .collect()
+        }
         _ => actual.clone(),
     }
 }
