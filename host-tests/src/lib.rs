@@ -8,5 +8,6 @@ pub mod envoy;
 pub mod generate;
 pub mod tools;
 pub mod upstream;
+#[cfg(feature = "wasmtime")]
 pub mod wasm;
 mod yaml;

@@ -195,7 +195,7 @@ impl Lowering<'_> {
             let mut diagnostic = Diagnostic::at(Code::LongList, *first, message)
                 .remark("a request for this path tries them one after the other")
                 .help("tell them apart by path, by exact values, or by patterns that begin with literal text");
-            if let Some(last) = places.last() {
+            if let Some(last) = places.next_back() {
                 diagnostic = diagnostic.also(*last, "the last of them");
             }
             self.diagnostics.push(diagnostic);

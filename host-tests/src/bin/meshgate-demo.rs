@@ -11,7 +11,7 @@ use std::sync::Arc;
 use clap::Parser;
 use meshgate_compiler::compile::{CompileOptions, compile};
 use meshgate_compiler::{load, render};
-use meshgate_host_tests::cases::{Executor, Group, InEnvoy, Wasmtime, read_example};
+use meshgate_host_tests::cases::{Executor, Group, InEnvoy, read_example};
 use meshgate_host_tests::demo;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -52,6 +52,16 @@ fn main() -> ExitCode {
     }
 }
 
+#[cfg(feature = "wasmtime")]
+fn show_embedded(example: &Group, filter: &Path) -> Result<bool, String> {
+    show(example, &meshgate_host_tests::cases::Wasmtime::new(filter)?)
+}
+
+#[cfg(not(feature = "wasmtime"))]
+fn show_embedded(_: &Group, _: &Path) -> Result<bool, String> {
+    Err("the embedded host was not built: name an Envoy, or build with default features".to_owned())
+}
+
 /// Whether every request came out as expected.
 fn run(arguments: &Arguments) -> Result<bool, String> {
     check(&arguments.example)?;
@@ -68,7 +78,7 @@ fn run(arguments: &Arguments) -> Result<bool, String> {
             "{name} in the embedded host, without an Envoy: no request leaves this process,\n\
              and every destination is taken to answer with 200\n\n"
         ))?;
-        let passed = show(&example, &Wasmtime::new(&arguments.filter)?)?;
+        let passed = show_embedded(&example, &arguments.filter)?;
         if arguments.keep {
             print(
                 "There is nothing to keep running: only an Envoy has ports to send requests to.\n",

@@ -13,6 +13,7 @@ mod invalid;
 mod native;
 mod observe;
 mod places;
+#[cfg(feature = "wasmtime")]
 mod wasmtime;
 
 pub use check::{Verdict, compare};
@@ -24,4 +25,5 @@ pub use format::{
 };
 pub use invalid::check_invalid;
 pub use native::{Engine, Oracle};
+#[cfg(feature = "wasmtime")]
 pub use wasmtime::Wasmtime;
