@@ -4,10 +4,13 @@ use std::thread;
 use std::time::Duration;
 
 use base64::prelude::{BASE64_STANDARD, Engine};
+use meshgate_engine::write::{index_range, reseal};
+use meshgate_host_tests::envoy::client;
+use meshgate_host_tests::upstream::Reply;
 
 use crate::Test;
 use crate::delivery::{Delivery, Payload};
-use crate::gateway::{Gateway, Start, Tools};
+use crate::gateway::{Gateway, Start, Tools, echo, wait_for};
 use crate::load::{Connections, Load};
 use crate::shop;
 
@@ -23,6 +26,8 @@ pub(crate) const TESTS: &[Test] = &[
         broken_for_the_listener,
     ),
     ("updates/no_program", no_program),
+    ("updates/broken_program_at_the_start", broken_at_the_start),
+    ("updates/requests_in_flight", requests_in_flight),
 ];
 
 fn of_the_filter(tools: &Tools) {
@@ -140,6 +145,11 @@ fn broken_configurations() -> Vec<(&'static str, Payload, &'static str)> {
     let mut future = good.clone();
     assert_eq!(u16::from(good[VERSION]), meshgate_engine::MAJOR_VERSION);
     future[VERSION] += 1;
+    // Whoever breaks a program on purpose gets the checksum right.
+    let mut forged = good.clone();
+    let index = index_range(&good).unwrap();
+    forged[index][..8].fill(0xff);
+    let forged = reseal(&forged).unwrap();
     let mut state = 1_u32;
     let random = (0..4096).map(|_| {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
@@ -158,6 +168,7 @@ fn broken_configurations() -> Vec<(&'static str, Payload, &'static str)> {
             Payload::Bytes(future),
             "format version 2",
         ),
+        ("a forged index", Payload::Bytes(forged), "(at offset 0x"),
         (
             "random bytes",
             Payload::Bytes(random.collect()),
@@ -205,4 +216,50 @@ fn no_program(tools: &Tools) {
     // The way back is open too.
     gateway.replace(&Payload::Bytes(Vec::new()));
     assert_eq!(gateway.get("/fixed").status, 503);
+}
+
+/// Envoy has nothing to fall back on then. It must not let requests pass without the filter.
+fn broken_at_the_start(tools: &Tools) {
+    let mut gateway = Gateway::start(
+        tools,
+        Start {
+            configuration: Payload::Bytes(b"broken".to_vec()),
+            ..Start::default()
+        },
+    );
+    let stock = shop::cluster("stock");
+    let spoofed = [("x-meshgate-cluster", stock.as_bytes())];
+    assert_eq!(gateway.send("GET", "/stock", &spoofed).status, 500);
+    assert_eq!(gateway.upstreams.requests(&stock), 0);
+    gateway.replace(&Payload::Bytes(shop::program(1)));
+    assert_eq!(gateway.send("GET", "/stock", &spoofed).status, 200);
+}
+
+/// A response is changed as the program says that routed the request, even if that one has been replaced since.
+fn requests_in_flight(tools: &Tools) {
+    const REQUEST: &[u8] = b"GET /orders/17 HTTP/1.1\r\nhost: shop.example\r\n\r\n";
+    let mut gateway = Gateway::start(tools, Start::default());
+    let address = gateway.address;
+    let slow = Reply {
+        delay: Duration::from_secs(1),
+        ..Reply::default()
+    };
+    gateway.upstreams.set_every_reply(&slow);
+    let mut waiting = Vec::new();
+    for number in 1..=3 {
+        let upstream = shop::cluster(&format!("orders-{}", shop::parity(number)));
+        let before = gateway.upstreams.requests(&upstream);
+        waiting.push(thread::spawn(move || client::send(address, REQUEST)));
+        wait_for("the request to arrive", || {
+            (gateway.upstreams.requests(&upstream) > before).then_some(())
+        });
+        gateway.replace(&Payload::Bytes(shop::program(number + 1)));
+    }
+    for (number, request) in (1..).zip(waiting) {
+        let response = request.join().unwrap().unwrap();
+        let program = shop::name(number);
+        assert_eq!(response.text("x-program"), Some(program.as_str()));
+        assert_eq!(echo(&response).path, format!("/{program}/17"));
+    }
+    gateway.assert_unharmed();
 }
