@@ -10,9 +10,9 @@ use meshgate_compiler::lower::{self, lower};
 use meshgate_compiler::resource::ObjectName;
 use meshgate_compiler::source::{Span, Spanned};
 use meshgate_compiler::tree::{
-    Action, Destination, DestinationTarget, Domain, DomainKind, Forward, Gateway, HeaderMatch, Host,
-    LiteralPart, Matcher, Options, PathMatch, PathTail, Route, RouteName, Tree, ValueMatch, VirtualHost,
-    WeightedDestination,
+    Action, Destination, DestinationTarget, Domain, DomainKind, Forward, Gateway, HeaderMatch,
+    Host, LiteralPart, Matcher, Options, PathMatch, PathTail, Route, RouteName, Tree, ValueMatch,
+    VirtualHost, WeightedDestination,
 };
 use meshgate_engine::{Program, Request};
 
@@ -31,7 +31,12 @@ pub enum Table {
 
 impl Table {
     /// Every table.
-    pub const ALL: [Table; 4] = [Table::Rest, Table::Exact, Table::OneHeader, Table::TwoHeaders];
+    pub const ALL: [Table; 4] = [
+        Table::Rest,
+        Table::Exact,
+        Table::OneHeader,
+        Table::TwoHeaders,
+    ];
 
     /// Name in reports.
     pub fn name(self) -> &'static str {
@@ -70,7 +75,13 @@ const SERVICES: [&str; 5] = ["billing", "catalog", "orders", "search", "users"];
 
 /// Matcher of the n-th route of a table.
 fn matcher(table: Table, n: usize) -> Matcher {
-    let literal = |text: String, tail| PathMatch { literal: vec![LiteralPart { text, ignore_case: false }], tail };
+    let literal = |text: String, tail| PathMatch {
+        literal: vec![LiteralPart {
+            text,
+            ignore_case: false,
+        }],
+        tail,
+    };
     let header = |name: &str, value: String| HeaderMatch {
         name: name.to_owned(),
         value: ValueMatch::Exact(value),
@@ -80,7 +91,8 @@ fn matcher(table: Table, n: usize) -> Matcher {
     let path = match table {
         Table::Rest => {
             let base = format!("/api/v1/tenant-{}/{}", n / 20, SERVICES[n / 4 % 5]);
-            let regex = |pattern: &str| PathTail::Regex(Spanned::new(pattern.to_owned(), Span::default()));
+            let regex =
+                |pattern: &str| PathTail::Regex(Spanned::new(pattern.to_owned(), Span::default()));
             match n % 4 {
                 0 => literal(format!("{base}/orders"), PathTail::End),
                 1 => literal(base, regex("/orders/[^/]+")),
@@ -88,7 +100,10 @@ fn matcher(table: Table, n: usize) -> Matcher {
                 _ => literal(format!("{base}/orders-files/"), PathTail::Any),
             }
         }
-        Table::Exact => literal(format!("/api/v1/tenant-{}/{}/orders", n / 5, SERVICES[n % 5]), PathTail::End),
+        Table::Exact => literal(
+            format!("/api/v1/tenant-{}/{}/orders", n / 5, SERVICES[n % 5]),
+            PathTail::End,
+        ),
         Table::OneHeader => {
             headers.push(header("x-tenant", format!("tenant-{n}")));
             PathMatch::any()
@@ -99,14 +114,25 @@ fn matcher(table: Table, n: usize) -> Matcher {
             PathMatch::any()
         }
     };
-    Matcher { name: None, path, headers, query: Vec::new(), method: None, span: Span::default() }
+    Matcher {
+        name: None,
+        path,
+        headers,
+        query: Vec::new(),
+        method: None,
+        span: Span::default(),
+    }
 }
 
 /// A request for the n-th route of a table.
 pub fn request(table: Table, n: usize) -> OwnedRequest {
-    let mut headers: Vec<(Vec<u8>, Vec<u8>)> = [("accept", "*/*"), ("user-agent", "bench"), ("x-request-id", "8f14e45f")]
-        .map(|(name, value)| (name.into(), value.into()))
-        .to_vec();
+    let mut headers: Vec<(Vec<u8>, Vec<u8>)> = [
+        ("accept", "*/*"),
+        ("user-agent", "bench"),
+        ("x-request-id", "8f14e45f"),
+    ]
+    .map(|(name, value)| (name.into(), value.into()))
+    .to_vec();
     let path = match table {
         Table::Rest => {
             let base = format!("/api/v1/tenant-{}/{}", n / 20, SERVICES[n / 4 % 5]);
@@ -123,7 +149,10 @@ pub fn request(table: Table, n: usize) -> OwnedRequest {
             "/some/path".to_owned()
         }
         Table::TwoHeaders => {
-            headers.push((b"x-tenant".to_vec(), format!("tenant-{}", n / 100).into_bytes()));
+            headers.push((
+                b"x-tenant".to_vec(),
+                format!("tenant-{}", n / 100).into_bytes(),
+            ));
             headers.push((b"x-user".to_vec(), format!("user-{}", n % 100).into_bytes()));
             "/some/path".to_owned()
         }
@@ -136,7 +165,9 @@ pub fn requests(table: Table, n: usize, count: usize) -> Vec<OwnedRequest> {
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     (0..count)
         .map(|i| {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
             let mut request = request(table, (state >> 33) as usize % n);
             if i % 10 == 9 {
                 request.path.push_str("/no-such-thing");
@@ -149,7 +180,10 @@ pub fn requests(table: Table, n: usize, count: usize) -> Vec<OwnedRequest> {
 
 /// A tree of one host with `n` routes that share a few destinations.
 pub fn tree(table: Table, n: usize) -> Tree {
-    let name = |name: &str| ObjectName { namespace: "bench".to_owned(), name: name.to_owned() };
+    let name = |name: &str| ObjectName {
+        namespace: "bench".to_owned(),
+        name: name.to_owned(),
+    };
     let destinations: Vec<_> = SERVICES
         .iter()
         .map(|service| {
@@ -174,17 +208,27 @@ pub fn tree(table: Table, n: usize) -> Tree {
             path_rewrite: None,
         };
         Arc::new(Route {
-            name: RouteName { segments: vec!["bench.www".to_owned(), format!("r{i}")], leaf: Some(format!("r{i}")) },
+            name: RouteName {
+                segments: vec!["bench.www".to_owned(), format!("r{i}")],
+                leaf: Some(format!("r{i}")),
+            },
             matchers: vec![matcher(table, i)],
             action: Action::Forward(forward),
             options: Options::default(),
             span: Span::default(),
         })
     };
-    let virtual_host =
-        VirtualHost { name: name("www"), routes: (0..n).map(route).collect(), span: Span::default() };
+    let virtual_host = VirtualHost {
+        name: name("www"),
+        routes: (0..n).map(route).collect(),
+        span: Span::default(),
+    };
     let host = Host {
-        domains: vec![Domain { kind: DomainKind::Exact, text: "www.example.com".to_owned(), port: None }],
+        domains: vec![Domain {
+            kind: DomainKind::Exact,
+            text: "www.example.com".to_owned(),
+            port: None,
+        }],
         virtual_hosts: vec![Arc::new(virtual_host)],
     };
     let gateway = Gateway {
@@ -195,7 +239,9 @@ pub fn tree(table: Table, n: usize) -> Tree {
         hosts: vec![host],
         span: Span::default(),
     };
-    Tree { gateways: vec![gateway] }
+    Tree {
+        gateways: vec![gateway],
+    }
 }
 
 /// The program bytes of a tree.
@@ -204,7 +250,8 @@ pub fn tree(table: Table, n: usize) -> Tree {
 /// When the tree cannot be lowered: a mistake in this file.
 pub fn program_bytes(tree: &Tree) -> Vec<u8> {
     let mut diagnostics = Diagnostics::default();
-    lower(tree, &lower::Options::default(), &mut diagnostics).expect("benchmark trees can be lowered")
+    lower(tree, &lower::Options::default(), &mut diagnostics)
+        .expect("benchmark trees can be lowered")
 }
 
 /// The program of a table.

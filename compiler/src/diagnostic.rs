@@ -50,7 +50,10 @@ impl Diagnostic {
             code,
             severity: code.severity(),
             message: message.into(),
-            primary: Some(Label { span, text: String::new() }),
+            primary: Some(Label {
+                span,
+                text: String::new(),
+            }),
             secondary: Vec::new(),
             help: None,
         }
@@ -80,7 +83,10 @@ impl Diagnostic {
     /// Adds a second place.
     #[must_use]
     pub fn also(mut self, span: Span, text: impl Into<String>) -> Self {
-        self.secondary.push(Label { span, text: text.into() });
+        self.secondary.push(Label {
+            span,
+            text: text.into(),
+        });
         self
     }
 
@@ -112,9 +118,8 @@ impl Diagnostics {
     /// Orders by place, then code, and drops exact repetitions (one table reached twice is reported once).
     pub fn sort(&mut self) {
         let place = |d: &Diagnostic| d.primary.as_ref().map(|label| label.span);
-        self.list.sort_by(|a, b| {
-            (place(a), a.code, &a.message).cmp(&(place(b), b.code, &b.message))
-        });
+        self.list
+            .sort_by(|a, b| (place(a), a.code, &a.message).cmp(&(place(b), b.code, &b.message)));
         self.list.dedup();
     }
 

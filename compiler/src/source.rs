@@ -90,7 +90,11 @@ impl SourceMap {
         let line_starts = std::iter::once(0)
             .chain(text.match_indices('\n').map(|(at, _)| at as u32 + 1))
             .collect();
-        self.files.push(SourceFile { name, text, line_starts });
+        self.files.push(SourceFile {
+            name,
+            text,
+            line_starts,
+        });
         FileId(self.files.len() as u32 - 1)
     }
 
@@ -107,14 +111,25 @@ impl SourceMap {
     /// The place where a span starts.
     pub fn location(&self, span: Span) -> Location {
         let Some(file) = self.file(span.file) else {
-            return Location { file: "<unknown>".to_owned(), line: 1, column: 1 };
+            return Location {
+                file: "<unknown>".to_owned(),
+                line: 1,
+                column: 1,
+            };
         };
-        let line = file.line_starts.partition_point(|&start| start <= span.start).max(1);
+        let line = file
+            .line_starts
+            .partition_point(|&start| start <= span.start)
+            .max(1);
         let line_start = file.line_starts.get(line - 1).copied().unwrap_or(0) as usize;
         let column = file
             .text
             .get(line_start..span.start as usize)
             .map_or(0, |before| before.chars().count());
-        Location { file: file.name.clone(), line, column: column + 1 }
+        Location {
+            file: file.name.clone(),
+            line,
+            column: column + 1,
+        }
     }
 }

@@ -3,6 +3,7 @@
 //! A failed step does not keep the later ones from running, unless they need its result.
 
 use std::env;
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -76,7 +77,7 @@ pub(crate) fn run() -> bool {
             let mut cargo = process::cargo();
             cargo
                 .args(["test", "--workspace", "--no-fail-fast", kind])
-                .envs(settings.iter().map(|(name, path)| (name, path)));
+                .envs(settings.iter().map(|(name, value)| (name, value)));
             let result = process::run_watched(&mut cargo, |line| counted.add_line(line));
             tally.add(counted);
             result.map_err(|message| format!("{message}: {counted}"))?;
@@ -88,12 +89,14 @@ pub(crate) fn run() -> bool {
     !report.any_failed()
 }
 
-/// What the tests are told through their environment: each variable and the path it holds.
+/// What the tests are told through their environment.
 fn settings(
     filter: Option<PathBuf>,
     envoy: Option<PathBuf>,
     envoy_old: Option<PathBuf>,
-) -> Vec<(&'static str, PathBuf)> {
+) -> Vec<(&'static str, OsString)> {
+    // With everything there, a test that is left out for want of it is a mistake.
+    let complete = filter.is_some() && envoy.is_some() && envoy_old.is_some();
     let tools = [
         ("MESHGATE_FILTER", filter),
         ("MESHGATE_ENVOY", envoy),
@@ -101,14 +104,16 @@ fn settings(
     ];
     let tools = tools
         .into_iter()
-        .filter_map(|(name, path)| Some((name, path?)));
+        .filter_map(|(name, path)| Some((name, path?.into())));
     let corpora = CORPORA
         .into_iter()
         .filter(|(name, _)| env::var_os(name).is_none())
         .filter_map(|(name, folder)| {
-            Some((name, workspace::root().join(folder).canonicalize().ok()?))
+            let folder = workspace::root().join(folder).canonicalize().ok()?;
+            Some((name, folder.into()))
         });
-    tools.chain(corpora).collect()
+    let required = complete.then(|| ("MESHGATE_REQUIRE_ENVOY", "1".into()));
+    tools.chain(corpora).chain(required).collect()
 }
 
 /// Stops the step when cargo lacks a subcommand, which is an optional part of the toolchain.

@@ -15,14 +15,14 @@ use std::fmt;
 use crate::source::{Span, Spanned};
 
 pub use destination::{
-    ClusterObjectRef, Destination, ExternalService, Service, ServicePort, VirtualDestination, WeightedDestination,
-    DestinationKind,
+    ClusterObjectRef, Destination, DestinationKind, ExternalService, Service, ServicePort,
+    VirtualDestination, WeightedDestination,
 };
 pub use gateway::{ConnectionHandler, HandlerKind, RouteConfig, VirtualGateway};
 pub use options::{HeaderManipulation, Options, Retries};
 pub use route::{
-    Action, DelegateAction, DirectResponseAction, ForwardAction, HeaderMatcher, Matcher, PathKind, QueryMatcher,
-    RedirectAction, Route, SortMethod, Uri,
+    Action, DelegateAction, DirectResponseAction, ForwardAction, HeaderMatcher, Matcher, PathKind,
+    QueryMatcher, RedirectAction, Route, SortMethod, Uri,
 };
 pub use selector::{Expression, ObjectSelector, Operator};
 

@@ -161,6 +161,8 @@ fn requests_of_every_protocol_are_routed() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
     #[test]
     fn no_request_traps(
         method in "[A-Z]{0,9}",

@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use meshgate_engine::write::{Entry, Hosts, PathTries, SegmentKind, TrieEntry, Writer};
+use meshgate_engine::write::{Entry, Hosts, PathTries, TrieEntry, Writer};
 use meshgate_engine::{
     Action, ActionKind, Destination, DestinationKind, Forward, Gateway, Head, HeaderOperations,
-    Share,
+    SegmentKind, Share,
 };
 use meshgate_host_tests::wasm::{Module, Vm};
 
