@@ -38,7 +38,7 @@ fn of_the_filter(tools: &Tools) {
             ..Start::default()
         },
     );
-    replace_under_load(&mut gateway, Connections::Kept, 20);
+    replace_under_load(&mut gateway, Connections::Kept, 50);
 }
 
 fn of_the_listener(tools: &Tools) {
@@ -50,7 +50,7 @@ fn of_the_listener(tools: &Tools) {
             ..Start::default()
         },
     );
-    replace_under_load(&mut gateway, Connections::New, 5);
+    replace_under_load(&mut gateway, Connections::New, 10);
 }
 
 fn replace_under_load(gateway: &mut Gateway, connections: Connections, last: u64) {
@@ -59,6 +59,7 @@ fn replace_under_load(gateway: &mut Gateway, connections: Connections, last: u64
     for number in 2..=last {
         gateway.replace(&Payload::Bytes(shop::program(number)));
         load.wait_for_program(number);
+        load.wait_for_requests(100);
     }
     let requests = load.stop();
     check_access_log(gateway, requests, last);
@@ -113,9 +114,8 @@ fn refuse_under_load(tools: &Tools, delivery: Delivery, connections: Connections
             [line] => assert!(line.contains(reason), "{broken}: {line}"),
             _ => panic!("{broken}: {} lines in\n{log}", lines.len()),
         }
-        // Time for a program that should not be there to give an answer.
-        thread::sleep(Duration::from_millis(50));
-        load.wait_for_program(1);
+        // Answers of a program that should not be there would end the clients, as programs come in order.
+        load.wait_for_requests(100);
     }
     // None of it is in the way of a good one.
     for (number, payload) in [(2, Payload::Bytes(shop::program(2))), (3, json_program(3))] {
