@@ -66,13 +66,45 @@ impl<'t, 'r> Flattener<'t, 'r> {
         }
     }
 
-    /// Tables that no virtual host reached.
-    pub(super) fn unreached(&self) -> impl Iterator<Item = &'t Table<'r>> {
-        self.tables
-            .iter()
-            .zip(&self.reached)
-            .filter(|(_, reached)| !**reached)
-            .map(|(table, _)| table)
+    /// Tables that no virtual host reached. What is wrong with their routes is reported all the same, so that a mistake
+    /// further up does not hide it.
+    pub(super) fn unreached(&mut self, diagnostics: &mut Diagnostics) -> Vec<&'t Table<'r>> {
+        let unreached: Vec<usize> = (0..self.tables.len())
+            .filter(|&at| !self.reached[at])
+            .collect();
+        for &at in &unreached {
+            // One that another one leads to has been looked at by now. What lies beyond a chain that is too long would
+            // only give more of the same finding.
+            let is_cut_off = self
+                .reported
+                .iter()
+                .any(|(code, _)| *code == Code::DelegationTooDeep);
+            if !self.reached[at] && !is_cut_off {
+                self.look_through(at, diagnostics);
+            }
+        }
+        let tables = self.tables;
+        unreached.into_iter().map(|at| &tables[at]).collect()
+    }
+
+    fn look_through(&mut self, table: usize, diagnostics: &mut Diagnostics) {
+        let span = self.tables[table].source.metadata.span;
+        let scope = Scope {
+            parents: Some(&[everything(PathMatch::any(), span)]),
+            level: &Level::default(),
+            names: &[],
+            through: &[],
+        };
+        let before = self.left;
+        // Nothing is kept, so the limit has nothing to protect.
+        let _ = self.delegate(
+            &[(table, span)],
+            SortMethod::TableWeight,
+            scope,
+            &mut Vec::new(),
+            diagnostics,
+        );
+        self.left = before;
     }
 
     /// The routes of one virtual host in first-match order.

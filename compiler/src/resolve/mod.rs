@@ -85,8 +85,9 @@ pub fn resolve(
         diagnostics,
     );
 
+    let unreached = flattener.unreached(diagnostics);
     if !resources.virtual_hosts.is_empty() {
-        for table in flattener.unreached() {
+        for table in unreached {
             let message = format!(
                 "no route delegates to route table `{}`",
                 table.source.metadata.id

@@ -307,6 +307,18 @@ fn cycles_name_the_whole_way_and_siblings_stay() {
 }
 
 #[test]
+fn a_cycle_that_nothing_leads_to_is_reported_once() {
+    let yaml = gateway()
+        + &virtual_host(&answer("only", &prefix("/")))
+        + &table("test/a", &delegate("ab", &prefix("/b"), "test/b"))
+        + &table("test/b", &delegate("ba", &prefix("/a"), "test/a"));
+    assert_eq!(
+        resolved(&yaml).findings,
+        ["E0107 at {name: a, namespace: test}: delegation cycle: `test/a` -> `test/b` -> `test/a`",]
+    );
+}
+
+#[test]
 fn references_that_lead_nowhere() {
     let yaml = gateway()
         + &virtual_host(
