@@ -37,6 +37,7 @@ fn wrong_arguments_exit_with_2() {
         &["compile", "."],
         &["compile", ".", "--target", "nginx"],
         &["compile", ".", "--target", "program", "--port", "0"],
+        &["compile", ".", "--target", "program", "--access-log"],
         &[
             "compile",
             ".",

@@ -49,6 +49,13 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
             "a program is binary: name a file with `-o FILE`, or redirect standard output",
         ));
     }
+    if args.target == Target::Program
+        && let Some(name) = args.envoy.first_given()
+    {
+        return Err(Failure::usage(format!(
+            "`{name}` says how Envoy serves a program, and has no effect on the program: leave it out, or write `--target envoy`"
+        )));
+    }
     let mut build = args.envoy.build(&args.build)?;
     let bytes = match args.target {
         Target::Envoy => {

@@ -112,6 +112,21 @@ impl BuildArgs {
 }
 
 impl EnvoyArgs {
+    /// The first argument given that is of no use without an Envoy.
+    pub(crate) fn first_given(&self) -> Option<&'static str> {
+        let given = [
+            (!self.upstreams.is_empty(), "--upstream"),
+            (self.upstreams_file.is_some(), "--upstreams"),
+            (self.filter.is_some(), "--filter"),
+            (self.listen != IpAddr::V4(Ipv4Addr::LOCALHOST), "--listen"),
+            (self.admin.is_some(), "--admin"),
+            (self.access_log, "--access-log"),
+        ];
+        given
+            .into_iter()
+            .find_map(|(is_given, name)| is_given.then_some(name))
+    }
+
     /// Compiles, with the ports that the arguments ask for.
     pub(crate) fn build(&self, args: &BuildArgs) -> Result<Build, Failure> {
         let build = args.build(self.port)?;
