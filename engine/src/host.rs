@@ -1,17 +1,26 @@
 //! From the authority of a request to a virtual host.
 //!
 //! Order: exact, longest suffix, longest prefix, `*`; first the patterns that name the request's port, then the others.
-//! Names are compared in lower case. Patterns with a port are stored under `<port>:` followed by the name, reversed
-//! for suffixes; a host name cannot begin like that.
+//! Names are compared in lower case. Exact names and suffixes that name a port are stored with it at the end, prefixes
+//! with `<port>:` before them; suffixes are reversed.
 
 use crate::format::{NAMES_PORTS, NONE, Section, size, u32_at};
 use crate::hash_table::lookup;
 use crate::program::Program;
-use crate::trie::{Found, Reading, walk};
+use crate::trie::{Reading, walk};
 
-/// How much of an authority is looked at, from either end. Patterns are shorter (a DNS name has at most 253 bytes, a
+/// How much of an authority is copied, where it has to be. Patterns are shorter (a DNS name has at most 253 bytes, a
 /// port adds six), so a wildcard still stands for at least one byte of what is cut off, and an exact name cannot match.
 const MAX: usize = 264;
+
+const REVERSED: Reading = Reading {
+    reversed: true,
+    folded: true,
+};
+const FORWARD: Reading = Reading {
+    reversed: false,
+    folded: true,
+};
 
 /// Splits an authority into host and port digits. A `:` without digits only, as in `[::1]`, is not a port.
 fn split_port(authority: &[u8]) -> (&[u8], Option<&[u8]>) {
@@ -28,44 +37,15 @@ fn split_port(authority: &[u8]) -> (&[u8], Option<&[u8]>) {
     }
 }
 
-/// Keys of one authority: `<port>:<host>` forward and with the host reversed; the part after `skip` has no port.
-struct Keys {
-    forward: [u8; MAX],
-    reversed: [u8; MAX],
-    len: usize,
-    skip: usize,
-}
-
-impl Keys {
-    fn new(authority: &[u8]) -> Self {
-        let (host, port) = split_port(authority);
-        let mut keys = Self {
-            forward: [0; MAX],
-            reversed: [0; MAX],
-            len: 0,
-            skip: 0,
-        };
-        if let Some(port) = port {
-            for &byte in port.iter().chain(b":") {
-                keys.push(byte, byte);
-            }
-            keys.skip = keys.len;
-        }
-        for (&first, &last) in host.iter().zip(host.iter().rev()) {
-            keys.push(first.to_ascii_lowercase(), last.to_ascii_lowercase());
-        }
-        keys
+/// The beginning of the pieces, one after the other, in lower case.
+fn lower_case(pieces: &[&[u8]]) -> ([u8; MAX], usize) {
+    let mut copy = [0; MAX];
+    let mut len = 0;
+    for (slot, &byte) in copy.iter_mut().zip(pieces.iter().copied().flatten()) {
+        *slot = byte.to_ascii_lowercase();
+        len += 1;
     }
-
-    fn push(&mut self, forward: u8, reversed: u8) {
-        if let (Some(f), Some(r)) = (
-            self.forward.get_mut(self.len),
-            self.reversed.get_mut(self.len),
-        ) {
-            (*f, *r) = (forward, reversed);
-            self.len += 1;
-        }
-    }
+    (copy, len)
 }
 
 impl Program {
@@ -74,50 +54,66 @@ impl Program {
         let record = self
             .section(Section::Gateways)
             .get(gateway * size::GATEWAY..)?;
-        let keys = Keys::new(authority);
-        let (forward, reversed) = (
-            keys.forward.get(..keys.len)?,
-            keys.reversed.get(..keys.len)?,
-        );
-        let names_ports = u32_at(record, 16) & NAMES_PORTS != 0;
-        if keys.skip > 0
-            && names_ports
-            && let found @ Some(_) = self.named_host(record, forward, reversed)
+        let (host, port) = split_port(authority);
+        if let Some(port) = port
+            && u32_at(record, 16) & NAMES_PORTS != 0
+            && let found @ Some(_) = self.host_with_port(record, authority, host, port)
         {
             return found;
         }
-        self.named_host(
-            record,
-            forward.get(keys.skip..)?,
-            reversed.get(keys.skip..)?,
-        )
-        .or(Some(u32_at(record, 12)).filter(|&any| any != NONE))
+        self.exact(record, host)
+            .or_else(|| self.longest(u32_at(record, 4), host, REVERSED, 0))
+            .or_else(|| self.longest(u32_at(record, 8), host, FORWARD, 0))
+            .or(Some(u32_at(record, 12)).filter(|&any| any != NONE))
     }
 
-    fn named_host(&self, record: &[u8], forward: &[u8], reversed: &[u8]) -> Option<u32> {
-        let exact = u32_at(record, 0);
-        if exact != NONE {
-            let table = self.section(Section::Hosts).get(exact as usize..)?;
-            if let found @ Some(_) = lookup(table, self.section(Section::Strings), forward) {
-                return found;
-            }
+    #[cold]
+    fn host_with_port(
+        &self,
+        record: &[u8],
+        authority: &[u8],
+        host: &[u8],
+        port: &[u8],
+    ) -> Option<u32> {
+        self.exact(record, authority)
+            .or_else(|| self.longest(u32_at(record, 4), authority, REVERSED, port.len() + 1))
+            .or_else(|| {
+                let (key, len) = lower_case(&[port, b":", host]);
+                self.longest(u32_at(record, 8), key.get(..len)?, FORWARD, port.len() + 1)
+            })
+    }
+
+    fn exact(&self, record: &[u8], name: &[u8]) -> Option<u32> {
+        let offset = u32_at(record, 0);
+        if offset == NONE {
+            return None;
         }
-        self.longest(u32_at(record, 4), reversed)
-            .or_else(|| self.longest(u32_at(record, 8), forward))
+        let table = self.section(Section::Hosts).get(offset as usize..)?;
+        let strings = self.section(Section::Strings);
+        // Without leaving early: this way several bytes are tested at once.
+        if name
+            .iter()
+            .fold(false, |found, byte| found | byte.is_ascii_uppercase())
+        {
+            let (name, len) = lower_case(&[name]);
+            return lookup(table, strings, name.get(..len)?);
+        }
+        lookup(table, strings, name)
     }
 
-    /// The deepest value on the way that leaves at least one byte for the wildcard.
-    fn longest(&self, root: u32, key: &[u8]) -> Option<u32> {
+    /// The deepest value on the way that leaves at least one byte for the wildcard. Values at a depth of less than
+    /// `shortest` belong to patterns without a port, of which a port is no part.
+    fn longest(&self, root: u32, key: &[u8], reading: Reading, shortest: usize) -> Option<u32> {
         let mut longest = None;
         if root != NONE {
             walk(
                 self.section(Section::HostTries),
                 root,
                 key,
-                Reading::AS_IS,
-                |Found { value, depth, .. }| {
-                    if depth < key.len() {
-                        longest = Some(value);
+                reading,
+                |found| {
+                    if found.depth >= shortest && found.depth < key.len() {
+                        longest = Some(found.value);
                     }
                 },
             );

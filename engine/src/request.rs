@@ -31,11 +31,7 @@ pub struct Request<'a, H: ?Sized> {
 impl<'a, H: ?Sized> Request<'a, H> {
     /// The path without query and fragment.
     pub fn path_only(&self) -> &'a [u8] {
-        let end = self
-            .path
-            .iter()
-            .position(|&b| b == b'?' || b == b'#')
-            .unwrap_or(self.path.len());
+        let end = memchr::memchr2(b'?', b'#', self.path).unwrap_or(self.path.len());
         self.path.get(..end).unwrap_or_default()
     }
 

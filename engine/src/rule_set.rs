@@ -195,7 +195,7 @@ impl<'p, 'r, H: Headers + ?Sized> Search<'p, 'r, H> {
 /// Longest value, or beginning of a value, that is a key of an index, in bytes.
 pub(crate) const MAX_VALUE: usize = crate::hash_table::MAX_KEY;
 
-const CAPACITY: usize = 16;
+const CAPACITY: usize = 8;
 
 /// Rule sets to look at, lowest clause first. Holds the few that a path usually meets; the rest is looked at at once.
 pub(crate) struct Candidates<'r> {
@@ -220,11 +220,11 @@ impl<'r> Candidates<'r> {
             .iter()
             .position(|other| other.0 > lowest)
             .unwrap_or(self.len);
-        if let Some(last) = used.last_mut() {
-            *last = (lowest, set, rest);
+        if at < self.len {
+            used.copy_within(at..self.len, at + 1);
         }
-        if let Some(moved) = used.get_mut(at..) {
-            moved.rotate_right(1);
+        if let Some(slot) = used.get_mut(at) {
+            *slot = (lowest, set, rest);
         }
         self.len += 1;
         true

@@ -9,8 +9,6 @@ pub(crate) struct Found {
     pub(crate) value: u32,
     /// Number of key bytes before it.
     pub(crate) depth: usize,
-    /// The value was stored for keys that end here.
-    pub(crate) end: bool,
 }
 
 /// How a trie reads its key.
@@ -31,13 +29,20 @@ impl Reading {
 }
 
 /// Walks from `root` and reports every value that applies to the key.
-pub(crate) fn walk(
-    trie: &[u8],
-    root: u32,
-    key: &[u8],
-    reading: Reading,
-    mut found: impl FnMut(Found),
-) {
+pub(crate) fn walk(trie: &[u8], root: u32, key: &[u8], reading: Reading, found: impl FnMut(Found)) {
+    if reading == Reading::AS_IS {
+        let begins = |depth: usize, label: &[u8]| {
+            key.get(depth..).is_some_and(|rest| rest.starts_with(label))
+        };
+        return walk_with(
+            trie,
+            root,
+            key.len(),
+            |depth| key.get(depth).copied(),
+            begins,
+            found,
+        );
+    }
     let byte_at = |depth: usize| {
         let at = if reading.reversed {
             key.len().checked_sub(depth + 1)?
@@ -51,36 +56,42 @@ pub(crate) fn walk(
             byte
         })
     };
+    let begins = |depth: usize, label: &[u8]| {
+        label
+            .iter()
+            .enumerate()
+            .all(|(i, &byte)| byte_at(depth + i) == Some(byte))
+    };
+    walk_with(trie, root, key.len(), byte_at, begins, found);
+}
+
+/// `byte_at` reads the key, `begins` compares a part of it; both count from where the trie begins to read.
+fn walk_with(
+    trie: &[u8],
+    root: u32,
+    key_len: usize,
+    byte_at: impl Fn(usize) -> Option<u8>,
+    begins: impl Fn(usize, &[u8]) -> bool,
+    mut found: impl FnMut(Found),
+) {
     let mut depth = 0;
     let mut node = root as usize;
     loop {
         let header = NodeHeader(u32_at(trie, node));
         let label_len = header.label_len();
-        let label = trie.get(node + 4..node + 4 + label_len).unwrap_or_default();
-        if reading
-            == (Reading {
-                reversed: false,
-                folded: false,
-            })
-        {
-            if !key.get(depth..).is_some_and(|rest| rest.starts_with(label)) {
+        if label_len > 0 {
+            let label = trie.get(node + 4..node + 4 + label_len).unwrap_or_default();
+            if !begins(depth, label) {
                 return;
             }
-        } else if !label
-            .iter()
-            .enumerate()
-            .all(|(i, &byte)| byte_at(depth + i) == Some(byte))
-        {
-            return;
         }
         depth += label_len;
         let mut at = node + 4 + padded(label_len);
         if header.has_end() {
-            if depth == key.len() {
+            if depth == key_len {
                 found(Found {
                     value: u32_at(trie, at),
                     depth,
-                    end: true,
                 });
             }
             at += 4;
@@ -89,7 +100,6 @@ pub(crate) fn walk(
             found(Found {
                 value: u32_at(trie, at),
                 depth,
-                end: false,
             });
             at += 4;
         }

@@ -134,13 +134,15 @@ fn hosts() {
     let ids: Vec<u32> = (0..7).map(|_| b.host_with("/")).collect();
     b.hosts.exact = vec![
         (b"a.example.com".to_vec(), ids[0]),
-        (b"8443:a.example.com".to_vec(), ids[1]),
+        (b"a.example.com:8443".to_vec(), ids[1]),
     ];
     let reversed = |text: &str| text.bytes().rev().collect::<Vec<_>>();
     b.hosts.suffix = vec![
         (reversed(".example.com"), ids[2]),
         (reversed(".b.example.com"), ids[3]),
-        (b"9000:".to_vec(), ids[4]),
+        (reversed(":9000"), ids[4]),
+        // No port, but digits.
+        (reversed("7"), ids[0]),
     ];
     b.hosts.prefix = vec![(b"a.".to_vec(), ids[5])];
     b.hosts.any = Some(ids[6]);
@@ -155,6 +157,8 @@ fn hosts() {
     check(&program, "whatever:9000", "/", 4);
     check(&program, "a.example.com:9000", "/", 4);
     check(&program, ":9000", "/", 6);
+    check(&program, "host7", "/", 0);
+    check(&program, "host:17", "/", 6);
     check(&program, "a.org", "/", 5);
     check(&program, "a.", "/", 6);
     check(&program, "", "/", 6);

@@ -22,25 +22,22 @@ impl Collector {
     }
 
     pub(super) fn add(&mut self, domain: &Domain, host: u32) {
-        let mut key = Vec::new();
-        if let Some(port) = domain.port {
-            self.names_ports = true;
-            key.extend_from_slice(format!("{port}:").as_bytes());
-        }
-        match domain.kind {
-            DomainKind::Any if domain.port.is_none() => self.any = Some(host),
-            // `*:8443` is a suffix without text: at least one byte of host name follows the port.
+        let Domain { kind, text, port } = domain;
+        self.names_ports |= port.is_some();
+        let with_port = || port.map_or_else(|| text.clone(), |port| format!("{text}:{port}"));
+        match kind {
+            DomainKind::Any if port.is_none() => self.any = Some(host),
+            // `*:8443` is a suffix like any other: at least one byte of host name comes before it.
             DomainKind::Suffix | DomainKind::Any => {
-                key.extend(domain.text.bytes().rev());
-                self.suffix.insert(key, host);
+                self.suffix
+                    .insert(with_port().bytes().rev().collect(), host);
             }
             DomainKind::Exact => {
-                key.extend_from_slice(domain.text.as_bytes());
-                self.exact.insert(key, host);
+                self.exact.insert(with_port().into_bytes(), host);
             }
             DomainKind::Prefix => {
-                key.extend_from_slice(domain.text.as_bytes());
-                self.prefix.insert(key, host);
+                let key = port.map_or_else(|| text.clone(), |port| format!("{port}:{text}"));
+                self.prefix.insert(key.into_bytes(), host);
             }
         }
     }

@@ -102,8 +102,8 @@ pub struct Entry {
     pub predicates: Vec<u32>,
 }
 
-/// The hosts of a gateway: `(key, virtual host)`. Keys are lower-case; one that names a port begins with `<port>:`;
-/// suffixes are reversed after that.
+/// The hosts of a gateway: `(key, virtual host)`. Keys are lower-case. One that names a port has it at the end
+/// (`example.com:8443`), a prefix has it at the beginning (`8443:example.`); suffixes are reversed as a whole.
 #[derive(Clone, Debug, Default)]
 pub struct Hosts {
     /// Whole names.
