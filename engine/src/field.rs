@@ -9,7 +9,7 @@ use crate::program::Program;
 use crate::request::{Headers, Request};
 
 /// Values kept at hand. A request with more headers that matter is answered by looking through all of them.
-const SLOTS: usize = 32;
+const SLOTS: usize = 12;
 
 /// The request headers that a program knows.
 pub(crate) struct Fields<'r> {

@@ -79,6 +79,7 @@ impl Program {
     fn first_clause<H: Headers + ?Sized>(&self, host: u32, request: &Request<'_, H>) -> u32 {
         let path = request.path_only();
         let tries = self.section(Section::Tries);
+        let sets = self.section(Section::RuleSets);
         let roots = self
             .section(Section::VirtualHosts)
             .get(host as usize * size::VIRTUAL_HOST..)
@@ -98,7 +99,7 @@ impl Program {
                 } else {
                     path.get(found.depth..).unwrap_or_default()
                 };
-                if !candidates.push(lowest(self, set), set, rest) {
+                if !candidates.push(lowest(sets, set), set, rest) {
                     search.visit(set, rest);
                 }
             });

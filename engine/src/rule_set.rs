@@ -19,12 +19,12 @@ const MAX_VISITS: u32 = 10_000;
 /// Deepest nesting of rule sets, for the same reason.
 const MAX_NESTING: u32 = 32;
 
-/// Lowest clause number in a set; no request can be answered by a lower one from it.
-pub(crate) fn lowest(program: &Program, set: SetRef) -> u32 {
+/// Lowest clause number in a set of the section; no request can be answered by a lower one from it.
+pub(crate) fn lowest(sets: &[u8], set: SetRef) -> u32 {
     match set.as_inline() {
         _ if set == SetRef::NONE => NONE,
         Some((clause, _)) => clause,
-        None => u32_at(program.section(Section::RuleSets), set.0 as usize + 4),
+        None => u32_at(sets, set.0 as usize + 4),
     }
 }
 
@@ -63,7 +63,7 @@ impl<'p, 'r, H: Headers + ?Sized> Search<'p, 'r, H> {
             }
             return;
         }
-        if lowest(self.program, set) >= self.best
+        if lowest(self.sets, set) >= self.best
             || self.visits >= MAX_VISITS
             || self.nesting >= MAX_NESTING
         {
@@ -119,7 +119,7 @@ impl<'p, 'r, H: Headers + ?Sized> Search<'p, 'r, H> {
             Value::Several(name) => self.joined(name, |_, value| lookup(table, strings, value)),
         };
         let chosen = chosen.map_or(SetRef::NONE, SetRef);
-        let swap = lowest(self.program, others) < lowest(self.program, chosen);
+        let swap = lowest(self.sets, others) < lowest(self.sets, chosen);
         let (first, second) = if swap {
             (others, chosen)
         } else {
