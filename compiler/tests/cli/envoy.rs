@@ -1,5 +1,6 @@
 //! A real Envoy takes what `compile` writes and serves it under `run`. Needs $MESHGATE_ENVOY, perhaps
-//! $MESHGATE_ENVOY_OLD, and the filter ($MESHGATE_FILTER); without them these tests say so and pass.
+//! $MESHGATE_ENVOY_OLD, and the filter ($MESHGATE_FILTER); without them these tests say so and pass,
+//! unless $MESHGATE_REQUIRE_ENVOY is 1.
 
 use std::env;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -23,6 +24,8 @@ fn tools() -> Option<(Vec<PathBuf>, PathBuf)> {
     match var("MESHGATE_FILTER") {
         Some(filter) if !envoys.is_empty() => Some((envoys, filter)),
         _ => {
+            let required = env::var_os("MESHGATE_REQUIRE_ENVOY").is_some_and(|value| value == "1");
+            assert!(!required, "MESHGATE_ENVOY and MESHGATE_FILTER are not set");
             println!("skipped: MESHGATE_ENVOY and MESHGATE_FILTER are not set");
             None
         }

@@ -163,15 +163,12 @@ impl Writer {
         entries.first().map_or(NONE, |entry| entry.clause)
     }
 
-    fn start(&mut self, kind: u32, n: usize, entries: &[Entry]) -> Result<SetRef, TooLarge> {
+    fn start(&mut self, kind: u32, n: usize, lowest: u32) -> Result<SetRef, TooLarge> {
         let offset = self.offset(Section::RuleSets);
         if offset > i32::MAX as u32 || n > rule_set::MAX {
             return Err(TooLarge("rule sets"));
         }
-        self.push(
-            Section::RuleSets,
-            &[rule_set::header(kind, n), Self::lowest(entries)],
-        );
+        self.push(Section::RuleSets, &[rule_set::header(kind, n), lowest]);
         Ok(SetRef(offset))
     }
 
@@ -180,7 +177,7 @@ impl Writer {
             self.long_lists
                 .push(entries.iter().map(|entry| entry.clause).collect());
         }
-        let set = self.start(rule_set::LIST, entries.len(), entries)?;
+        let set = self.start(rule_set::LIST, entries.len(), Self::lowest(entries))?;
         for entry in entries {
             let tail = entry.tail.map_or(0, |tail| tail + 1);
             let tail = u16::try_from(tail).map_err(|_| TooLarge("automata"))?;
@@ -231,7 +228,7 @@ impl Writer {
         entries: Vec<Entry>,
         within: Within,
     ) -> Result<SetRef, TooLarge> {
-        let all = entries.clone();
+        let lowest = Self::lowest(&entries);
         let (groups, rest) = self.divide(entries, |indexable| match &indexable.key {
             Key::Exact(value) if indexable.subject == subject => Some(value.clone()),
             _ => None,
@@ -246,14 +243,14 @@ impl Writer {
             table.push((value, self.arrange(group.collect(), within)?.0));
         }
         let rest = self.optional(rest, within)?;
-        let set = self.start(rule_set::SWITCH, 0, &all)?;
+        let set = self.start(rule_set::SWITCH, 0, lowest)?;
         self.push(Section::RuleSets, &[subject.word(), rest.0]);
         self.hash_table(Section::RuleSets, &table)?;
         Ok(set)
     }
 
     fn fields_set(&mut self, entries: Vec<Entry>, within: Within) -> Result<SetRef, TooLarge> {
-        let all = entries.clone();
+        let lowest = Self::lowest(&entries);
         let (groups, rest) = self.divide(entries, |indexable| {
             match (indexable.subject, &indexable.key) {
                 (_, Key::None) => None,
@@ -277,7 +274,7 @@ impl Writer {
             ]);
         }
         let rest = self.optional(rest, within)?;
-        let set = self.start(rule_set::FIELDS, pairs.len(), &all)?;
+        let set = self.start(rule_set::FIELDS, pairs.len(), lowest)?;
         self.push(Section::RuleSets, &[rest.0]);
         pairs
             .iter()
@@ -291,7 +288,7 @@ impl Writer {
         entries: Vec<Entry>,
         within: Within,
     ) -> Result<SetRef, TooLarge> {
-        let all = entries.clone();
+        let lowest = Self::lowest(&entries);
         let (groups, rest) = self.divide(entries, |indexable| match &indexable.key {
             Key::Prefix(value) if indexable.subject == subject => Some(value.clone()),
             _ => None,
@@ -309,7 +306,7 @@ impl Writer {
         }
         let rest = self.optional(rest, within)?;
         let root = trie::write(self.section(Section::RuleSets), places)?.unwrap_or(NONE);
-        let set = self.start(rule_set::TRIE, 0, &all)?;
+        let set = self.start(rule_set::TRIE, 0, lowest)?;
         self.push(Section::RuleSets, &[subject.word(), rest.0, root]);
         Ok(set)
     }
