@@ -1,7 +1,10 @@
 //! Workloads for benchmarks: resolved trees of any size, and requests for them.
 //!
-//! The trees are built in memory, so that what is measured is the engine or one stage of the compiler, not YAML.
+//! The trees are built in memory, so that what is measured is the engine or one stage of the compiler, not YAML;
+//! [`yaml`] has the same for the whole way.
 #![forbid(unsafe_code)]
+
+pub mod yaml;
 
 use std::sync::Arc;
 
