@@ -128,7 +128,7 @@ impl Lowering<'_> {
         let action = self.actions.https_redirect();
         let clause = self.writer.clause(action, None);
         self.places.push(Span::default());
-        let mut paths = PathIndex::default();
+        let mut paths = PathIndex::with_capacity(1);
         paths.everything(Entry {
             clause,
             tail: None,
@@ -143,12 +143,10 @@ impl Lowering<'_> {
         if let Some(&id) = self.hosts.get(&key) {
             return Ok(id);
         }
-        let mut paths = PathIndex::default();
-        for route in host
-            .virtual_hosts
-            .iter()
-            .flat_map(|virtual_host| &virtual_host.routes)
-        {
+        let routes = || (host.virtual_hosts.iter()).flat_map(|host| &host.routes);
+        let clauses = routes().map(|route| route.matchers.len()).sum();
+        let mut paths = PathIndex::with_capacity(clauses);
+        for route in routes() {
             self.route(route, &mut paths)?;
         }
         let tries = paths.write(&mut self.writer)?;
@@ -157,7 +155,7 @@ impl Lowering<'_> {
         Ok(id)
     }
 
-    fn route(&mut self, route: &Route, paths: &mut PathIndex) -> Result<()> {
+    fn route<'t>(&mut self, route: &'t Route, paths: &mut PathIndex<'t>) -> Result<()> {
         // Compiled before anything is written: a route is served whole or not at all.
         let mut compiled = Vec::with_capacity(route.matchers.len());
         for matcher in &route.matchers {

@@ -1,5 +1,7 @@
 //! The path tries of one virtual host.
 
+use std::borrow::Cow;
+
 use meshgate_engine::write::{Entry, PathTries, TooLarge, TrieEntry, Writer};
 
 /// Which trie.
@@ -20,67 +22,85 @@ pub(super) enum Slot {
 
 /// Where a clause is stored.
 #[derive(Clone, Debug)]
-pub(super) struct Place {
+pub(super) struct Place<'t> {
     pub(super) trie: Trie,
-    pub(super) key: Vec<u8>,
+    pub(super) key: Cow<'t, [u8]>,
     pub(super) slot: Slot,
     /// Automaton for what follows the key.
     pub(super) tail: Option<u32>,
 }
 
-/// Clauses by place, in clause order.
-#[derive(Default)]
-pub(super) struct PathIndex {
-    clauses: Vec<(Trie, Vec<u8>, Slot, Entry)>,
+struct Clause<'t> {
+    trie: Trie,
+    key: Cow<'t, [u8]>,
+    slot: Slot,
+    entry: Entry,
 }
 
-impl PathIndex {
-    pub(super) fn add(&mut self, place: Place, clause: u32, predicates: Vec<u32>) {
+/// Clauses by place, in clause order.
+pub(super) struct PathIndex<'t> {
+    clauses: Vec<Clause<'t>>,
+}
+
+impl<'t> PathIndex<'t> {
+    /// With room for a number of clauses.
+    pub(super) fn with_capacity(clauses: usize) -> Self {
+        Self {
+            clauses: Vec::with_capacity(clauses),
+        }
+    }
+
+    pub(super) fn add(&mut self, place: Place<'t>, clause: u32, predicates: Vec<u32>) {
         let Place {
             trie,
             key,
             slot,
             tail,
         } = place;
-        self.clauses.push((
+        self.clauses.push(Clause {
             trie,
             key,
             slot,
-            Entry {
+            entry: Entry {
                 clause,
                 tail,
                 predicates,
             },
-        ));
+        });
     }
 
     /// A clause for every path, even one that does not begin with `/`.
     pub(super) fn everything(&mut self, entry: Entry) {
-        self.clauses
-            .push((Trie::Forward, Vec::new(), Slot::Prefix, entry));
+        self.clauses.push(Clause {
+            trie: Trie::Forward,
+            key: Cow::Borrowed(&[]),
+            slot: Slot::Prefix,
+            entry,
+        });
     }
 
     pub(super) fn write(mut self, writer: &mut Writer) -> Result<PathTries, TooLarge> {
         // Stable: clauses of one place stay in order.
         self.clauses
-            .sort_by(|a, b| (a.0, &a.1, a.2).cmp(&(b.0, &b.1, b.2)));
+            .sort_by(|a, b| (a.trie, &a.key, a.slot).cmp(&(b.trie, &b.key, b.slot)));
         let mut tries = PathTries::default();
-        for of_trie in self.clauses.chunk_by(|a, b| a.0 == b.0) {
-            let mut entries = Vec::new();
-            for of_key in of_trie.chunk_by(|a, b| a.1 == b.1) {
+        for of_trie in self.clauses.chunk_by_mut(|a, b| a.trie == b.trie) {
+            let trie = of_trie[0].trie;
+            let mut entries = Vec::with_capacity(of_trie.len());
+            for of_key in of_trie.chunk_by_mut(|a, b| a.key == b.key) {
                 let mut values = [None, None];
-                for of_slot in of_key.chunk_by(|a, b| a.2 == b.2) {
-                    values[of_slot[0].2 as usize] = Some(rule_set(of_slot, writer)?);
+                for of_slot in of_key.chunk_by_mut(|a, b| a.slot == b.slot) {
+                    values[of_slot[0].slot as usize] = Some(rule_set(of_slot, writer)?);
                 }
                 let [end, prefix] = values;
                 entries.push(TrieEntry {
-                    key: of_key[0].1.clone(),
+                    key: std::mem::take(&mut of_key[0].key).into_owned(),
                     end,
                     prefix,
                 });
             }
             let root = writer.path_trie(entries)?;
-            match of_trie[0].0 {
+            match trie {
                 Trie::Forward => tries.forward = root,
                 Trie::Folded => tries.folded = root,
                 Trie::Reversed => tries.reversed = root,
@@ -91,20 +111,20 @@ impl PathIndex {
     }
 }
 
-/// The clauses of one place, up to the first that always holds.
-fn rule_set(
-    clauses: &[(Trie, Vec<u8>, Slot, Entry)],
-    writer: &mut Writer,
-) -> Result<u32, TooLarge> {
+/// The clauses of one place, up to the first that always holds. Takes their predicates out.
+fn rule_set(clauses: &mut [Clause<'_>], writer: &mut Writer) -> Result<u32, TooLarge> {
     let always = |entry: &Entry| entry.tail.is_none() && entry.predicates.is_empty();
     let reachable = clauses
         .iter()
-        .position(|(.., entry)| always(entry))
+        .position(|clause| always(&clause.entry))
         .map_or(clauses.len(), |last| last + 1);
     let entries: Vec<Entry> = clauses
-        .iter()
+        .iter_mut()
         .take(reachable)
-        .map(|(.., entry)| entry.clone())
+        .map(|Clause { entry, .. }| Entry {
+            predicates: std::mem::take(&mut entry.predicates),
+            ..*entry
+        })
         .collect();
     writer.rule_set(&entries)
 }

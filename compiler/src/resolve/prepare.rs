@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::regex::Patterns;
 use crate::resource::{
     self, DelegateAction, ForwardAction, ObjectName, PathKind, RedirectAction, Resources,
     SortMethod,
@@ -66,6 +67,7 @@ pub(super) struct Catalogue<'r> {
     by_name: BTreeMap<&'r ObjectName, usize>,
     virtual_hosts: BTreeMap<&'r ObjectName, Span>,
     inventory: Inventory<'r>,
+    patterns: Patterns,
 }
 
 impl<'r> Catalogue<'r> {
@@ -86,6 +88,7 @@ impl<'r> Catalogue<'r> {
                 .map(|h| (&h.metadata.id, h.metadata.span))
                 .collect(),
             inventory: Inventory::new(resources, cluster),
+            patterns: Patterns::default(),
         }
     }
 
@@ -117,7 +120,7 @@ impl<'r> Catalogue<'r> {
         let matchers = route
             .matchers
             .iter()
-            .map(|matcher| matcher::conditions(matcher, diagnostics))
+            .map(|matcher| matcher::conditions(matcher, &mut self.patterns, diagnostics))
             .collect::<Vec<_>>();
         let kind = match &route.action.value {
             resource::Action::Delegate(delegate) => {
