@@ -101,7 +101,7 @@ impl<'r> Catalogue<'r> {
     pub(super) fn prepare(
         &mut self,
         routes: &'r [resource::Route],
-        namespace: &str,
+        namespace: &'r str,
         diagnostics: &mut Diagnostics,
     ) -> Vec<Prepared<'r>> {
         report_duplicate_names(routes, diagnostics);
@@ -114,7 +114,7 @@ impl<'r> Catalogue<'r> {
     fn prepare_route(
         &mut self,
         route: &'r resource::Route,
-        namespace: &str,
+        namespace: &'r str,
         diagnostics: &mut Diagnostics,
     ) -> Option<Prepared<'r>> {
         let matchers = route
@@ -162,9 +162,9 @@ impl<'r> Catalogue<'r> {
 
     fn forward(
         &mut self,
-        forward: &ForwardAction,
+        forward: &'r ForwardAction,
         span: Span,
-        namespace: &str,
+        namespace: &'r str,
         diagnostics: &mut Diagnostics,
     ) -> Option<Forward> {
         let shares = weights::shares(&forward.destinations, span, diagnostics);
@@ -183,7 +183,7 @@ impl<'r> Catalogue<'r> {
             .map(|((found, written), weight)| {
                 Some(WeightedDestination {
                     weight,
-                    destination: Arc::new(found?),
+                    destination: found?,
                     headers: written
                         .options
                         .header_manipulation

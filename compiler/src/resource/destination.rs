@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Metadata, ObjectRef, Options};
+use super::{Metadata, ObjectRef, RareOptions};
 use crate::source::{Span, Spanned};
 
 /// One entry of `routeAction.destinations`.
@@ -13,7 +13,7 @@ pub struct WeightedDestination {
     /// Weight, if written.
     pub weight: Option<Spanned<u32>>,
     /// `options`; only `headerManipulation` exists on this level.
-    pub options: Options,
+    pub options: RareOptions,
     /// The whole entry.
     pub span: Span,
 }

@@ -1,5 +1,6 @@
 //! Route options (`TrafficPolicySpec.Policy`): what a virtual host, route table or route sets for itself.
 
+use std::ops::Deref;
 use std::time::Duration;
 
 use crate::source::{Span, Spanned};
@@ -16,6 +17,30 @@ pub struct Options {
     /// Options of the API that meshgate does not enforce yet: field name and place. A route that has one, its own
     /// or inherited, is refused.
     pub unsupported: Vec<Spanned<String>>,
+}
+
+/// Options that are mostly not written, and take no room then.
+#[derive(Clone, Debug, Default)]
+pub struct RareOptions(Option<Box<Options>>);
+
+impl From<Options> for RareOptions {
+    fn from(options: Options) -> Self {
+        Self(Some(Box::new(options)))
+    }
+}
+
+impl Deref for RareOptions {
+    type Target = Options;
+
+    fn deref(&self) -> &Options {
+        static NONE: Options = Options {
+            request_timeout: None,
+            retries: None,
+            header_manipulation: None,
+            unsupported: Vec::new(),
+        };
+        self.0.as_deref().unwrap_or(&NONE)
+    }
 }
 
 /// `retries`.

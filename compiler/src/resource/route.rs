@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{ObjectRef, ObjectSelector, Options, WeightedDestination};
+use super::{ObjectRef, ObjectSelector, RareOptions, WeightedDestination};
 use crate::source::{Span, Spanned};
 
 /// One route of a virtual host or route table. It has exactly one action; a route with none or several was
@@ -18,7 +18,7 @@ pub struct Route {
     /// What to do.
     pub action: Spanned<Action>,
     /// Its own options.
-    pub options: Options,
+    pub options: RareOptions,
     /// Labels, for TrafficPolicy selection.
     pub labels: BTreeMap<String, String>,
     /// The whole route.
@@ -102,11 +102,11 @@ pub enum Action {
     /// `routeAction`.
     Forward(ForwardAction),
     /// `redirectAction`.
-    Redirect(RedirectAction),
+    Redirect(Box<RedirectAction>),
     /// `directResponseAction`.
-    DirectResponse(DirectResponseAction),
+    DirectResponse(Box<DirectResponseAction>),
     /// `delegateAction`.
-    Delegate(DelegateAction),
+    Delegate(Box<DelegateAction>),
 }
 
 /// `routeAction`.
