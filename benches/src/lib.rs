@@ -14,7 +14,7 @@ use meshgate_compiler::resource::ObjectName;
 use meshgate_compiler::source::{Span, Spanned};
 use meshgate_compiler::tree::{
     Action, Destination, DestinationTarget, Domain, DomainKind, Forward, Gateway, HeaderMatch,
-    Host, LiteralPart, Matcher, Options, PathMatch, PathTail, Route, RouteName, Tree, ValueMatch,
+    Host, LiteralPart, Matcher, PathMatch, PathTail, Route, RouteName, Tree, ValueMatch,
     VirtualHost, WeightedDestination,
 };
 use meshgate_engine::{Program, Request};
@@ -201,6 +201,7 @@ pub fn tree(table: Table, n: usize) -> Tree {
             })
         })
         .collect();
+    let above: Arc<[String]> = ["bench.www".to_owned()].into();
     let route = |i: usize| {
         let forward = Forward {
             destinations: vec![WeightedDestination {
@@ -212,12 +213,13 @@ pub fn tree(table: Table, n: usize) -> Tree {
         };
         Arc::new(Route {
             name: RouteName {
-                segments: vec!["bench.www".to_owned(), format!("r{i}")],
-                leaf: Some(format!("r{i}")),
+                above: Arc::clone(&above),
+                own: format!("r{i}"),
+                is_named: true,
             },
             matchers: vec![matcher(table, i)],
             action: Action::Forward(forward),
-            options: Options::default(),
+            options: Default::default(),
             span: Span::default(),
         })
     };

@@ -19,7 +19,7 @@ use sha2::{Digest, Sha256};
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::source::Span;
-use crate::tree::{Gateway, Host, Route, Tree, VirtualHost};
+use crate::tree::{Gateway, Host, Route, RouteName, Tree, VirtualHost};
 use actions::Actions;
 use conditions::Conditions;
 use paths::PathIndex;
@@ -47,6 +47,7 @@ pub fn lower(tree: &Tree, options: &Options, diagnostics: &mut Diagnostics) -> O
         conditions: Conditions::default(),
         hosts: HashMap::new(),
         places: Vec::new(),
+        above: None,
         head: Head::default(),
         diagnostics,
     };
@@ -100,6 +101,8 @@ struct Lowering<'d> {
     hosts: HashMap<Vec<*const VirtualHost>, u32>,
     /// Place of the matcher behind each clause.
     places: Vec<Span>,
+    /// The names above the last route, which mostly are those above the next one.
+    above: Option<(*const [String], Option<u32>)>,
     head: Head,
     diagnostics: &'d mut Diagnostics,
 }
@@ -220,17 +223,31 @@ impl Lowering<'_> {
     }
 
     fn name(&mut self, route: &Route) -> u32 {
-        let mut name = None;
-        let last = route.name.segments.len().saturating_sub(1);
-        for (n, segment) in route.name.segments.iter().enumerate() {
-            let kind = match n {
-                _ if n % 2 == 0 => SegmentKind::Object,
-                _ if n == last && route.name.leaf.is_none() => SegmentKind::RoutePosition,
-                _ => SegmentKind::Route,
-            };
-            name = Some(self.writer.name(name, kind, segment));
-        }
-        // INVARIANT: a route name has at least the segment of its virtual host.
-        name.unwrap_or_default()
+        let RouteName {
+            above,
+            own,
+            is_named,
+        } = &route.name;
+        let place = Arc::as_ptr(above);
+        let above = match self.above {
+            Some((known, name)) if std::ptr::eq(known, place) => name,
+            _ => {
+                let mut name = None;
+                for (n, segment) in above.iter().enumerate() {
+                    let kind = match n % 2 {
+                        0 => SegmentKind::Object,
+                        _ => SegmentKind::Route,
+                    };
+                    name = Some(self.writer.name(name, kind, segment));
+                }
+                self.above = Some((place, name));
+                name
+            }
+        };
+        let kind = match is_named {
+            true => SegmentKind::Route,
+            false => SegmentKind::RoutePosition,
+        };
+        self.writer.name(above, kind, own)
     }
 }

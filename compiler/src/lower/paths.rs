@@ -32,6 +32,8 @@ pub(super) struct Place<'t> {
 
 struct Clause<'t> {
     trie: Trie,
+    /// The first bytes of the key by which keys differ, so that sorting seldom has to look at the keys themselves.
+    head: u64,
     key: Cow<'t, [u8]>,
     slot: Slot,
     entry: Entry,
@@ -59,6 +61,7 @@ impl<'t> PathIndex<'t> {
         } = place;
         self.clauses.push(Clause {
             trie,
+            head: 0,
             key,
             slot,
             entry: Entry {
@@ -73,16 +76,40 @@ impl<'t> PathIndex<'t> {
     pub(super) fn everything(&mut self, entry: Entry) {
         self.clauses.push(Clause {
             trie: Trie::Forward,
+            head: 0,
             key: Cow::Borrowed(&[]),
             slot: Slot::Prefix,
             entry,
         });
     }
 
+    fn set_heads(&mut self) {
+        let Some((first, others)) = self.clauses.split_first() else {
+            return;
+        };
+        let common = others.iter().fold(first.key.len(), |common, clause| {
+            let same = |(a, b): &(&u8, &u8)| a == b;
+            first
+                .key
+                .iter()
+                .zip(&*clause.key)
+                .take(common)
+                .take_while(same)
+                .count()
+        });
+        for clause in &mut self.clauses {
+            clause.head = head(&clause.key[common..]);
+        }
+    }
+
     pub(super) fn write(mut self, writer: &mut Writer) -> Result<PathTries, TooLarge> {
+        self.set_heads();
         // Stable: clauses of one place stay in order.
-        self.clauses
-            .sort_by(|a, b| (a.trie, &a.key, a.slot).cmp(&(b.trie, &b.key, b.slot)));
+        self.clauses.sort_by(|a, b| {
+            (a.trie, a.head)
+                .cmp(&(b.trie, b.head))
+                .then_with(|| (&a.key, a.slot).cmp(&(&b.key, b.slot)))
+        });
         let mut tries = PathTries::default();
         for of_trie in self.clauses.chunk_by_mut(|a, b| a.trie == b.trie) {
             let trie = of_trie[0].trie;
@@ -111,6 +138,13 @@ impl<'t> PathIndex<'t> {
     }
 }
 
+/// The first eight bytes of a key; a shorter one comes before those that it begins.
+fn head(key: &[u8]) -> u64 {
+    let mut bytes = [0; 8];
+    bytes.iter_mut().zip(key).for_each(|(to, from)| *to = *from);
+    u64::from_be_bytes(bytes)
+}
+
 /// The clauses of one place, up to the first that always holds. Takes their predicates out.
 fn rule_set(clauses: &mut [Clause<'_>], writer: &mut Writer) -> Result<u32, TooLarge> {
     let always = |entry: &Entry| entry.tail.is_none() && entry.predicates.is_empty();
@@ -127,4 +161,15 @@ fn rule_set(clauses: &mut [Clause<'_>], writer: &mut Writer) -> Result<u32, TooL
         })
         .collect();
     writer.rule_set(&entries)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::head;
+
+    #[test]
+    fn heads_sort_like_keys() {
+        let keys: [&[u8]; 6] = [b"", b"\0", b"/", b"/a", b"/abcdefgh", b"/b"];
+        assert!(keys.is_sorted_by_key(|key| head(key)));
+    }
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::rare::Rare;
 use crate::regex::Patterns;
 use crate::resource::{
     self, DelegateAction, ForwardAction, ObjectName, PathKind, RedirectAction, Resources,
@@ -40,7 +41,7 @@ pub(super) struct Prepared<'r> {
     /// Alternatives; empty means everything.
     pub(super) matchers: Vec<Conditions<'r>>,
     /// Its own options.
-    pub(super) level: Level,
+    pub(super) level: Rare<Level>,
     /// What it does.
     pub(super) kind: Kind,
 }
@@ -105,10 +106,11 @@ impl<'r> Catalogue<'r> {
         diagnostics: &mut Diagnostics,
     ) -> Vec<Prepared<'r>> {
         report_duplicate_names(routes, diagnostics);
-        routes
-            .iter()
-            .filter_map(|route| self.prepare_route(route, namespace, diagnostics))
-            .collect()
+        let mut prepared = Vec::with_capacity(routes.len());
+        for route in routes {
+            prepared.extend(self.prepare_route(route, namespace, diagnostics));
+        }
+        prepared
     }
 
     fn prepare_route(
@@ -145,7 +147,7 @@ impl<'r> Catalogue<'r> {
             }
         };
         matcher::report_without_path(&route.matchers, diagnostics);
-        let level = Level::new(&route.options);
+        let level = Rare::from(Level::new(&route.options));
         if matches!(
             kind,
             Some(Kind::Leaf(Action::Redirect(_) | Action::DirectResponse(_)))

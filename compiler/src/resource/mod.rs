@@ -19,7 +19,7 @@ pub use destination::{
     VirtualDestination, WeightedDestination,
 };
 pub use gateway::{ConnectionHandler, HandlerKind, RouteConfig, VirtualGateway};
-pub use options::{HeaderManipulation, Options, RareOptions, Retries};
+pub use options::{HeaderManipulation, Options, Retries};
 pub use route::{
     Action, DelegateAction, DirectResponseAction, ForwardAction, HeaderMatcher, Matcher, PathKind,
     QueryMatcher, RedirectAction, Route, SortMethod, Uri,

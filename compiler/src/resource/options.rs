@@ -1,8 +1,8 @@
 //! Route options (`TrafficPolicySpec.Policy`): what a virtual host, route table or route sets for itself.
 
-use std::ops::Deref;
 use std::time::Duration;
 
+use crate::rare::Empty;
 use crate::source::{Span, Spanned};
 
 /// Options of one level; every field is inherited on its own.
@@ -19,27 +19,19 @@ pub struct Options {
     pub unsupported: Vec<Spanned<String>>,
 }
 
-/// Options that are mostly not written, and take no room then.
-#[derive(Clone, Debug, Default)]
-pub struct RareOptions(Option<Box<Options>>);
+impl Empty for Options {
+    const EMPTY: &'static Self = &Self {
+        request_timeout: None,
+        retries: None,
+        header_manipulation: None,
+        unsupported: Vec::new(),
+    };
 
-impl From<Options> for RareOptions {
-    fn from(options: Options) -> Self {
-        Self(Some(Box::new(options)))
-    }
-}
-
-impl Deref for RareOptions {
-    type Target = Options;
-
-    fn deref(&self) -> &Options {
-        static NONE: Options = Options {
-            request_timeout: None,
-            retries: None,
-            header_manipulation: None,
-            unsupported: Vec::new(),
-        };
-        self.0.as_deref().unwrap_or(&NONE)
+    fn is_empty(&self) -> bool {
+        self.request_timeout.is_none()
+            && self.retries.is_none()
+            && self.header_manipulation.is_none()
+            && self.unsupported.is_empty()
     }
 }
 

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{ObjectRef, ObjectSelector, RareOptions, WeightedDestination};
+use super::{ObjectRef, ObjectSelector, Options, WeightedDestination};
+use crate::rare::Rare;
 use crate::source::{Span, Spanned};
 
 /// One route of a virtual host or route table. It has exactly one action; a route with none or several was
@@ -18,7 +19,7 @@ pub struct Route {
     /// What to do.
     pub action: Spanned<Action>,
     /// Its own options.
-    pub options: RareOptions,
+    pub options: Rare<Options>,
     /// Labels, for TrafficPolicy selection.
     pub labels: BTreeMap<String, String>,
     /// The whole route.
@@ -28,8 +29,8 @@ pub struct Route {
 /// All parts must hold.
 #[derive(Clone, Debug)]
 pub struct Matcher {
-    /// Name, appended to the route name.
-    pub name: Option<Spanned<String>>,
+    /// Name, appended to the route name. Few have one.
+    pub name: Option<Box<Spanned<String>>>,
     /// Path condition; absent = every path.
     pub uri: Option<Uri>,
     /// Header conditions.

@@ -5,9 +5,10 @@ use super::{every, matcher, options, selector};
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::load::node::{Entry, Node, Routes, Value};
+use crate::rare::Rare;
 use crate::resource::{
     Action, ClusterObjectRef, DelegateAction, DestinationKind, DirectResponseAction, ForwardAction,
-    RareOptions, RedirectAction, Route, SortMethod, WeightedDestination,
+    RedirectAction, Route, SortMethod, WeightedDestination,
 };
 use crate::source::Spanned;
 
@@ -45,8 +46,8 @@ fn route(index: usize, node: &Node<'_>, diagnostics: &mut Diagnostics) -> Option
     });
     let action = action(node, diagnostics);
     let options = match node.get("options") {
-        Some(options) => options::options(options, diagnostics).map(RareOptions::from),
-        None => Some(RareOptions::default()),
+        Some(options) => options::options(options, diagnostics).map(Rare::from),
+        None => Some(Rare::default()),
     };
     if node.faulty {
         return None;
@@ -138,8 +139,8 @@ fn weighted_destination(
     let weight = weight
         .and_then(|weight| Some(Spanned::new(u32::try_from(weight.value).ok()?, weight.span)));
     let options = match node.get("options") {
-        Some(options) => options::options(options, diagnostics).map(RareOptions::from),
-        None => Some(RareOptions::default()),
+        Some(options) => options::options(options, diagnostics).map(Rare::from),
+        None => Some(Rare::default()),
     };
     Some(WeightedDestination {
         kind: kind?,
