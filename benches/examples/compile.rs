@@ -1,11 +1,12 @@
 //! What compiling costs, stage by stage: `compile yaml one-host|tables|files ROUTES` from YAML,
-//! `compile tree rest|exact|one-header|two-headers ROUTES` from a tree in memory. Prints for each stage its time, and
-//! the memory of the process and its peak so far, in bytes per route.
+//! `compile tree rest|exact|one-header|two-headers ROUTES` from a tree in memory. Prints for each stage its time,
+//! the part of it that was spent on the processor, which other processes disturb less, and the memory of the process and
+//! its peak so far, in bytes per route.
 
 #![forbid(unsafe_code)]
 
 use std::process::ExitCode;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use meshgate_benches::yaml::{self, Layout};
 use meshgate_benches::{Table, tree};
@@ -77,19 +78,21 @@ struct Stages {
 
 impl Stages {
     fn new(routes: usize) -> Self {
-        println!("stage             ms   bytes/route   peak/route");
+        println!("stage             ms    cpu ms   bytes/route   peak/route");
         let floor = memory("VmRSS:");
         Self { routes, floor }
     }
 
     fn time<T>(&mut self, name: &str, stage: impl FnOnce() -> T) -> T {
-        let start = Instant::now();
+        let (start, processor) = (Instant::now(), processor_time());
         let result = stage();
         let elapsed = start.elapsed();
+        let processor = processor_time().saturating_sub(processor);
         let per_route = |field| memory(field).saturating_sub(self.floor) / self.routes.max(1);
         println!(
-            "{name:<10} {:>9.1} {:>13} {:>12}",
+            "{name:<10} {:>9.1} {:>9.1} {:>13} {:>12}",
             elapsed.as_secs_f64() * 1e3,
+            processor.as_secs_f64() * 1e3,
             per_route("VmRSS:"),
             per_route("VmHWM:")
         );
@@ -103,6 +106,14 @@ impl Stages {
             diagnostics.list().len()
         );
     }
+}
+
+/// Time that this thread has had on a processor. Linux only; 0 elsewhere.
+fn processor_time() -> Duration {
+    std::fs::read_to_string("/proc/self/schedstat")
+        .ok()
+        .and_then(|text| text.split(' ').next()?.parse().ok())
+        .map_or(Duration::ZERO, Duration::from_nanos)
 }
 
 /// A field of this process' status, in bytes. Linux only; 0 elsewhere.

@@ -3,7 +3,7 @@
 //! however many virtual hosts it ends up in.
 
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::code::Code;
@@ -293,8 +293,8 @@ impl<'r> Catalogue<'r> {
                 .help("name route tables under `refs`; for all tables of the namespace write `selector: {}`"),
             );
         }
-        let mut taken = vec![false; self.tables.len()];
-        targets.retain(|&(table, _)| !std::mem::replace(&mut taken[table], true));
+        let mut taken = HashSet::with_capacity(targets.len());
+        targets.retain(|&(table, _)| taken.insert(table));
         targets.sort_by_key(|&(table, _)| std::cmp::Reverse(self.tables[table].weight));
         targets
     }
