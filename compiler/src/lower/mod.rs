@@ -47,6 +47,7 @@ pub fn lower(tree: &Tree, options: &Options, diagnostics: &mut Diagnostics) -> O
         conditions: Conditions::default(),
         hosts: HashMap::new(),
         places: Vec::new(),
+        above: None,
         head: Head::default(),
         diagnostics,
     };
@@ -100,6 +101,8 @@ struct Lowering<'d> {
     hosts: HashMap<Vec<*const VirtualHost>, u32>,
     /// Place of the matcher behind each clause.
     places: Vec<Span>,
+    /// The names above the last route, which mostly are those above the next one.
+    above: Option<(*const [String], Option<u32>)>,
     head: Head,
     diagnostics: &'d mut Diagnostics,
 }
@@ -128,7 +131,7 @@ impl Lowering<'_> {
         let action = self.actions.https_redirect();
         let clause = self.writer.clause(action, None)?;
         self.places.push(Span::default());
-        let mut paths = PathIndex::default();
+        let mut paths = PathIndex::with_capacity(1);
         paths.everything(Entry {
             clause,
             tail: None,
@@ -143,12 +146,10 @@ impl Lowering<'_> {
         if let Some(&id) = self.hosts.get(&key) {
             return Ok(id);
         }
-        let mut paths = PathIndex::default();
-        for route in host
-            .virtual_hosts
-            .iter()
-            .flat_map(|virtual_host| &virtual_host.routes)
-        {
+        let routes = || (host.virtual_hosts.iter()).flat_map(|host| &host.routes);
+        let clauses = routes().map(|route| route.matchers.len()).sum();
+        let mut paths = PathIndex::with_capacity(clauses);
+        for route in routes() {
             self.route(route, &mut paths)?;
         }
         let tries = paths.write(&mut self.writer)?;
@@ -157,7 +158,7 @@ impl Lowering<'_> {
         Ok(id)
     }
 
-    fn route(&mut self, route: &Route, paths: &mut PathIndex) -> Result<()> {
+    fn route<'t>(&mut self, route: &'t Route, paths: &mut PathIndex<'t>) -> Result<()> {
         // Compiled before anything is written: a route is served whole or not at all.
         let mut compiled = Vec::with_capacity(route.matchers.len());
         for matcher in &route.matchers {
@@ -168,29 +169,41 @@ impl Lowering<'_> {
                 (Err(failure), _) | (_, Err(failure)) => return self.refuse(route, failure),
             }
         }
-        let mut segments = segments(&route.name);
-        let leaf = segments.next_back();
-        let below = segments.fold(None, |below, (kind, text)| {
-            Some(self.writer.name(below, kind, text))
-        });
-        let route_name = leaf.map(|(kind, text)| ClauseName { below, kind, text });
+        let RouteName {
+            above,
+            own,
+            is_named,
+        } = &route.name;
+        let route_name = ClauseName {
+            below: self.above(above),
+            kind: match is_named {
+                true => SegmentKind::Route,
+                false => SegmentKind::RoutePosition,
+            },
+            text: own,
+        };
         // Matchers with names lie below the route.
-        let mut route_below = None;
+        let mut below_route = None;
         for (matcher, place, predicates) in compiled {
             let action = self.actions.intern(route, matcher.path.rewrite_len());
-            let name = match (&matcher.name, leaf) {
-                (Some(text), Some((kind, leaf))) => {
+            let name = match &matcher.name {
+                Some(text) => {
                     let writer = &mut self.writer;
-                    let route = *route_below.get_or_insert_with(|| writer.name(below, kind, leaf));
-                    Some(ClauseName {
+                    let ClauseName {
+                        below,
+                        kind,
+                        text: own,
+                    } = route_name;
+                    let route = *below_route.get_or_insert_with(|| writer.name(below, kind, own));
+                    ClauseName {
                         below: Some(route),
                         kind: SegmentKind::Matcher,
                         text,
-                    })
+                    }
                 }
-                _ => route_name,
+                None => route_name,
             };
-            let clause = self.writer.clause(action, name)?;
+            let clause = self.writer.clause(action, Some(name))?;
             self.places.push(matcher.span);
             paths.add(place, clause, predicates);
         }
@@ -235,17 +248,24 @@ impl Lowering<'_> {
             }
         }
     }
-}
 
-/// The segments of a name, each with what it names.
-fn segments(name: &RouteName) -> impl DoubleEndedIterator<Item = (SegmentKind, &str)> {
-    let last = name.segments.len().saturating_sub(1);
-    name.segments.iter().enumerate().map(move |(n, segment)| {
-        let kind = match n {
-            _ if n % 2 == 0 => SegmentKind::Object,
-            _ if n == last && name.leaf.is_none() => SegmentKind::RoutePosition,
-            _ => SegmentKind::Route,
-        };
-        (kind, segment.as_str())
-    })
+    /// The name that the routes of one list lie below.
+    fn above(&mut self, above: &Arc<[String]>) -> Option<u32> {
+        let place = Arc::as_ptr(above);
+        if let Some((known, name)) = self.above
+            && std::ptr::eq(known, place)
+        {
+            return name;
+        }
+        let mut name = None;
+        for (n, segment) in above.iter().enumerate() {
+            let kind = match n % 2 {
+                0 => SegmentKind::Object,
+                _ => SegmentKind::Route,
+            };
+            name = Some(self.writer.name(name, kind, segment));
+        }
+        self.above = Some((place, name));
+        name
+    }
 }
