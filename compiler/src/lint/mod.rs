@@ -51,11 +51,12 @@ impl Linter<'_> {
     fn host(&mut self, gateway: &Gateway, host: &Host) {
         let mut index = Index::default();
         let mut indexed: Vec<(&Route, &Matcher)> = Vec::new();
-        for route in host
+        let routes: Vec<_> = host
             .virtual_hosts
             .iter()
-            .flat_map(|virtual_host| &virtual_host.routes)
-        {
+            .flat_map(|virtual_host| crate::tree::written_out(&virtual_host.routes))
+            .collect();
+        for route in &routes {
             self.report(rewrite::check_kinds(route));
             let mut covered: Vec<Option<Covered<'_>>> = Vec::with_capacity(route.matchers.len());
             for matcher in &route.matchers {

@@ -147,8 +147,9 @@ impl Lowering<'_> {
         for route in host
             .virtual_hosts
             .iter()
-            .flat_map(|virtual_host| &virtual_host.routes)
+            .flat_map(|virtual_host| crate::tree::written_out(&virtual_host.routes))
         {
+            let route = &route;
             self.route(route, &mut paths)?;
         }
         let tries = paths.write(&mut self.writer)?;
