@@ -24,8 +24,10 @@ pub(super) struct Clause<'t> {
     /// Literal text at the start of the path.
     literal: Vec<Byte>,
     tail: Tail<'t>,
-    /// Text that every matching path starts with: the literal text, a regex's own start, at least `/`.
+    /// Text that every matching path starts with: the literal text, a regex's own start, at least `/` if it is whole.
     start: Vec<Byte>,
+    /// The path is whole, so it begins with a slash; that of a shared route is what follows a prefix.
+    is_whole: bool,
     conditions: Vec<Condition<'t>>,
 }
 
@@ -36,11 +38,13 @@ enum Tail<'t> {
     Any,
     Suffix(Vec<Byte>),
     Regex(&'t str),
+    /// Nothing that is known.
+    Unknown,
 }
 
 /// A condition beside the path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Condition<'t> {
+pub(super) enum Condition<'t> {
     Header {
         name: &'t str,
         value: Value<'t>,
@@ -54,7 +58,7 @@ enum Condition<'t> {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Value<'t> {
+pub(super) enum Value<'t> {
     Present,
     Exact(&'t str),
     Regex(&'t str),
@@ -63,6 +67,16 @@ enum Value<'t> {
 impl<'t> Clause<'t> {
     /// What a matcher says.
     pub(super) fn new(matcher: &'t Matcher) -> Self {
+        let mut clause = Self::shared(matcher);
+        clause.is_whole = true;
+        if clause.start.is_empty() {
+            clause.start.push((b'/', false));
+        }
+        clause
+    }
+
+    /// What a matcher of a shared route says about what follows the prefix.
+    pub(super) fn shared(matcher: &'t Matcher) -> Self {
         let headers = matcher.headers.iter().map(|header| Condition::Header {
             name: &header.name,
             value: (&header.value).into(),
@@ -85,6 +99,7 @@ impl<'t> Clause<'t> {
             start: literal.clone(),
             literal,
             tail: if exact { Tail::End } else { Tail::Any },
+            is_whole: true,
             conditions: self.conditions.clone(),
         }
     }
@@ -109,22 +124,67 @@ impl<'t> Clause<'t> {
                 Tail::Regex(&pattern.value)
             }
         };
-        if start.is_empty() {
-            start.push((b'/', false));
-        }
         Self {
             literal,
             tail,
             start,
+            is_whole: false,
             conditions: Vec::new(),
         }
+    }
+
+    /// The clause below a delegating route, about what follows its prefix, if all its paths begin with that and the
+    /// other conditions of the delegating route follow from its own.
+    pub(super) fn below(&self, parent: &Self) -> Option<Self> {
+        let len = parent.literal.len();
+        if !parent.covers_path(self) || !parent.conditions.iter().all(|c| self.implies(c)) {
+            return None;
+        }
+        if len == 0 {
+            return Some(self.clone());
+        }
+        let (literal, tail) = match self.literal.get(len..) {
+            Some(literal) => (literal.to_vec(), self.tail.clone()),
+            None => (Vec::new(), Tail::Unknown),
+        };
+        Some(Self {
+            literal,
+            tail,
+            start: self.start.get(len..).unwrap_or_default().to_vec(),
+            is_whole: false,
+            conditions: self.conditions.clone(),
+        })
+    }
+
+    /// Whether a condition follows from one of these.
+    pub(super) fn implies(&self, condition: &Condition<'t>) -> bool {
+        self.conditions
+            .iter()
+            .any(|own| own == condition || own.weaker().as_ref() == Some(condition))
+    }
+
+    /// Literal text at the start, in lower case.
+    pub(super) fn literal(&self) -> Vec<u8> {
+        folded(&self.literal)
+    }
+
+    /// Text that every path starts with, in lower case.
+    pub(super) fn start(&self) -> Vec<u8> {
+        folded(&self.start)
+    }
+
+    /// Conditions beside the path.
+    pub(super) fn conditions(&self) -> &[Condition<'t>] {
+        &self.conditions
     }
 
     /// Whether every path of `other` is one of this clause's paths.
     fn covers_path(&self, other: &Self) -> bool {
         match (&self.tail, &other.tail) {
-            // Every path starts with a slash.
-            (Tail::Any, _) if matches!(self.literal.as_slice(), [] | [(b'/', _)]) => true,
+            (Tail::Any, _) if self.literal.is_empty() => true,
+            (Tail::Any, _) if other.is_whole && matches!(self.literal.as_slice(), [(b'/', _)]) => {
+                true
+            }
             (Tail::Any, _) => other
                 .start
                 .get(..self.literal.len())
@@ -175,7 +235,7 @@ impl<'t> From<&'t ValueMatch> for Value<'t> {
 
 impl Condition<'_> {
     /// A weaker condition that follows from this one.
-    fn weaker(self) -> Option<Self> {
+    pub(super) fn weaker(self) -> Option<Self> {
         match self {
             Self::Header {
                 name,
@@ -240,8 +300,21 @@ impl<'t> Index<'t> {
         number
     }
 
+    /// The clause of a number.
+    pub(super) fn clause(&self, number: usize) -> Option<&Clause<'t>> {
+        self.clauses.get(number)
+    }
+
     /// The earliest clause that covers this one.
     pub(super) fn covering(&self, clause: &Clause<'t>) -> Option<usize> {
+        self.all_covering(clause).into_iter().min()
+    }
+
+    /// All clauses that cover this one.
+    pub(super) fn all_covering(&self, clause: &Clause<'t>) -> Vec<usize> {
+        if self.clauses.is_empty() {
+            return Vec::new();
+        }
         let sets = self.weaker_sets(&clause.conditions);
         let start = folded(&clause.start);
         let prefixes = self
@@ -258,7 +331,18 @@ impl<'t> Index<'t> {
             .flatten()
             .copied()
             .filter(|&earlier| self.clauses[earlier].covers_path(clause))
-            .min()
+            .collect()
+    }
+
+    /// Clauses for all paths that begin with a text that this one (in lower case) begins with, and is longer than.
+    pub(super) fn prefixes_of(&self, text: &[u8]) -> Vec<usize> {
+        self.prefix_lengths
+            .range(..text.len())
+            .filter_map(|&len| self.slots.get(&text[..len])?.get(&Tail::Any))
+            .flat_map(HashMap::values)
+            .flatten()
+            .copied()
+            .collect()
     }
 
     /// Sets of known conditions that all follow from the given ones.
