@@ -12,14 +12,14 @@ mod paths;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use meshgate_engine::write::{Entry, TooLarge, Writer};
+use meshgate_engine::write::{ClauseName, Entry, TooLarge, Writer};
 use meshgate_engine::{Gateway as HeadGateway, Head, SegmentKind};
 use sha2::{Digest, Sha256};
 
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::source::Span;
-use crate::tree::{Gateway, Host, Route, Tree, VirtualHost};
+use crate::tree::{Gateway, Host, Route, RouteName, Tree, VirtualHost};
 use actions::Actions;
 use conditions::Conditions;
 use paths::PathIndex;
@@ -126,7 +126,7 @@ impl Lowering<'_> {
     /// The virtual host of a gateway that redirects everything to https.
     fn https_redirect(&mut self) -> Result<u32> {
         let action = self.actions.https_redirect();
-        let clause = self.writer.clause(action, None);
+        let clause = self.writer.clause(action, None)?;
         self.places.push(Span::default());
         let mut paths = PathIndex::default();
         paths.everything(Entry {
@@ -169,14 +169,29 @@ impl Lowering<'_> {
                 (Err(failure), _) | (_, Err(failure)) => return self.refuse(route, failure),
             }
         }
-        let name = self.name(route);
+        let mut segments = segments(&route.name);
+        let leaf = segments.next_back();
+        let below = segments.fold(None, |below, (kind, text)| {
+            Some(self.writer.name(below, kind, text))
+        });
+        let route_name = leaf.map(|(kind, text)| ClauseName { below, kind, text });
+        // Matchers with names lie below the route.
+        let mut route_below = None;
         for (matcher, place, predicates) in compiled {
             let action = self.actions.intern(route, matcher.path.rewrite_len());
-            let name = match &matcher.name {
-                Some(matcher) => self.writer.name(Some(name), SegmentKind::Matcher, matcher),
-                None => name,
+            let name = match (&matcher.name, leaf) {
+                (Some(text), Some((kind, leaf))) => {
+                    let writer = &mut self.writer;
+                    let route = *route_below.get_or_insert_with(|| writer.name(below, kind, leaf));
+                    Some(ClauseName {
+                        below: Some(route),
+                        kind: SegmentKind::Matcher,
+                        text,
+                    })
+                }
+                _ => route_name,
             };
-            let clause = self.writer.clause(action, Some(name));
+            let clause = self.writer.clause(action, name)?;
             self.places.push(matcher.span);
             paths.add(place, clause, predicates);
         }
@@ -221,19 +236,17 @@ impl Lowering<'_> {
             }
         }
     }
+}
 
-    fn name(&mut self, route: &Route) -> u32 {
-        let mut name = None;
-        let last = route.name.segments.len().saturating_sub(1);
-        for (n, segment) in route.name.segments.iter().enumerate() {
-            let kind = match n {
-                _ if n % 2 == 0 => SegmentKind::Object,
-                _ if n == last && route.name.leaf.is_none() => SegmentKind::RoutePosition,
-                _ => SegmentKind::Route,
-            };
-            name = Some(self.writer.name(name, kind, segment));
-        }
-        // INVARIANT: a route name has at least the segment of its virtual host.
-        name.unwrap_or_default()
-    }
+/// The segments of a name, each with what it names.
+fn segments(name: &RouteName) -> impl DoubleEndedIterator<Item = (SegmentKind, &str)> {
+    let last = name.segments.len().saturating_sub(1);
+    name.segments.iter().enumerate().map(move |(n, segment)| {
+        let kind = match n {
+            _ if n % 2 == 0 => SegmentKind::Object,
+            _ if n == last && name.leaf.is_none() => SegmentKind::RoutePosition,
+            _ => SegmentKind::Route,
+        };
+        (kind, segment.as_str())
+    })
 }
