@@ -5,10 +5,12 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use meshgate_compiler::code::Code;
 use meshgate_compiler::diagnostic::Diagnostics;
 use meshgate_compiler::resolve::{self, ResolveOptions, Sharing};
+use meshgate_compiler::source::Span;
 use meshgate_compiler::tree::{Entry, Route, Tree, written_out};
-use meshgate_compiler::{answer, load, lower, oracle, route};
+use meshgate_compiler::{answer, lint, load, lower, oracle, route};
 use meshgate_engine::Program;
 use meshgate_host_tests::generate::{self, Asked};
 use proptest::prelude::*;
@@ -73,11 +75,12 @@ fn asked(asked: &Asked) -> oracle::Request {
     }
 }
 
-/// Findings of the stages before lints.
+/// Findings of the stages before lints, where they are. Which of several prefixes a path is said to repeat depends on
+/// the order in which they are met.
 fn findings(diagnostics: &Diagnostics) -> BTreeSet<String> {
     let findings = diagnostics.list().iter();
     findings
-        .map(|d| format!("{} {:?} {}", d.code.as_str(), d.primary, d.message))
+        .map(|d| format!("{} {:?}", d.code.as_str(), d.primary))
         .collect()
 }
 
@@ -116,6 +119,31 @@ proptest! {
     }
 
     #[test]
+    fn lints_find_the_same_in_shared_routes(text in configurations()) {
+        let places = |sharing| {
+            let (tree, _) = tree(&text, sharing);
+            let mut diagnostics = Diagnostics::default();
+            lint::lint(&tree, &mut diagnostics);
+            let found: BTreeSet<(Code, Option<Span>)> = diagnostics
+                .list()
+                .iter()
+                .map(|d| (d.code, d.primary.as_ref().map(|label| label.span)))
+                .collect();
+            (found, delegating_routes(&tree))
+        };
+        let (plain, _) = places(Sharing::Never);
+        let (shared, delegating) = places(Sharing::Always);
+        // A delegating route that is never reached is reported as such, instead of all the routes below it.
+        let (unreached, shared): (BTreeSet<_>, BTreeSet<_>) = shared
+            .into_iter()
+            .partition(|(_, place)| place.is_some_and(|place| delegating.contains(&place)));
+        prop_assert!(shared.is_subset(&plain), "{:?} {:?}\n{}", shared, plain, text);
+        if unreached.is_empty() {
+            prop_assert_eq!(shared, plain, "{}", text);
+        }
+    }
+
+    #[test]
     fn a_program_with_shared_routes_does_not_depend_on_the_order_of_the_input(
         configuration in generate::delegating_configuration(),
         seed in any::<u64>(),
@@ -132,6 +160,25 @@ proptest! {
         resources.swap(0, (seed >> 32) as usize % len);
         prop_assert_eq!(program(&resources), first, "{}", configuration.text());
     }
+}
+
+/// Places of the delegating routes that are left in a tree.
+fn delegating_routes(tree: &Tree) -> BTreeSet<Span> {
+    fn add(entries: &[Entry], places: &mut BTreeSet<Span>) {
+        for entry in entries {
+            if let Entry::Delegation(delegation) = entry {
+                places.insert(delegation.route);
+                add(&delegation.shared.entries, places);
+            }
+        }
+    }
+    let mut places = BTreeSet::new();
+    for host in tree.gateways.iter().flat_map(|gateway| &gateway.hosts) {
+        for virtual_host in &host.virtual_hosts {
+            add(&virtual_host.routes, &mut places);
+        }
+    }
+    places
 }
 
 /// Counts references by how deep they are nested.

@@ -19,7 +19,7 @@ use sha2::{Digest, Sha256};
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::source::Span;
-use crate::tree::{Gateway, Host, Route, RouteName, Tree, VirtualHost};
+use crate::tree::{self, Delegation, Gateway, Host, Route, SharedRoutes, Tree, VirtualHost};
 use actions::Actions;
 use conditions::Conditions;
 use paths::PathIndex;
@@ -46,6 +46,7 @@ pub fn lower(tree: &Tree, options: &Options, diagnostics: &mut Diagnostics) -> O
         actions: Actions::default(),
         conditions: Conditions::default(),
         hosts: HashMap::new(),
+        shared: HashMap::new(),
         places: Vec::new(),
         head: Head::default(),
         diagnostics,
@@ -98,6 +99,8 @@ struct Lowering<'d> {
     conditions: Conditions,
     /// Hosts that several gateways share are written once, by the virtual hosts behind them.
     hosts: HashMap<Vec<*const VirtualHost>, u32>,
+    /// Shared routes that were written.
+    shared: HashMap<*const SharedRoutes, u32>,
     /// Place of the matcher behind each clause.
     places: Vec<Span>,
     head: Head,
@@ -143,19 +146,61 @@ impl Lowering<'_> {
         if let Some(&id) = self.hosts.get(&key) {
             return Ok(id);
         }
-        let mut paths = PathIndex::default();
-        for route in host
-            .virtual_hosts
-            .iter()
-            .flat_map(|virtual_host| crate::tree::written_out(&virtual_host.routes))
-        {
-            let route = &route;
-            self.route(route, &mut paths)?;
-        }
-        let tries = paths.write(&mut self.writer)?;
-        let id = self.writer.virtual_host(tries);
+        let lists = host.virtual_hosts.iter();
+        let id = self.list(lists.flat_map(|virtual_host| &virtual_host.routes))?;
         self.hosts.insert(key, id);
         Ok(id)
+    }
+
+    /// A list of routes, as a virtual host of the program.
+    fn list<'t>(&mut self, entries: impl Iterator<Item = &'t tree::Entry>) -> Result<u32> {
+        let mut paths = PathIndex::default();
+        for entry in entries {
+            match entry {
+                tree::Entry::Route(route) => self.route(route, &mut paths)?,
+                tree::Entry::Delegation(delegation) => self.delegation(delegation, &mut paths)?,
+            }
+        }
+        let tries = paths.write(&mut self.writer)?;
+        Ok(self.writer.virtual_host(tries))
+    }
+
+    /// A clause that leaves what follows its prefix to a virtual host of its own.
+    fn delegation(&mut self, delegation: &Delegation, paths: &mut PathIndex) -> Result<()> {
+        let matcher = &delegation.matcher;
+        let place = self.conditions.place(&matcher.path, &mut self.writer);
+        let predicates = self.conditions.predicates(matcher, &mut self.writer);
+        let (place, predicates) = match (place, predicates) {
+            (Ok(place), Ok(predicates)) => (place, predicates),
+            (Err(failure), _) | (_, Err(failure)) => {
+                return self.refuse(&delegation.names, delegation.route, failure);
+            }
+        };
+        let shared = Arc::as_ptr(&delegation.shared);
+        let host = match self.shared.get(&shared) {
+            Some(&host) => host,
+            None => {
+                let host = self.list(delegation.shared.entries.iter())?;
+                self.shared.insert(shared, host);
+                host
+            }
+        };
+        let mut segments = segments(&delegation.names, true);
+        let last = segments.next_back();
+        let below = self.names(segments);
+        let name = last.map(|(kind, text)| ClauseName { below, kind, text });
+        let base = u32::try_from(delegation.base()).map_err(|_| TooLarge("prefix"))?;
+        let clause = self.writer.call(host, base, name)?;
+        self.places.push(matcher.span);
+        paths.add(place, clause, predicates, false);
+        Ok(())
+    }
+
+    /// The name that the next segment lies below.
+    fn names<'n>(&mut self, segments: impl Iterator<Item = (SegmentKind, &'n str)>) -> Option<u32> {
+        segments.fold(None, |below, (kind, text)| {
+            Some(self.writer.name(below, kind, text))
+        })
     }
 
     fn route(&mut self, route: &Route, paths: &mut PathIndex) -> Result<()> {
@@ -166,14 +211,14 @@ impl Lowering<'_> {
             let predicates = self.conditions.predicates(matcher, &mut self.writer);
             match (place, predicates) {
                 (Ok(place), Ok(predicates)) => compiled.push((matcher, place, predicates)),
-                (Err(failure), _) | (_, Err(failure)) => return self.refuse(route, failure),
+                (Err(failure), _) | (_, Err(failure)) => {
+                    return self.refuse(&route.name.segments, route.span, failure);
+                }
             }
         }
-        let mut segments = segments(&route.name);
+        let mut segments = segments(&route.name.segments, route.name.leaf.is_some());
         let leaf = segments.next_back();
-        let below = segments.fold(None, |below, (kind, text)| {
-            Some(self.writer.name(below, kind, text))
-        });
+        let below = self.names(segments);
         let route_name = leaf.map(|(kind, text)| ClauseName { below, kind, text });
         // Matchers with names lie below the route.
         let mut route_below = None;
@@ -193,7 +238,7 @@ impl Lowering<'_> {
             };
             let clause = self.writer.clause(action, name)?;
             self.places.push(matcher.span);
-            paths.add(place, clause, predicates);
+            paths.add(place, clause, predicates, true);
         }
         Ok(())
     }
@@ -218,7 +263,12 @@ impl Lowering<'_> {
         }
     }
 
-    fn refuse(&mut self, route: &Route, failure: conditions::Failure) -> Result<()> {
+    fn refuse(
+        &mut self,
+        names: &[String],
+        route: Span,
+        failure: conditions::Failure,
+    ) -> Result<()> {
         match failure {
             conditions::Failure::TooLarge(error) => Err(error),
             conditions::Failure::Regex { error, span } => {
@@ -229,7 +279,7 @@ impl Lowering<'_> {
                 };
                 self.diagnostics.push(
                     Diagnostic::at(code, span, error.message.clone())
-                        .also(route.span, format!("route `{}` is left out", route.name))
+                        .also(route, format!("route `{}` is left out", names.join("/")))
                         .help("match a literal prefix, or split the pattern into several matchers"),
                 );
                 Ok(())
@@ -238,13 +288,16 @@ impl Lowering<'_> {
     }
 }
 
-/// The segments of a name, each with what it names.
-fn segments(name: &RouteName) -> impl DoubleEndedIterator<Item = (SegmentKind, &str)> {
-    let last = name.segments.len().saturating_sub(1);
-    name.segments.iter().enumerate().map(move |(n, segment)| {
+/// The segments of the name of a route, each with what it names. The last one is the route's own name, or its position.
+fn segments(
+    names: &[String],
+    is_named: bool,
+) -> impl DoubleEndedIterator<Item = (SegmentKind, &str)> {
+    let last = names.len().saturating_sub(1);
+    names.iter().enumerate().map(move |(n, segment)| {
         let kind = match n {
             _ if n % 2 == 0 => SegmentKind::Object,
-            _ if n == last && name.leaf.is_none() => SegmentKind::RoutePosition,
+            _ if n == last && !is_named => SegmentKind::RoutePosition,
             _ => SegmentKind::Route,
         };
         (kind, segment.as_str())

@@ -1,5 +1,7 @@
 //! The path tries of one virtual host.
 
+use std::collections::HashSet;
+
 use meshgate_engine::write::{Entry, PathTries, TooLarge, TrieEntry, Writer};
 
 /// Which trie.
@@ -32,10 +34,16 @@ pub(super) struct Place {
 #[derive(Default)]
 pub(super) struct PathIndex {
     clauses: Vec<(Trie, Vec<u8>, Slot, Entry)>,
+    /// Clauses that may not hold although all their conditions do: what they lead to has the last word.
+    open: HashSet<u32>,
 }
 
 impl PathIndex {
-    pub(super) fn add(&mut self, place: Place, clause: u32, predicates: Vec<u32>) {
+    /// Adds a clause. `is_final`: it holds when its conditions do.
+    pub(super) fn add(&mut self, place: Place, clause: u32, predicates: Vec<u32>, is_final: bool) {
+        if !is_final {
+            self.open.insert(clause);
+        }
         let Place {
             trie,
             key,
@@ -70,7 +78,7 @@ impl PathIndex {
             for of_key in of_trie.chunk_by(|a, b| a.1 == b.1) {
                 let mut values = [None, None];
                 for of_slot in of_key.chunk_by(|a, b| a.2 == b.2) {
-                    values[of_slot[0].2 as usize] = Some(rule_set(of_slot, writer)?);
+                    values[of_slot[0].2 as usize] = Some(rule_set(of_slot, &self.open, writer)?);
                 }
                 let [end, prefix] = values;
                 entries.push(TrieEntry {
@@ -94,9 +102,12 @@ impl PathIndex {
 /// The clauses of one place, up to the first that always holds.
 fn rule_set(
     clauses: &[(Trie, Vec<u8>, Slot, Entry)],
+    open: &HashSet<u32>,
     writer: &mut Writer,
 ) -> Result<u32, TooLarge> {
-    let always = |entry: &Entry| entry.tail.is_none() && entry.predicates.is_empty();
+    let always = |entry: &Entry| {
+        entry.tail.is_none() && entry.predicates.is_empty() && !open.contains(&entry.clause)
+    };
     let reachable = clauses
         .iter()
         .position(|(.., entry)| always(entry))
