@@ -88,7 +88,16 @@ impl<'t> Clause<'t> {
         });
         let method = matcher.method.as_deref().map(Condition::Method);
         let mut clause = Self::path(&matcher.path);
-        clause.conditions = headers.chain(query).chain(method).collect();
+        let all: Vec<Condition<'_>> = headers.chain(query).chain(method).collect();
+        let follows = |condition: &Condition<'_>| {
+            all.iter()
+                .any(|other| other.weaker().as_ref() == Some(condition))
+        };
+        for condition in all.iter().filter(|condition| !follows(condition)) {
+            if !clause.conditions.contains(condition) {
+                clause.conditions.push(*condition);
+            }
+        }
         clause
     }
 
