@@ -26,11 +26,16 @@ use paths::PathIndex;
 
 type Result<T> = std::result::Result<T, TooLarge>;
 
+/// Most matchers that a request may have to try one after the other, unless more are allowed.
+pub const MAX_LIST: usize = 1024;
+
 /// What a program needs to know besides the tree.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
     /// Name of this version of the configuration. Absent: derived from the contents.
     pub generation: Option<String>,
+    /// Lists of more than [`MAX_LIST`] matchers that have to be tried one after the other are warned about, not refused.
+    pub allow_long_lists: bool,
     /// Port each gateway of the tree listens on. The proxy tells them apart by it when there are several.
     pub ports: Vec<u16>,
 }
@@ -62,7 +67,7 @@ pub fn lower(tree: &Tree, options: &Options, diagnostics: &mut Diagnostics) -> O
             return None;
         }
     }
-    lowering.report_long_lists();
+    lowering.report_long_lists(options.allow_long_lists);
     let Lowering {
         writer,
         actions,
@@ -243,7 +248,7 @@ impl Lowering<'_> {
         Ok(())
     }
 
-    fn report_long_lists(&mut self) {
+    fn report_long_lists(&mut self, allow: bool) {
         for clauses in self.writer.long_lists() {
             let mut places = clauses
                 .iter()
@@ -253,9 +258,16 @@ impl Lowering<'_> {
                 "{} matchers share a path, and their other conditions cannot be looked up",
                 clauses.len()
             );
-            let mut diagnostic = Diagnostic::at(Code::LongList, *first, message)
+            let way_out = "tell them apart by path, by exact values, or by patterns that begin with literal text";
+            let (code, help) = if clauses.len() > MAX_LIST && !allow {
+                let help = format!("{way_out}; `--allow-long-lists` makes this a warning");
+                (Code::TooLongList, help)
+            } else {
+                (Code::LongList, way_out.to_owned())
+            };
+            let mut diagnostic = Diagnostic::at(code, *first, message)
                 .remark("a request for this path tries them one after the other")
-                .help("tell them apart by path, by exact values, or by patterns that begin with literal text");
+                .help(help);
             if let Some(last) = places.next_back() {
                 diagnostic = diagnostic.also(*last, "the last of them");
             }
