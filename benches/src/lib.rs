@@ -13,9 +13,9 @@ use meshgate_compiler::lower::{self, lower};
 use meshgate_compiler::resource::ObjectName;
 use meshgate_compiler::source::{Span, Spanned};
 use meshgate_compiler::tree::{
-    Action, Destination, DestinationTarget, Domain, DomainKind, Forward, Gateway, HeaderMatch,
-    Host, LiteralPart, Matcher, PathMatch, PathTail, Route, RouteName, Tree, ValueMatch,
-    VirtualHost, WeightedDestination,
+    Action, Destination, DestinationTarget, Domain, DomainKind, Entry, Forward, Gateway,
+    HeaderMatch, Host, LiteralPart, Matcher, PathMatch, PathTail, Route, RouteName, Tree,
+    ValueMatch, VirtualHost, WeightedDestination,
 };
 use meshgate_engine::{Program, Request};
 
@@ -225,7 +225,7 @@ pub fn tree(table: Table, n: usize) -> Tree {
     };
     let virtual_host = VirtualHost {
         name: name("www"),
-        routes: (0..n).map(route).collect(),
+        routes: (0..n).map(route).map(Entry::Route).collect(),
         span: Span::default(),
     };
     let host = Host {

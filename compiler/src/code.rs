@@ -151,6 +151,8 @@ codes! {
     RegexTooComplex = "E0260", "regex-too-complex";
     /// More than 64 matchers that have to be tried one after the other.
     LongList = "W0261", "long-list";
+    /// Very many conditions on one path that can only be tried one after the other.
+    TooLongList = "E0262", "too-long-list";
 
     /// A route without an action.
     NoAction = "E0301", "no-action";

@@ -14,6 +14,8 @@ pub struct CompileOptions {
     pub generation: Option<String>,
     /// Cluster in which the gateways run.
     pub cluster: Option<String>,
+    /// Very long lists of matchers that have to be tried one after the other are warned about, not refused.
+    pub allow_long_lists: bool,
     /// Port of the first gateway; the others follow in the order of the tree.
     pub first_port: u16,
 }
@@ -23,6 +25,7 @@ impl Default for CompileOptions {
         Self {
             generation: None,
             cluster: None,
+            allow_long_lists: false,
             first_port: 8080,
         }
     }
@@ -59,6 +62,7 @@ pub fn compile(
         .collect();
     let lower_options = lower::Options {
         generation: options.generation.clone(),
+        allow_long_lists: options.allow_long_lists,
         ports: ports.clone(),
     };
     let program = lower::lower(&tree, &lower_options, diagnostics);

@@ -6,7 +6,7 @@ use crate::answer::{self, Answer, Outcome, Response};
 use crate::regex::Regex;
 use crate::resource::{HeaderManipulation, ObjectName};
 use crate::tree::{
-    Action, Domain, DomainKind, Forward, Gateway, HeaderMatch, Host, LiteralPart, Matcher,
+    Action, Domain, DomainKind, Entry, Forward, Gateway, HeaderMatch, Host, LiteralPart, Matcher,
     PathMatch, PathTail, QueryMatch, Redirect, RedirectPath, Route, Tree, ValueMatch, VirtualHost,
     WeightedDestination,
 };
@@ -31,8 +31,12 @@ pub struct Request {
 /// What a request came to.
 struct Found<'t> {
     virtual_host: &'t VirtualHost,
+    /// Names of the delegating routes it is shared by, outermost first.
+    names: Vec<&'t str>,
     route: &'t Route,
     matcher: &'t Matcher,
+    /// Bytes of the path that are to be replaced by a rewrite; `None` = all of them.
+    matched: Option<usize>,
 }
 
 /// Answers a request that a gateway received; without a name, the first gateway. A gateway that does not exist finds
@@ -46,7 +50,7 @@ pub fn evaluate(tree: &Tree, gateway: Option<&ObjectName>, request: &Request) ->
         ..Answer::not_found()
     };
     if gateway.https_redirect {
-        return redirect(answer, &HTTPS_REDIRECT, &PathMatch::any(), request);
+        return redirect(answer, &HTTPS_REDIRECT, None, request);
     }
     let Some(host) = find_host(gateway, &request.authority) else {
         return answer;
@@ -57,25 +61,30 @@ pub fn evaluate(tree: &Tree, gateway: Option<&ObjectName>, request: &Request) ->
     };
     let Some(Found {
         virtual_host,
+        names,
         route,
         matcher,
+        matched,
     }) = find_route(host, request)
     else {
         return answer;
     };
+    let segments = route.name.segments();
+    let names: Vec<&str> = names
+        .into_iter()
+        .chain(segments)
+        .chain(matcher.name.as_deref())
+        .collect();
     let answer = Answer {
         virtual_host: Some(virtual_host.name.to_string()),
-        route: Some(match &matcher.name {
-            Some(name) => format!("{}/{name}", route.name),
-            None => route.name.to_string(),
-        }),
+        route: Some(names.join("/")),
         route_name: route.name.leaf().map(str::to_owned),
         ..answer
     };
     match &route.action {
-        Action::Forward(action) => forward(answer, action, route, &matcher.path, request),
+        Action::Forward(action) => forward(answer, action, route, matched, request),
         Action::Redirect(action) => {
-            with_response_headers(redirect(answer, action, &matcher.path, request), route)
+            with_response_headers(redirect(answer, action, matched, request), route)
         }
         Action::DirectResponse(action) => with_response_headers(
             Answer {
@@ -178,14 +187,44 @@ fn split_port(authority: &str) -> (&str, Option<&str>) {
 }
 
 fn find_route<'t>(host: &'t Host, request: &Request) -> Option<Found<'t>> {
-    for virtual_host in &host.virtual_hosts {
-        for route in &virtual_host.routes {
-            for matcher in &route.matchers {
-                if matches(matcher, request) {
+    host.virtual_hosts
+        .iter()
+        .find_map(|virtual_host| find_entry(virtual_host, &virtual_host.routes, 0, request))
+}
+
+/// The first route of a list that matches, when the first `base` bytes of the path are taken by delegating routes.
+fn find_entry<'t>(
+    virtual_host: &'t VirtualHost,
+    entries: &'t [Entry],
+    base: usize,
+    request: &Request,
+) -> Option<Found<'t>> {
+    for entry in entries {
+        match entry {
+            Entry::Route(route) => {
+                for matcher in &route.matchers {
+                    if matches(matcher, base, request) {
+                        return Some(Found {
+                            virtual_host,
+                            names: Vec::new(),
+                            route,
+                            matcher,
+                            matched: matcher.path.rewrite_len().map(|len| base + len),
+                        });
+                    }
+                }
+            }
+            Entry::Delegation(delegation) => {
+                if !matches(&delegation.matcher, base, request) {
+                    continue;
+                }
+                let entries = &delegation.shared.entries;
+                let inner = base + delegation.base();
+                if let Some(found) = find_entry(virtual_host, entries, inner, request) {
+                    let names = delegation.names.iter().map(String::as_str);
                     return Some(Found {
-                        virtual_host,
-                        route,
-                        matcher,
+                        names: names.chain(found.names.iter().copied()).collect(),
+                        ..found
                     });
                 }
             }
@@ -194,9 +233,11 @@ fn find_route<'t>(host: &'t Host, request: &Request) -> Option<Found<'t>> {
     None
 }
 
-fn matches(matcher: &Matcher, request: &Request) -> bool {
+fn matches(matcher: &Matcher, base: usize, request: &Request) -> bool {
     let (path, _) = split_path(&request.path);
-    path_matches(&matcher.path, path)
+    path.as_bytes()
+        .get(base..)
+        .is_some_and(|rest| path_matches(&matcher.path, rest))
         && matcher
             .headers
             .iter()
@@ -216,8 +257,8 @@ fn split_path(path: &str) -> (&str, &str) {
     path.split_at(path.find(['?', '#']).unwrap_or(path.len()))
 }
 
-fn path_matches(condition: &PathMatch, path: &str) -> bool {
-    let mut rest = path.as_bytes();
+fn path_matches(condition: &PathMatch, path: &[u8]) -> bool {
+    let mut rest = path;
     for part in &condition.literal {
         let Some((start, end)) = rest.split_at_checked(part.text.len()) else {
             return false;
@@ -292,7 +333,7 @@ fn forward(
     answer: Answer,
     action: &Forward,
     route: &Route,
-    matched: &PathMatch,
+    matched: Option<usize>,
     request: &Request,
 ) -> Answer {
     let Some(chosen) = choose(&action.destinations, request.random) else {
@@ -363,11 +404,8 @@ fn choose(destinations: &[WeightedDestination], random: f64) -> Option<&Weighted
 }
 
 /// A path (without query) whose matched prefix, or all of it, is replaced.
-fn rewritten(path: &str, matched: &PathMatch, replacement: &str) -> String {
-    let rest = matched
-        .rewrite_len()
-        .and_then(|len| path.get(len..))
-        .unwrap_or_default();
+fn rewritten(path: &str, matched: Option<usize>, replacement: &str) -> String {
+    let rest = matched.and_then(|len| path.get(len..)).unwrap_or_default();
     format!("{replacement}{rest}")
 }
 
@@ -380,7 +418,12 @@ const HTTPS_REDIRECT: Redirect = Redirect {
     strip_query: false,
 };
 
-fn redirect(answer: Answer, action: &Redirect, matched: &PathMatch, request: &Request) -> Answer {
+fn redirect(
+    answer: Answer,
+    action: &Redirect,
+    matched: Option<usize>,
+    request: &Request,
+) -> Answer {
     let scheme = if action.https {
         "https"
     } else {

@@ -11,7 +11,7 @@ use crate::answer::{self, Answer, Outcome, Response, duration};
 use crate::oracle;
 use crate::resource::ObjectName;
 use crate::suggest::closest;
-use crate::tree::{Gateway, Route, Tree};
+use crate::tree::{Entry, Gateway, Route, Tree};
 
 pub use crate::oracle::Request;
 
@@ -160,22 +160,34 @@ pub fn evaluate(program: &Program, tree: &Tree, gateway: usize, request: &Reques
 pub fn find_route<'t>(tree: &'t Tree, gateway: usize, answer: &Answer) -> Option<&'t Route> {
     let wanted = answer.route.as_deref()?;
     let hosts = &tree.gateways.get(gateway)?.hosts;
-    let mut routes = hosts
-        .iter()
-        .flat_map(|host| &host.virtual_hosts)
-        .flat_map(|host| &host.routes);
-    routes
-        .find(|route| {
-            let rest = wanted.strip_prefix(route.name.to_string().as_str());
-            rest.is_some_and(|rest| {
-                let names = route.matchers.iter().map(|matcher| matcher.name.as_deref());
-                rest.is_empty()
-                    || rest
-                        .strip_prefix('/')
-                        .is_some_and(|rest| names.flatten().any(|name| name == rest))
-            })
-        })
-        .map(AsRef::as_ref)
+    let mut virtual_hosts = hosts.iter().flat_map(|host| &host.virtual_hosts);
+    virtual_hosts.find_map(|host| find_named(&host.routes, wanted))
+}
+
+fn find_named<'t>(entries: &'t [Entry], wanted: &str) -> Option<&'t Route> {
+    entries.iter().find_map(|entry| match entry {
+        Entry::Route(route) => {
+            let rest = without_names(wanted, route.name.segments())?;
+            let mut names = route.matchers.iter().filter_map(|m| m.name.as_deref());
+            (rest.is_empty() || names.any(|name| name == rest)).then_some(route.as_ref())
+        }
+        Entry::Delegation(delegation) => {
+            let rest = without_names(wanted, delegation.names.iter().map(String::as_str))?;
+            find_named(&delegation.shared.entries, rest)
+        }
+    })
+}
+
+/// What follows names in a longer name.
+fn without_names<'n, 's>(
+    name: &'n str,
+    mut names: impl Iterator<Item = &'s str>,
+) -> Option<&'n str> {
+    names.try_fold(name, |rest, name| {
+        let rest = rest.strip_prefix(name)?;
+        rest.strip_prefix('/')
+            .or_else(|| rest.is_empty().then_some(rest))
+    })
 }
 
 fn full_name(found: &Match<'_>) -> String {

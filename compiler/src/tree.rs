@@ -1,16 +1,22 @@
 //! The resolved tree: gateways, their hosts, and flat lists of routes in first-match order.
 //!
 //! Everything is decided here: selectors followed, delegation flattened, conditions of parents conjoined, options
-//! inherited, references looked up. What is left for a request is to find the first route that matches.
+//! inherited, references looked up. What is left for a request is to find the first route that matches. Routes that
+//! many places delegate to are stored once, see [`Delegation`].
 //! The linear oracle evaluates this tree as it stands and so defines what is correct.
 
-use std::collections::BTreeMap;
+mod delegation;
+
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::rare::{Empty, Rare};
 use crate::resource::{HeaderManipulation, ObjectName, PathKind, Retries};
 use crate::source::{Span, Spanned};
+
+pub(crate) use self::delegation::below;
+pub use self::delegation::{Delegation, Entry, SharedRoutes, written_out};
 
 /// The result of resolution.
 #[derive(Debug, Default)]
@@ -20,19 +26,40 @@ pub struct Tree {
 }
 
 impl Tree {
-    /// The destinations of all routes, in order, each as often as routes go to it.
+    /// The destinations of all routes, in order; those of shared routes once.
     pub fn destinations(&self) -> impl Iterator<Item = &Arc<Destination>> {
-        self.gateways
-            .iter()
-            .flat_map(|gateway| &gateway.hosts)
-            .flat_map(|host| &host.virtual_hosts)
-            .flat_map(|virtual_host| &virtual_host.routes)
+        let mut seen = HashSet::new();
+        let mut routes = Vec::new();
+        let hosts = self.gateways.iter().flat_map(|gateway| &gateway.hosts);
+        for virtual_host in hosts.flat_map(|host| &host.virtual_hosts) {
+            stored(&virtual_host.routes, &mut seen, &mut routes);
+        }
+        routes
+            .into_iter()
             .filter_map(|route| match &route.action {
                 Action::Forward(forward) => Some(&forward.destinations),
                 Action::Redirect(_) | Action::DirectResponse(_) => None,
             })
             .flatten()
             .map(|weighted| &weighted.destination)
+    }
+}
+
+/// The routes of a list, without the shared ones that were seen before.
+fn stored<'t>(
+    entries: &'t [Entry],
+    seen: &mut HashSet<*const SharedRoutes>,
+    routes: &mut Vec<&'t Route>,
+) {
+    for entry in entries {
+        match entry {
+            Entry::Route(route) => routes.push(route),
+            Entry::Delegation(delegation) => {
+                if seen.insert(Arc::as_ptr(&delegation.shared)) {
+                    stored(&delegation.shared.entries, seen, routes);
+                }
+            }
+        }
     }
 }
 
@@ -63,13 +90,13 @@ pub struct Host {
     pub virtual_hosts: Vec<Arc<VirtualHost>>,
 }
 
-/// A virtual host with its delegations flattened.
+/// A virtual host with its delegations followed.
 #[derive(Debug)]
 pub struct VirtualHost {
     /// Its name; the gateway's for an inline host.
     pub name: ObjectName,
     /// Routes in first-match order.
-    pub routes: Vec<Arc<Route>>,
+    pub routes: Vec<Entry>,
     /// Place of its name (inline: of its spec).
     pub span: Span,
 }
@@ -117,7 +144,7 @@ pub enum DomainKind {
 }
 
 /// A leaf route.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Route {
     /// Path of names from the virtual host down.
     pub name: RouteName,
@@ -143,6 +170,11 @@ pub struct RouteName {
 }
 
 impl RouteName {
+    /// All segments.
+    pub fn segments(&self) -> impl Iterator<Item = &str> {
+        self.above.iter().chain([&self.own]).map(String::as_str)
+    }
+
     /// The leaf route's own name, if it has one.
     pub fn leaf(&self) -> Option<&str> {
         self.is_named.then_some(&self.own)

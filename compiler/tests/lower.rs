@@ -25,6 +25,10 @@ spec:
 
 /// Compiles routes; the findings as lines.
 fn compile(routes: &[String]) -> (Option<Program>, String) {
+    compile_with(routes, &lower::Options::default())
+}
+
+fn compile_with(routes: &[String], options: &lower::Options) -> (Option<Program>, String) {
     let text = format!(
         "{GATEWAY}{}",
         routes
@@ -34,7 +38,7 @@ fn compile(routes: &[String]) -> (Option<Program>, String) {
     );
     let (sources, resources, mut diagnostics) = load::from_text("routes.yaml", &text);
     let tree = resolve::resolve(&resources, &ResolveOptions::default(), &mut diagnostics);
-    let program = lower::lower(&tree, &lower::Options::default(), &mut diagnostics);
+    let program = lower::lower(&tree, options, &mut diagnostics);
     (
         program.map(|bytes| Program::new(bytes).unwrap()),
         lines(&diagnostics, &sources),
@@ -69,6 +73,30 @@ fn conditions_that_cannot_be_looked_up_are_remarked_on() {
         .map(|n| header_route(n, &format!("user-{n}-.*"), true))
         .collect();
     assert_eq!(compile(&with_prefix).1, "");
+}
+
+#[test]
+fn very_many_of_them_are_an_error_unless_allowed() {
+    let inverted = |count: usize| -> Vec<String> {
+        (0..count)
+            .map(|n| {
+                format!(
+                    "{{name: r{n}, matchers: [{{headers: [{{name: x-user, value: 'u{n}', invertMatch: true}}]}}], directResponseAction: {{status: 200}}}}"
+                )
+            })
+            .collect()
+    };
+    assert!(compile(&inverted(1024)).1.contains("warning[W0261]: 1024"));
+    let (program, findings) = compile(&inverted(1025));
+    assert!(findings.contains("error[E0262]: 1025"), "{findings}");
+    assert!(findings.contains("`--allow-long-lists`"), "{findings}");
+    assert_eq!(program.unwrap().clauses(), 1025, "nothing is left out");
+    let allowed = lower::Options {
+        allow_long_lists: true,
+        ..lower::Options::default()
+    };
+    let findings = compile_with(&inverted(1025), &allowed).1;
+    assert!(findings.contains("warning[W0261]: 1025"), "{findings}");
 }
 
 #[test]

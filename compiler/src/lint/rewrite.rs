@@ -6,7 +6,8 @@ use crate::tree::{
     Action, DomainKind, Gateway, Host, Matcher, PathMatch, PathTail, Redirect, RedirectPath, Route,
 };
 
-use super::coverage::{Clause, Index};
+use super::context::Context;
+use super::coverage::Clause;
 
 /// A prefix rewrite on matchers of which some are prefixes, whose rest stays, and some are not, of which nothing stays.
 pub(super) fn check_kinds(route: &Route) -> Option<Diagnostic> {
@@ -32,7 +33,7 @@ pub(super) fn check_slashes<'t>(
     route: &Route,
     matcher: &Matcher,
     clause: &Clause<'t>,
-    earlier: &Index<'t>,
+    earlier: &Context<'_, 't>,
 ) -> Option<Diagnostic> {
     let replacement = replacement(route).filter(|text| !text.is_empty())?;
     let prefix = prefix(&matcher.path)?;
@@ -43,11 +44,7 @@ pub(super) fn check_slashes<'t>(
     };
     let rest = example.strip_prefix(&prefix)?;
     let mismatch = prefix.ends_with('/') != replacement.ends_with('/');
-    if !mismatch
-        || earlier
-            .covering(&clause.with_path(example.strip_suffix('x')?, false))
-            .is_some()
-    {
+    if !mismatch || earlier.covers(&clause.with_path(example.strip_suffix('x')?, false)) {
         return None;
     }
     let help = if replacement.ends_with('/') {
@@ -74,16 +71,13 @@ pub(super) fn check_loop<'t>(
     route: &Route,
     matcher: &Matcher,
     clause: &Clause<'t>,
-    earlier: &Index<'t>,
+    earlier: &Context<'_, 't>,
 ) -> Option<Diagnostic> {
     let Action::Redirect(redirect) = &route.action else {
         return None;
     };
-    // On a gateway without TLS a redirect to https arrives elsewhere; a query condition need not hold again.
-    if (redirect.https && !gateway.tls)
-        || !stays_on_host(redirect, host)
-        || !matcher.query.is_empty()
-    {
+    // A query condition need not hold again.
+    if !stays(redirect, gateway, host) || !matcher.query.is_empty() {
         return None;
     }
     let again = match &redirect.path {
@@ -91,11 +85,11 @@ pub(super) fn check_loop<'t>(
         RedirectPath::Keep => redirect.host.is_some() || redirect.https || redirect.strip_query,
         RedirectPath::Full(target) => {
             let path = target.split(['?', '#']).next().unwrap_or_default();
-            takes(&matcher.path, path) && earlier.covering(&clause.with_path(path, true)).is_none()
+            takes(&matcher.path, path) && !earlier.covers(&clause.with_path(path, true))
         }
         RedirectPath::Prefix(target) => {
             prefix(&matcher.path).is_some_and(|prefix| target.starts_with(&prefix))
-                && earlier.covering(&clause.with_path(target, false)).is_none()
+                && !earlier.covers(&clause.with_path(target, false))
         }
     };
     again.then(|| {
@@ -111,12 +105,15 @@ pub(super) fn check_loop<'t>(
     })
 }
 
-fn stays_on_host(redirect: &Redirect, host: &Host) -> bool {
-    redirect.host.as_ref().is_none_or(|target| {
-        host.domains.iter().any(|domain| {
-            domain.kind == DomainKind::Exact && domain.port.is_none() && domain.text == *target
+/// Whether a redirect leads to a gateway and host again. On a gateway without TLS one to https arrives elsewhere.
+pub(super) fn stays(redirect: &Redirect, gateway: &Gateway, host: &Host) -> bool {
+    let same_scheme = !redirect.https || gateway.tls;
+    same_scheme
+        && redirect.host.as_ref().is_none_or(|target| {
+            host.domains.iter().any(|domain| {
+                domain.kind == DomainKind::Exact && domain.port.is_none() && domain.text == *target
+            })
         })
-    })
 }
 
 /// Whether a condition takes a path, for the kinds where a look suffices.

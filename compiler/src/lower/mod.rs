@@ -19,18 +19,25 @@ use sha2::{Digest, Sha256};
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::source::Span;
-use crate::tree::{Gateway, Host, Route, RouteName, Tree, VirtualHost};
+use crate::tree::{
+    self, Delegation, Gateway, Host, Route, RouteName, SharedRoutes, Tree, VirtualHost,
+};
 use actions::Actions;
 use conditions::Conditions;
 use paths::PathIndex;
 
 type Result<T> = std::result::Result<T, TooLarge>;
 
+/// Most matchers that a request may have to try one after the other, unless more are allowed.
+pub const MAX_LIST: usize = 1024;
+
 /// What a program needs to know besides the tree.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
     /// Name of this version of the configuration. Absent: derived from the contents.
     pub generation: Option<String>,
+    /// Lists of more than [`MAX_LIST`] matchers that have to be tried one after the other are warned about, not refused.
+    pub allow_long_lists: bool,
     /// Port each gateway of the tree listens on. The proxy tells them apart by it when there are several.
     pub ports: Vec<u16>,
 }
@@ -46,6 +53,7 @@ pub fn lower(tree: &Tree, options: &Options, diagnostics: &mut Diagnostics) -> O
         actions: Actions::default(),
         conditions: Conditions::default(),
         hosts: HashMap::new(),
+        shared: HashMap::new(),
         places: Vec::new(),
         above: None,
         head: Head::default(),
@@ -62,7 +70,7 @@ pub fn lower(tree: &Tree, options: &Options, diagnostics: &mut Diagnostics) -> O
             return None;
         }
     }
-    lowering.report_long_lists();
+    lowering.report_long_lists(options.allow_long_lists);
     let Lowering {
         writer,
         actions,
@@ -99,6 +107,8 @@ struct Lowering<'d> {
     conditions: Conditions,
     /// Hosts that several gateways share are written once, by the virtual hosts behind them.
     hosts: HashMap<Vec<*const VirtualHost>, u32>,
+    /// Shared routes that were written.
+    shared: HashMap<*const SharedRoutes, u32>,
     /// Place of the matcher behind each clause.
     places: Vec<Span>,
     /// The names above the last route, which mostly are those above the next one.
@@ -146,16 +156,66 @@ impl Lowering<'_> {
         if let Some(&id) = self.hosts.get(&key) {
             return Ok(id);
         }
-        let routes = || (host.virtual_hosts.iter()).flat_map(|host| &host.routes);
-        let clauses = routes().map(|route| route.matchers.len()).sum();
-        let mut paths = PathIndex::with_capacity(clauses);
-        for route in routes() {
-            self.route(route, &mut paths)?;
-        }
-        let tries = paths.write(&mut self.writer)?;
-        let id = self.writer.virtual_host(tries);
+        let lists = host.virtual_hosts.iter();
+        let id = self.list(lists.flat_map(|virtual_host| &virtual_host.routes))?;
         self.hosts.insert(key, id);
         Ok(id)
+    }
+
+    /// A list of routes, as a virtual host of the program.
+    fn list<'t>(&mut self, entries: impl Iterator<Item = &'t tree::Entry> + Clone) -> Result<u32> {
+        let clauses = entries.clone().map(|entry| match entry {
+            tree::Entry::Route(route) => route.matchers.len(),
+            tree::Entry::Delegation(_) => 1,
+        });
+        let mut paths = PathIndex::with_capacity(clauses.sum());
+        for entry in entries {
+            match entry {
+                tree::Entry::Route(route) => self.route(route, &mut paths)?,
+                tree::Entry::Delegation(delegation) => self.delegation(delegation, &mut paths)?,
+            }
+        }
+        let tries = paths.write(&mut self.writer)?;
+        Ok(self.writer.virtual_host(tries))
+    }
+
+    /// A clause that leaves what follows its prefix to a virtual host of its own.
+    fn delegation<'t>(
+        &mut self,
+        delegation: &'t Delegation,
+        paths: &mut PathIndex<'t>,
+    ) -> Result<()> {
+        let matcher = &delegation.matcher;
+        let place = self.conditions.place(&matcher.path, &mut self.writer);
+        let predicates = self.conditions.predicates(matcher, &mut self.writer);
+        let (place, predicates) = match (place, predicates) {
+            (Ok(place), Ok(predicates)) => (place, predicates),
+            (Err(failure), _) | (_, Err(failure)) => {
+                return self.refuse(&delegation.names.join("/"), delegation.route, failure);
+            }
+        };
+        let shared = Arc::as_ptr(&delegation.shared);
+        let host = match self.shared.get(&shared) {
+            Some(&host) => host,
+            None => {
+                let host = self.list(delegation.shared.entries.iter())?;
+                self.shared.insert(shared, host);
+                host
+            }
+        };
+        let name = match delegation.names.split_last() {
+            Some((own, above)) => Some(ClauseName {
+                below: self.names(above),
+                kind: SegmentKind::Route,
+                text: own,
+            }),
+            None => None,
+        };
+        let base = u32::try_from(delegation.base()).map_err(|_| TooLarge("prefix"))?;
+        let clause = self.writer.call(host, base, name)?;
+        self.places.push(matcher.span);
+        paths.add(place, clause, predicates, false);
+        Ok(())
     }
 
     fn route<'t>(&mut self, route: &'t Route, paths: &mut PathIndex<'t>) -> Result<()> {
@@ -166,7 +226,9 @@ impl Lowering<'_> {
             let predicates = self.conditions.predicates(matcher, &mut self.writer);
             match (place, predicates) {
                 (Ok(place), Ok(predicates)) => compiled.push((matcher, place, predicates)),
-                (Err(failure), _) | (_, Err(failure)) => return self.refuse(route, failure),
+                (Err(failure), _) | (_, Err(failure)) => {
+                    return self.refuse(&route.name, route.span, failure);
+                }
             }
         }
         let RouteName {
@@ -205,12 +267,12 @@ impl Lowering<'_> {
             };
             let clause = self.writer.clause(action, Some(name))?;
             self.places.push(matcher.span);
-            paths.add(place, clause, predicates);
+            paths.add(place, clause, predicates, true);
         }
         Ok(())
     }
 
-    fn report_long_lists(&mut self) {
+    fn report_long_lists(&mut self, allow: bool) {
         for clauses in self.writer.long_lists() {
             let mut places = clauses
                 .iter()
@@ -220,9 +282,16 @@ impl Lowering<'_> {
                 "{} matchers share a path, and their other conditions cannot be looked up",
                 clauses.len()
             );
-            let mut diagnostic = Diagnostic::at(Code::LongList, *first, message)
+            let way_out = "tell them apart by path, by exact values, or by patterns that begin with literal text";
+            let (code, help) = if clauses.len() > MAX_LIST && !allow {
+                let help = format!("{way_out}; `--allow-long-lists` makes this a warning");
+                (Code::TooLongList, help)
+            } else {
+                (Code::LongList, way_out.to_owned())
+            };
+            let mut diagnostic = Diagnostic::at(code, *first, message)
                 .remark("a request for this path tries them one after the other")
-                .help("tell them apart by path, by exact values, or by patterns that begin with literal text");
+                .help(help);
             if let Some(last) = places.next_back() {
                 diagnostic = diagnostic.also(*last, "the last of them");
             }
@@ -230,7 +299,12 @@ impl Lowering<'_> {
         }
     }
 
-    fn refuse(&mut self, route: &Route, failure: conditions::Failure) -> Result<()> {
+    fn refuse(
+        &mut self,
+        name: &dyn std::fmt::Display,
+        route: Span,
+        failure: conditions::Failure,
+    ) -> Result<()> {
         match failure {
             conditions::Failure::TooLarge(error) => Err(error),
             conditions::Failure::Regex { error, span } => {
@@ -241,7 +315,7 @@ impl Lowering<'_> {
                 };
                 self.diagnostics.push(
                     Diagnostic::at(code, span, error.message.clone())
-                        .also(route.span, format!("route `{}` is left out", route.name))
+                        .also(route, format!("route `{name}` is left out"))
                         .help("match a literal prefix, or split the pattern into several matchers"),
                 );
                 Ok(())
@@ -257,15 +331,21 @@ impl Lowering<'_> {
         {
             return name;
         }
+        let name = self.names(above);
+        self.above = Some((place, name));
+        name
+    }
+
+    /// The name of these segments, which are in turn objects and routes.
+    fn names(&mut self, segments: &[String]) -> Option<u32> {
         let mut name = None;
-        for (n, segment) in above.iter().enumerate() {
+        for (n, segment) in segments.iter().enumerate() {
             let kind = match n % 2 {
                 0 => SegmentKind::Object,
                 _ => SegmentKind::Route,
             };
             name = Some(self.writer.name(name, kind, segment));
         }
-        self.above = Some((place, name));
         name
     }
 }

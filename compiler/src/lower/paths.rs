@@ -1,6 +1,7 @@
 //! The path tries of one virtual host.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 use meshgate_engine::write::{Entry, PathTries, TooLarge, TrieEntry, Writer};
 
@@ -42,6 +43,8 @@ struct Clause<'t> {
 /// Clauses by place, in clause order.
 pub(super) struct PathIndex<'t> {
     clauses: Vec<Clause<'t>>,
+    /// Clauses that may not hold although all their conditions do: what they lead to has the last word.
+    open: HashSet<u32>,
 }
 
 impl<'t> PathIndex<'t> {
@@ -49,10 +52,21 @@ impl<'t> PathIndex<'t> {
     pub(super) fn with_capacity(clauses: usize) -> Self {
         Self {
             clauses: Vec::with_capacity(clauses),
+            open: HashSet::new(),
         }
     }
 
-    pub(super) fn add(&mut self, place: Place<'t>, clause: u32, predicates: Vec<u32>) {
+    /// Adds a clause. `is_final`: it holds when its conditions do.
+    pub(super) fn add(
+        &mut self,
+        place: Place<'t>,
+        clause: u32,
+        predicates: Vec<u32>,
+        is_final: bool,
+    ) {
+        if !is_final {
+            self.open.insert(clause);
+        }
         let Place {
             trie,
             key,
@@ -117,7 +131,7 @@ impl<'t> PathIndex<'t> {
             for of_key in of_trie.chunk_by_mut(|a, b| a.key == b.key) {
                 let mut values = [None, None];
                 for of_slot in of_key.chunk_by_mut(|a, b| a.slot == b.slot) {
-                    values[of_slot[0].slot as usize] = Some(rule_set(of_slot, writer)?);
+                    values[of_slot[0].slot as usize] = Some(rule_set(of_slot, &self.open, writer)?);
                 }
                 let [end, prefix] = values;
                 entries.push(TrieEntry {
@@ -146,8 +160,14 @@ fn head(key: &[u8]) -> u64 {
 }
 
 /// The clauses of one place, up to the first that always holds. Takes their predicates out.
-fn rule_set(clauses: &mut [Clause<'_>], writer: &mut Writer) -> Result<u32, TooLarge> {
-    let always = |entry: &Entry| entry.tail.is_none() && entry.predicates.is_empty();
+fn rule_set(
+    clauses: &mut [Clause<'_>],
+    open: &HashSet<u32>,
+    writer: &mut Writer,
+) -> Result<u32, TooLarge> {
+    let always = |entry: &Entry| {
+        entry.tail.is_none() && entry.predicates.is_empty() && !open.contains(&entry.clause)
+    };
     let reachable = clauses
         .iter()
         .position(|clause| always(&clause.entry))

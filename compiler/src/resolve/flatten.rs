@@ -1,4 +1,5 @@
-//! Flattening: a virtual host's routes with every delegating route replaced, in place, by the routes of its tables.
+//! Flattening: a virtual host's routes with every delegating route replaced, in place, by the routes of its tables, or
+//! by a reference to routes that it shares with others.
 //!
 //! Invariants: the output order is first-match order; a table may be flattened any number of times, but nothing is
 //! flattened into itself; recursion is bounded by [`MAX_DEPTH`], and what is built by the limit on routes, which is
@@ -12,14 +13,14 @@ use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::resource::{ObjectName, PathKind, SortMethod};
 use crate::source::Span;
-use crate::tree::{
-    Action, HeaderMatch, Matcher, PathMatch, PathTail, QueryMatch, Route, RouteName,
-};
+use crate::tree::{Action, Matcher, PathMatch, PathTail, Route, RouteName, VirtualHost};
 
 use super::matcher::Conditions;
 use super::options::Level;
-use super::path;
 use super::prepare::{Kind, Prepared, Table, unsupported};
+use super::repetition::{self, Below};
+use super::share::{self, Draft, Facts, Key, List, MAX_NESTING, SMALL, Unit, Units};
+use super::{ResolveOptions, Sharing, path};
 
 /// Longest chain of route tables.
 const MAX_DEPTH: usize = 64;
@@ -30,9 +31,15 @@ pub(super) struct Flattener<'t, 'r> {
     tables: &'t [Table<'r>],
     /// Which tables were reached.
     reached: Vec<bool>,
+    sharing: Sharing,
     limit: usize,
     /// How much of the limit is left.
     left: usize,
+    units: Units<'r>,
+    /// What was met so far in the unit that is being made.
+    facts: Facts<'r>,
+    /// The virtual hosts so far.
+    hosts: Vec<(ObjectName, Span, List)>,
     /// Findings made before, so that one place is reported once however often it is used.
     reported: HashSet<(Code, Span)>,
     /// The names above the last leaf route.
@@ -48,8 +55,16 @@ struct Scope<'s> {
     level: &'s Level,
     /// Names so far.
     names: &'s [String],
+    /// In a unit: how many of these names lie outside.
+    outside: Option<usize>,
     /// Tables on the way here, each with the place that led to it.
     through: &'s [(usize, Span)],
+    /// Whether routes can be shared here at all.
+    may_share: bool,
+    /// Whether the routes are sorted one by one, so that those of a table do not stay together.
+    is_sorted: bool,
+    /// How many references may follow one another from here on.
+    nesting: usize,
 }
 
 /// The limit was reached.
@@ -58,15 +73,35 @@ struct LimitReached;
 impl<'t, 'r> Flattener<'t, 'r> {
     /// Starts with a limit for all virtual hosts together: every matcher of a flattened route counts, and every table
     /// that is looked at.
-    pub(super) fn new(tables: &'t [Table<'r>], limit: usize) -> Self {
+    pub(super) fn new(tables: &'t [Table<'r>], options: &ResolveOptions) -> Self {
         Self {
             tables,
             reached: vec![false; tables.len()],
-            limit,
-            left: limit,
+            sharing: options.sharing,
+            limit: options.max_routes,
+            left: options.max_routes,
+            units: Units::default(),
+            facts: Facts::default(),
+            hosts: Vec::new(),
             reported: HashSet::new(),
             above: Arc::default(),
         }
+    }
+
+    /// The virtual hosts, by number.
+    pub(super) fn finish(self) -> Vec<Arc<VirtualHost>> {
+        let mut heads = Vec::with_capacity(self.hosts.len());
+        let mut lists = Vec::with_capacity(self.hosts.len());
+        for (name, span, list) in self.hosts {
+            heads.push((name, span));
+            lists.push(list.entries);
+        }
+        let lists = share::settle(self.units.list, lists, self.sharing);
+        heads
+            .into_iter()
+            .zip(lists)
+            .map(|((name, span), routes)| Arc::new(VirtualHost { name, routes, span }))
+            .collect()
     }
 
     /// Tables that no virtual host reached. What is wrong with their routes is reported all the same, so that a mistake
@@ -96,42 +131,54 @@ impl<'t, 'r> Flattener<'t, 'r> {
             parents: Some(&[everything(PathMatch::any(), span)]),
             level: &Level::default(),
             names: &[],
+            outside: None,
             through: &[],
+            may_share: false,
+            is_sorted: false,
+            nesting: 0,
         };
         let before = self.left;
         // Nothing is kept, so the limit has nothing to protect.
-        let _ = self.delegate(
+        let _ = self.expand(
             &[(table, span)],
             SortMethod::TableWeight,
             scope,
-            &mut Vec::new(),
+            &mut List::default(),
             diagnostics,
         );
         self.left = before;
     }
 
-    /// The routes of one virtual host in first-match order.
+    /// Flattens the routes of one virtual host; its number among all of them.
     pub(super) fn virtual_host(
         &mut self,
         name: &ObjectName,
-        routes: &[Prepared<'_>],
+        span: Span,
+        routes: &[Prepared<'r>],
         level: &Level,
         diagnostics: &mut Diagnostics,
-    ) -> Vec<Arc<Route>> {
+    ) -> usize {
         let names = [dotted(name)];
         let scope = Scope {
             parents: None,
             level,
             names: &names,
+            outside: None,
             through: &[],
+            may_share: self.sharing != Sharing::Never,
+            is_sorted: false,
+            nesting: MAX_NESTING,
         };
-        let mut flat = Vec::new();
+        let mut flat = List::default();
         for route in routes {
-            let before = (flat.len(), self.left);
+            let before = (flat.entries.len(), self.units.list.len(), self.left);
+            self.facts = Facts::default();
             if self.route(route, scope, &mut flat, diagnostics).is_err() {
                 // The whole branch goes: half of one would answer some of its requests with the wrong route.
-                (_, self.left) = before;
-                flat.truncate(before.0);
+                let (entries, units, left) = before;
+                flat.truncate(entries);
+                self.units.truncate(units);
+                self.left = left;
                 diagnostics.push(
                     Diagnostic::at(
                         Code::TooManyRoutes,
@@ -146,14 +193,15 @@ impl<'t, 'r> Flattener<'t, 'r> {
                 );
             }
         }
-        flat
+        self.hosts.push((name.clone(), span, flat));
+        self.hosts.len() - 1
     }
 
     fn route(
         &mut self,
-        route: &Prepared<'_>,
+        route: &Prepared<'r>,
         scope: Scope<'_>,
-        flat: &mut Vec<Arc<Route>>,
+        flat: &mut List,
         diagnostics: &mut Diagnostics,
     ) -> Result<(), LimitReached> {
         let matchers = self.matchers(route, scope, diagnostics)?;
@@ -168,26 +216,26 @@ impl<'t, 'r> Flattener<'t, 'r> {
         let level = route.level.inherit(scope.level);
         match &route.kind {
             Kind::Leaf(action) => {
+                if self.refuse_unsupported(&level, &names, route.source.span, diagnostics) {
+                    return Ok(());
+                }
                 let name = RouteName {
-                    above: self.above(scope.names),
+                    above: self.above(&scope.names[scope.outside.unwrap_or(0)..]),
                     own: names.pop().unwrap_or_default(),
                     is_named: route.source.name.is_some(),
                 };
-                if self.refuse_unsupported(&level, &name, route.source.span, diagnostics) {
-                    return Ok(());
-                }
                 let mut options = level.options;
                 if !matches!(action, Action::Forward(_)) {
                     options.request_timeout = None;
                     options.retries = None;
                 }
-                flat.push(Arc::new(Route {
+                flat.entries.push(Draft::Route(Arc::new(Route {
                     name,
                     matchers,
                     action: action.clone(),
                     options: options.into(),
                     span: route.source.span,
-                }));
+                })));
                 Ok(())
             }
             Kind::Delegate { targets, sort } => {
@@ -195,32 +243,163 @@ impl<'t, 'r> Flattener<'t, 'r> {
                     parents: Some(&matchers),
                     level: &level,
                     names: &names,
-                    through: scope.through,
+                    // Routes of several tables are sorted one by one.
+                    may_share: scope.may_share && !scope.is_sorted,
+                    is_sorted: *sort == SortMethod::RouteSpecificity,
+                    ..scope
                 };
-                self.delegate(targets, *sort, scope, flat, diagnostics)
+                self.delegate(route.source.span, targets, *sort, scope, flat, diagnostics)
             }
         }
     }
 
+    /// Replaces a delegating route: by a reference if that is possible, by the routes otherwise.
     fn delegate(
+        &mut self,
+        route: Span,
+        targets: &[(usize, Span)],
+        sort: SortMethod,
+        scope: Scope<'_>,
+        flat: &mut List,
+        diagnostics: &mut Diagnostics,
+    ) -> Result<(), LimitReached> {
+        let Some((prefix, unit)) = self.unit(targets, sort, scope, flat, diagnostics)? else {
+            return self.expand(targets, sort, scope, flat, diagnostics);
+        };
+        self.spend(self.units.list[unit].size.min(SMALL))?;
+        let text = prefix.path.literal_text();
+        match scope.outside {
+            None => self.check_repetitions(unit, &text, prefix.span, diagnostics),
+            Some(_) => {
+                let nested = (unit, text, prefix.span);
+                self.facts.repetitions.nested.push(nested);
+            }
+        }
+        if self.units.list[unit].size > 0 {
+            let names = scope.names[scope.outside.unwrap_or(0)..].to_vec();
+            flat.refer(names, prefix, route, unit);
+        }
+        Ok(())
+    }
+
+    /// The unit that a delegating route can refer to, and the conditions of the reference.
+    fn unit(
         &mut self,
         targets: &[(usize, Span)],
         sort: SortMethod,
         scope: Scope<'_>,
-        flat: &mut Vec<Arc<Route>>,
+        flat: &List,
+        diagnostics: &mut Diagnostics,
+    ) -> Result<Option<(Matcher, usize)>, LimitReached> {
+        // A contradictory method is reported on the child, and an option that is refused on each of its places.
+        let Some([parent]) = scope.parents else {
+            return Ok(None);
+        };
+        if !scope.may_share || parent.method.is_some() || !scope.level.unsupported.is_empty() {
+            return Ok(None);
+        }
+        let Some((prefix, rest, slash)) = share::split(&parent.path) else {
+            return Ok(None);
+        };
+        if scope.nesting == 0 || !flat.has_room(&prefix) {
+            self.facts.is_flattened |= scope.nesting == 0;
+            return Ok(None);
+        }
+        let key = Key {
+            targets: targets.iter().map(|&(table, _)| table).collect(),
+            sort,
+            level: scope.level.key(),
+            slash,
+            nesting: scope.nesting,
+        };
+        let known = match self.units.get(&key) {
+            Some(known) => known,
+            None => {
+                let inner = Scope {
+                    parents: Some(&[everything(rest, Span::default())]),
+                    outside: Some(scope.names.len()),
+                    nesting: scope.nesting - 1,
+                    ..scope
+                };
+                self.make_unit(key, targets, inner, diagnostics)?
+            }
+        };
+        let Some(number) = known else {
+            return Ok(None);
+        };
+        let facts = &self.units.list[number].facts;
+        let depth = scope.through.len() + facts.depth;
+        let comes_back = |(table, _): &(usize, Span)| facts.tables.binary_search(table).is_ok();
+        if depth > MAX_DEPTH || scope.through.iter().any(comes_back) {
+            return Ok(None);
+        }
+        if scope.outside.is_some() {
+            self.facts.include(facts, depth);
+            self.facts.height = self.facts.height.max(facts.height + 1);
+        }
+        let matcher = Matcher {
+            path: prefix,
+            ..parent.clone()
+        };
+        Ok(Some((matcher, number)))
+    }
+
+    /// Flattens what may become a unit. `None` if it cannot.
+    fn make_unit(
+        &mut self,
+        key: Key,
+        targets: &[(usize, Span)],
+        scope: Scope<'_>,
+        diagnostics: &mut Diagnostics,
+    ) -> Result<Option<usize>, LimitReached> {
+        let around = std::mem::take(&mut self.facts);
+        let before = self.left;
+        let mut list = List::default();
+        self.expand(targets, key.sort, scope, &mut list, diagnostics)?;
+        let mut facts = std::mem::replace(&mut self.facts, around);
+        facts.depth = facts.depth.saturating_sub(scope.through.len());
+        if facts.is_cut {
+            self.facts.is_cut = true;
+            self.units.refuse(key);
+            // It is flattened again, where it is used.
+            self.left = before;
+            return Ok(None);
+        }
+        let size = list
+            .entries
+            .iter()
+            .map(|draft| draft.matchers().len())
+            .sum();
+        let unit = Unit {
+            entries: list.entries,
+            size,
+            facts,
+        };
+        Ok(Some(self.units.add(key, unit)))
+    }
+
+    /// Replaces a delegating route by the routes of its tables.
+    fn expand(
+        &mut self,
+        targets: &[(usize, Span)],
+        sort: SortMethod,
+        scope: Scope<'_>,
+        flat: &mut List,
         diagnostics: &mut Diagnostics,
     ) -> Result<(), LimitReached> {
-        let start = flat.len();
+        let start = flat.entries.len();
         let mut weights = Vec::new();
         for &(target, span) in targets {
             self.spend(1)?;
             if let Some(first) = scope.through.iter().position(|&(table, _)| table == target) {
+                self.facts.is_cut = true;
                 if self.is_new(Code::DelegationCycle, span) {
                     diagnostics.push(self.cycle(&scope.through[first..], target, span));
                 }
                 continue;
             }
             if scope.through.len() == MAX_DEPTH {
+                self.facts.is_cut = true;
                 if self.is_new(Code::DelegationTooDeep, span) {
                     diagnostics.push(
                         Diagnostic::at(
@@ -246,22 +425,29 @@ impl<'t, 'r> Flattener<'t, 'r> {
             let mut through = scope.through.to_vec();
             through.push((target, span));
             let level = table.level.inherit(scope.level);
+            if scope.outside.is_some() {
+                self.facts.reach(target);
+                self.facts.depth = self.facts.depth.max(through.len());
+            }
             let inner = Scope {
-                parents: scope.parents,
                 level: &level,
                 names: &names,
                 through: &through,
+                ..scope
             };
             for route in &table.routes {
                 self.route(route, inner, flat, diagnostics)?;
             }
-            weights.resize(flat.len() - start, table.source.weight);
+            weights.resize(flat.entries.len() - start, table.source.weight);
         }
         if sort == SortMethod::RouteSpecificity {
-            let mut weighted: Vec<(i32, Arc<Route>)> =
-                weights.into_iter().zip(flat.drain(start..)).collect();
-            weighted.sort_by_cached_key(|(weight, route)| (Reverse(*weight), specificity(route)));
-            flat.extend(weighted.into_iter().map(|(_, route)| route));
+            let mut weighted: Vec<(i32, Draft)> = weights
+                .into_iter()
+                .zip(flat.entries.drain(start..))
+                .collect();
+            weighted.sort_by_cached_key(|(weight, draft)| (Reverse(*weight), specificity(draft)));
+            flat.entries
+                .extend(weighted.into_iter().map(|(_, draft)| draft));
         }
         Ok(())
     }
@@ -270,7 +456,7 @@ impl<'t, 'r> Flattener<'t, 'r> {
     /// matches here, which was reported.
     fn matchers(
         &mut self,
-        route: &Prepared<'_>,
+        route: &Prepared<'r>,
         scope: Scope<'_>,
         diagnostics: &mut Diagnostics,
     ) -> Result<Vec<Matcher>, LimitReached> {
@@ -303,7 +489,7 @@ impl<'t, 'r> Flattener<'t, 'r> {
         let mut matchers = Vec::with_capacity(count);
         for parent in parents {
             for own in &route.matchers {
-                self.check_repetition(parent, own, diagnostics);
+                self.check_repetition(parent, own, scope, diagnostics);
                 if let Some(method) = &own.source.method
                     && parent
                         .method
@@ -342,45 +528,61 @@ impl<'t, 'r> Flattener<'t, 'r> {
     fn check_repetition(
         &mut self,
         parent: &Matcher,
-        own: &Conditions<'_>,
+        own: &Conditions<'r>,
+        scope: Scope<'_>,
         diagnostics: &mut Diagnostics,
     ) {
-        let Some(uri) = own.uri.filter(|uri| path::repeats(&parent.path, uri)) else {
-            return;
-        };
-        if !self.is_new(Code::RepeatedPrefix, uri.span) {
-            return;
-        }
+        let Some(uri) = own.uri else { return };
         let prefix = parent.path.literal_text();
-        let written = &uri.value.value;
-        diagnostics.push(
-            Diagnostic::at(
-                Code::RepeatedPrefix,
-                uri.span,
-                format!(
-                    "`{written}` is appended to `{prefix}`, so it takes `{}{written}`",
-                    prefix.trim_end_matches('/')
-                ),
-            )
-            .also(parent.span, "delegates here")
-            .help(format!(
-                "leave out `{prefix}` if the path of the delegating route was repeated by mistake"
-            )),
-        );
+        if scope.outside.is_some() {
+            let place = (parent.span != Span::default()).then_some(parent.span);
+            self.facts.repetitions.add(Below { prefix, place, uri });
+        } else if repetition::repeats(&prefix, &uri.value.value)
+            && self.is_new(Code::RepeatedPrefix, uri.span)
+        {
+            diagnostics.push(repetition::finding(&prefix, uri, parent.span));
+        }
+    }
+
+    /// The same for a unit that is referred to below a prefix.
+    fn check_repetitions(
+        &mut self,
+        unit: usize,
+        above: &str,
+        place: Span,
+        diagnostics: &mut Diagnostics,
+    ) {
+        let repetitions = &self.units.list[unit].facts.repetitions;
+        for below in repetitions.candidates(above) {
+            let prefix = format!("{above}{}", below.prefix);
+            if repetition::repeats(&prefix, &below.uri.value.value)
+                && self.reported.insert((Code::RepeatedPrefix, below.uri.span))
+            {
+                let place = below.place.unwrap_or(place);
+                diagnostics.push(repetition::finding(&prefix, below.uri, place));
+            }
+        }
+        for nested in 0..repetitions.nested.len() {
+            let (unit, prefix, place) = &self.units.list[unit].facts.repetitions.nested[nested];
+            let (unit, above, place) = (*unit, format!("{above}{prefix}"), *place);
+            self.check_repetitions(unit, &above, place, diagnostics);
+        }
     }
 
     /// Whether a leaf route has an option that is not supported. Each such option is reported once.
     fn refuse_unsupported(
         &mut self,
         level: &Level,
-        name: &RouteName,
+        names: &[String],
         span: Span,
         diagnostics: &mut Diagnostics,
     ) -> bool {
         for option in &level.unsupported {
             if self.is_new(Code::UnsupportedOption, option.span) {
-                diagnostics
-                    .push(unsupported(option).also(span, format!("route `{name}` is left out")));
+                diagnostics.push(
+                    unsupported(option)
+                        .also(span, format!("route `{}` is left out", names.join("/"))),
+                );
             }
         }
         !level.unsupported.is_empty()
@@ -471,38 +673,16 @@ fn alone(own: &Conditions<'_>, path: PathMatch) -> Matcher {
 
 /// Both conditions. Their methods are known not to contradict each other.
 fn conjoin(parent: &Matcher, own: &Conditions<'_>) -> Matcher {
-    let child = alone(own, path::join(&parent.path, own.uri));
-    let mut headers = parent.headers.clone();
-    for header in child.headers {
-        if !headers
-            .iter()
-            .any(|known: &HeaderMatch| known.same(&header))
-        {
-            headers.push(header);
-        }
-    }
-    let mut query = parent.query.clone();
-    for parameter in child.query {
-        if !query
-            .iter()
-            .any(|known: &QueryMatch| known.same(&parameter))
-        {
-            query.push(parameter);
-        }
-    }
-    Matcher {
-        headers,
-        query,
-        method: child.method.or_else(|| parent.method.clone()),
-        ..child
-    }
+    let mut matcher = alone(own, path::join(&parent.path, own.uri));
+    matcher.add_conditions(parent);
+    matcher
 }
 
 /// Sort key of a route under `ROUTE_SPECIFICITY`, smallest first: by the kind of its most specific path, then by that
 /// path's length.
-fn specificity(route: &Route) -> Option<(u8, Reverse<usize>)> {
-    route
-        .matchers
+fn specificity(draft: &Draft) -> Option<(u8, Reverse<usize>)> {
+    draft
+        .matchers()
         .iter()
         .map(|matcher| {
             let kind = match matcher.path.kind() {

@@ -23,7 +23,8 @@ pub(super) struct Candidate<'r> {
     metadata: &'r Metadata,
     /// Domains and their places, without repetitions.
     domains: Vec<(Domain, Span)>,
-    virtual_host: Arc<VirtualHost>,
+    /// Number of the virtual host among those that were flattened.
+    virtual_host: usize,
 }
 
 impl<'r> Candidate<'r> {
@@ -39,15 +40,16 @@ impl<'r> Candidate<'r> {
         let domains = domains(spec, span, diagnostics);
         let prepared = catalogue.prepare(&spec.routes, &metadata.id.namespace, diagnostics);
         let level = Level::new(&spec.options);
-        let routes = flattener.virtual_host(&metadata.id, &prepared, &level, diagnostics);
         let mut candidate = Self {
             metadata,
             domains,
-            virtual_host: Arc::new(VirtualHost {
-                name: metadata.id.clone(),
-                routes,
+            virtual_host: flattener.virtual_host(
+                &metadata.id,
                 span,
-            }),
+                &prepared,
+                &level,
+                diagnostics,
+            ),
         };
         // A host whose routes are all broken keeps its domains: they must not fall to a wildcard host.
         if spec.routes.is_empty() && !has_error_inside(diagnostics, spec.span) {
@@ -62,44 +64,70 @@ impl<'r> Candidate<'r> {
     }
 }
 
-/// Resolves all gateways, in order of their names.
-pub(super) fn resolve<'r>(
+/// All gateways, in order of their names.
+fn sources(resources: &Resources) -> Vec<&VirtualGateway> {
+    let mut sources: Vec<&VirtualGateway> = resources.virtual_gateways.iter().collect();
+    sources.sort_by_key(|gateway| &gateway.metadata.id);
+    sources
+}
+
+/// The virtual hosts that are written in gateways, for each gateway in order of their names.
+pub(super) fn inline_hosts<'r>(
     resources: &'r Resources,
-    candidates: &[Candidate<'r>],
     catalogue: &mut Catalogue<'r>,
     flattener: &mut Flattener<'_, 'r>,
     diagnostics: &mut Diagnostics,
+) -> Vec<Vec<Candidate<'r>>> {
+    let mut inline = Vec::new();
+    for source in sources(resources) {
+        let mut own = Vec::new();
+        if let Some(handler) = source.handlers.first()
+            && let HandlerKind::Http(entries) = &handler.kind
+        {
+            for entry in entries {
+                if let RouteConfig::Inline(spec) = entry {
+                    own.push(Candidate::new(
+                        &source.metadata,
+                        spec.span,
+                        spec,
+                        catalogue,
+                        flattener,
+                        diagnostics,
+                    ));
+                }
+            }
+        }
+        inline.push(own);
+    }
+    inline
+}
+
+/// Resolves all gateways, in order of their names.
+pub(super) fn resolve(
+    resources: &Resources,
+    candidates: &[Candidate<'_>],
+    inline: &[Vec<Candidate<'_>>],
+    virtual_hosts: &[Arc<VirtualHost>],
+    diagnostics: &mut Diagnostics,
 ) -> Vec<Gateway> {
-    let mut sources: Vec<&VirtualGateway> = resources.virtual_gateways.iter().collect();
-    sources.sort_by_key(|gateway| &gateway.metadata.id);
+    let sources = sources(resources);
     let mut used = vec![false; candidates.len()];
     let mut gateways = Vec::with_capacity(sources.len());
-    for source in &sources {
+    for (source, inline) in sources.iter().zip(inline) {
         let handler = source.handlers.first();
         let https_redirect = handler.is_some_and(|handler| handler.https_redirect);
-        let mut inline = Vec::new();
         let mut selected = vec![false; candidates.len()];
         match handler.map(|handler| &handler.kind) {
             Some(HandlerKind::Http(entries)) => {
                 for entry in entries {
-                    match entry {
-                        RouteConfig::Inline(spec) => inline.push(Candidate::new(
+                    if let RouteConfig::Selector(selector) = entry {
+                        select(
+                            selector,
                             &source.metadata,
-                            spec.span,
-                            spec,
-                            catalogue,
-                            flattener,
+                            candidates,
+                            &mut selected,
                             diagnostics,
-                        )),
-                        RouteConfig::Selector(selector) => {
-                            select(
-                                selector,
-                                &source.metadata,
-                                candidates,
-                                &mut selected,
-                                diagnostics,
-                            );
-                        }
+                        );
                     }
                 }
             }
@@ -132,7 +160,7 @@ pub(super) fn resolve<'r>(
             hosts: if https_redirect {
                 Vec::new()
             } else {
-                hosts(&served, diagnostics)
+                hosts(&served, virtual_hosts, diagnostics)
             },
             span: source.metadata.span,
         });
@@ -238,7 +266,11 @@ fn domains(
 }
 
 /// Groups domains by the virtual hosts behind them.
-fn hosts(served: &[&Candidate<'_>], diagnostics: &mut Diagnostics) -> Vec<Host> {
+fn hosts(
+    served: &[&Candidate<'_>],
+    virtual_hosts: &[Arc<VirtualHost>],
+    diagnostics: &mut Diagnostics,
+) -> Vec<Host> {
     let mut owners: BTreeMap<&Domain, Vec<(usize, Span)>> = BTreeMap::new();
     for (at, candidate) in served.iter().enumerate() {
         for (domain, span) in &candidate.domains {
@@ -272,7 +304,7 @@ fn hosts(served: &[&Candidate<'_>], diagnostics: &mut Diagnostics) -> Vec<Host> 
             domains,
             virtual_hosts: owners
                 .into_iter()
-                .map(|at| served[at].virtual_host.clone())
+                .map(|at| virtual_hosts[served[at].virtual_host].clone())
                 .collect(),
         })
         .collect()

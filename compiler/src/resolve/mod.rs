@@ -12,7 +12,9 @@ mod matcher;
 mod options;
 mod path;
 mod prepare;
+mod repetition;
 mod selector;
+mod share;
 mod weights;
 
 use crate::code::Code;
@@ -32,8 +34,22 @@ pub struct ResolveOptions {
     /// every Service is reached by its local name.
     pub cluster: Option<String>,
     /// How much delegation may multiply out to, over all virtual hosts: matchers of flattened routes, and delegations
-    /// followed.
+    /// followed. Shared routes count once.
     pub max_routes: usize,
+    /// What is stored once.
+    pub sharing: Sharing,
+}
+
+/// Whether routes that several places delegate to are stored once. It changes the size of the result, not its meaning.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Sharing {
+    /// Where it saves enough.
+    #[default]
+    WhereItPays,
+    /// Wherever it is possible, for tests.
+    Always,
+    /// Nowhere, for tests: every route stands in its place.
+    Never,
 }
 
 impl Default for ResolveOptions {
@@ -41,6 +57,7 @@ impl Default for ResolveOptions {
         Self {
             cluster: None,
             max_routes: 2_000_000,
+            sharing: Sharing::default(),
         }
     }
 }
@@ -61,7 +78,7 @@ pub fn resolve(
             routes: catalogue.prepare(&source.routes, &source.metadata.id.namespace, diagnostics),
         })
         .collect();
-    let mut flattener = Flattener::new(&tables, options.max_routes);
+    let mut flattener = Flattener::new(&tables, options);
 
     let mut virtual_hosts: Vec<&VirtualHost> = resources.virtual_hosts.iter().collect();
     virtual_hosts.sort_by_key(|host| age(&host.metadata));
@@ -77,15 +94,11 @@ pub fn resolve(
         );
         candidates.push(candidate);
     }
-    let gateways = gateway::resolve(
-        resources,
-        &candidates,
-        &mut catalogue,
-        &mut flattener,
-        diagnostics,
-    );
-
+    let inline = gateway::inline_hosts(resources, &mut catalogue, &mut flattener, diagnostics);
     let unreached = flattener.unreached(diagnostics);
+    let virtual_hosts = flattener.finish();
+    let gateways = gateway::resolve(resources, &candidates, &inline, &virtual_hosts, diagnostics);
+
     if !resources.virtual_hosts.is_empty() {
         for table in unreached {
             let message = format!(

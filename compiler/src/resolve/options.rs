@@ -1,9 +1,11 @@
 //! Inheritance of options: field by field, the level nearest to the leaf route wins.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::rare::Empty;
 use crate::resource;
+use crate::resource::options::HeaderValue;
 use crate::source::Spanned;
 use crate::tree;
 
@@ -27,7 +29,55 @@ impl Empty for Level {
     }
 }
 
+/// What the enforced options of a level are, wherever they were written.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct LevelKey {
+    timeout: Option<Duration>,
+    retries: Option<(u32, Option<Duration>)>,
+    headers: Option<HeaderKey>,
+}
+
+/// Removed and added headers, of requests and of responses.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct HeaderKey {
+    removed: [Vec<String>; 2],
+    appended: [Vec<(String, String)>; 2],
+}
+
 impl Level {
+    /// What decides whether two levels can stand for each other; those with unsupported options never can.
+    pub(super) fn key(&self) -> LevelKey {
+        let removed = |names: &[Spanned<String>]| names.iter().map(|n| n.value.clone()).collect();
+        let appended = |values: &[HeaderValue]| {
+            let pair = |header: &HeaderValue| (header.name.clone(), header.value.clone());
+            values.iter().map(pair).collect()
+        };
+        let options = &self.options;
+        LevelKey {
+            timeout: options
+                .request_timeout
+                .as_ref()
+                .map(|timeout| timeout.value),
+            retries: options
+                .retries
+                .as_ref()
+                .map(|retries| (retries.value.attempts, retries.value.per_try_timeout)),
+            headers: options
+                .header_manipulation
+                .as_ref()
+                .map(|headers| HeaderKey {
+                    removed: [
+                        removed(&headers.value.remove_request),
+                        removed(&headers.value.remove_response),
+                    ],
+                    appended: [
+                        appended(&headers.value.append_request),
+                        appended(&headers.value.append_response),
+                    ],
+                }),
+        }
+    }
+
     /// What one level says for itself.
     pub(super) fn new(written: &resource::Options) -> Self {
         Self {

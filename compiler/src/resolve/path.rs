@@ -40,25 +40,6 @@ pub(super) fn join(parent: &PathMatch, child: Option<&Uri>) -> PathMatch {
     }
 }
 
-/// Whether the child repeats the prefix it is appended to, segment by segment: `/foo/bar` below `/foo`.
-pub(super) fn repeats(parent: &PathMatch, child: &Uri) -> bool {
-    let mut rest = child.value.as_str();
-    for (at, part) in parent.literal.iter().enumerate() {
-        let is_last = at + 1 == parent.literal.len();
-        let text = if is_last {
-            part.text.strip_suffix('/').unwrap_or(&part.text)
-        } else {
-            &part.text
-        };
-        let Some(after) = rest.strip_prefix(text) else {
-            return false;
-        };
-        rest = after;
-    }
-    // The prefix `/` is nothing to repeat.
-    rest.len() < child.value.len() && (rest.is_empty() || rest.starts_with('/'))
-}
-
 fn without_last_slash(parent: &PathMatch) -> Vec<LiteralPart> {
     let mut literal = parent.literal.clone();
     if let Some(last) = literal.last_mut()
@@ -160,16 +141,5 @@ mod tests {
     fn a_child_without_path_takes_its_parents() {
         let parent = own(Some(&uri(PathKind::Prefix, "/foo", true)));
         assert_eq!(join(&parent, None), parent);
-    }
-
-    #[test]
-    fn repetition_is_by_segment() {
-        let parent = own(Some(&uri(PathKind::Prefix, "/foo/", false)));
-        assert!(repeats(&parent, &uri(PathKind::Prefix, "/foo/bar", false)));
-        assert!(!repeats(&parent, &uri(PathKind::Prefix, "/foobar", false)));
-        assert!(!repeats(
-            &PathMatch::any(),
-            &uri(PathKind::Prefix, "/foobar", false)
-        ));
     }
 }

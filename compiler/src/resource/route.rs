@@ -157,7 +157,7 @@ pub struct DelegateAction {
 }
 
 /// `delegateAction.sortMethod`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 pub enum SortMethod {
     /// Tables by weight, routes as written.
     #[default]

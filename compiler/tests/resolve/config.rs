@@ -7,7 +7,7 @@ use meshgate_compiler::resolve::{ResolveOptions, resolve};
 use meshgate_compiler::source::Span;
 use meshgate_compiler::tree::{
     Action, HeaderMatch, Matcher, PathMatch, PathTail, QueryMatch, RedirectPath, Route, Tree,
-    ValueMatch,
+    ValueMatch, written_out,
 };
 use meshgate_compiler::{lint, load};
 
@@ -72,8 +72,8 @@ impl Resolved {
             .take(1)
             .flat_map(|gateway| &gateway.hosts)
             .flat_map(|host| &host.virtual_hosts)
-            .flat_map(|virtual_host| &virtual_host.routes)
-            .map(|route| show(route))
+            .flat_map(|virtual_host| written_out(&virtual_host.routes))
+            .map(|route| show(&route))
             .collect()
     }
 

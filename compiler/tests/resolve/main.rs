@@ -8,3 +8,4 @@ mod limits;
 mod lints;
 mod options;
 mod requests;
+mod sharing;

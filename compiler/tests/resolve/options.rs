@@ -1,6 +1,7 @@
 //! Inheritance of options.
 
 use meshgate_compiler::answer;
+use meshgate_compiler::tree::written_out;
 
 use crate::config::*;
 
@@ -14,7 +15,7 @@ fn effective(yaml: &str) -> (Vec<String>, Vec<String>) {
         .flat_map(|gateway| &gateway.hosts);
     let routes = hosts
         .flat_map(|host| &host.virtual_hosts)
-        .flat_map(|host| &host.routes);
+        .flat_map(|host| written_out(&host.routes));
     let options = routes
         .map(|route| {
             let options = answer::Options::from(&*route.options);

@@ -7,4 +7,4 @@ mod requests;
 mod resources;
 
 pub use requests::{Asked, requests};
-pub use resources::{Configuration, configuration};
+pub use resources::{Configuration, configuration, delegating_configuration};

@@ -53,7 +53,7 @@ const TABLES: usize = 4;
 /// A gateway with virtual hosts and route tables.
 #[derive(Clone, Debug)]
 pub struct Configuration {
-    hosts: Vec<(Vec<&'static str>, Vec<Route>)>,
+    hosts: Vec<(Vec<&'static str>, usize, Vec<Route>)>,
     tables: Vec<(i32, Vec<Route>)>,
 }
 
@@ -103,20 +103,47 @@ enum Action {
     },
 }
 
-/// Configurations of up to four virtual hosts and four route tables. One host in four is wide: many routes on few
-/// paths, told apart by headers.
+/// What the routes of a list are like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Shape {
+    /// Of every kind.
+    Mixed,
+    /// Many routes on few paths, told apart by headers.
+    Wide,
+    /// Most of them delegate, to the same tables below the same or similar prefixes.
+    Delegating,
+}
+
+/// Configurations of up to four virtual hosts and four route tables.
 pub fn configuration() -> impl Strategy<Value = Configuration> {
+    let mixed = || vec(route(TABLES, Shape::Mixed), 1..7);
+    let wide = vec(route(TABLES, Shape::Wide), 9..60);
+    with_hosts(prop_oneof![3 => mixed(), 1 => wide], Shape::Mixed)
+}
+
+/// Configurations in which much is delegated to, often from several places.
+pub fn delegating_configuration() -> impl Strategy<Value = Configuration> {
+    with_hosts(
+        vec(route(TABLES, Shape::Delegating), 1..7),
+        Shape::Delegating,
+    )
+}
+
+fn with_hosts(
+    routes: impl Strategy<Value = Vec<Route>>,
+    tables: Shape,
+) -> impl Strategy<Value = Configuration> {
     let tables = (0..TABLES)
-        .map(|level| (-1..3_i32, vec(route(level, false), 1..6)))
+        .map(|level| (-1..3_i32, vec(route(level, tables), 1..6)))
         .collect::<Vec<_>>();
-    let routes =
-        prop_oneof![3 => vec(route(TABLES, false), 1..7), 1 => vec(route(TABLES, true), 9..60)];
-    let hosts = vec((vec(select(DOMAINS), 1..3), routes), 1..5);
+    let options = prop_oneof![2 => Just(OPTIONS), 1 => 0..OPTIONS];
+    let hosts = vec((vec(select(DOMAINS), 1..3), options, routes), 1..5);
     (hosts, tables).prop_map(|(hosts, tables)| Configuration { hosts, tables })
 }
 
 /// A route that delegates, if at all, to tables below `level`, so that there are no cycles.
-fn route(level: usize, wide: bool) -> impl Strategy<Value = Route> {
+fn route(level: usize, shape: Shape) -> impl Strategy<Value = Route> {
+    let wide = shape == Shape::Wide;
     let leaf = prop_oneof![
         3 => (any::<bool>(), option::of(select(&["/new", "x/", "/"][..])))
             .prop_map(|(weighted, rewrite)| Action::Forward { weighted, rewrite }),
@@ -125,25 +152,59 @@ fn route(level: usize, wide: bool) -> impl Strategy<Value = Route> {
     ];
     let matchers = || vec(matcher(false, wide), usize::from(wide)..3);
     let answering = (matchers(), leaf.boxed()).boxed();
-    let action = if level == 0 || wide {
-        answering
-    } else {
-        let delegate = (vec(0..level, 1..3), any::<bool>()).prop_map(|(tables, specificity)| {
-            Action::Delegate {
-                tables,
-                specificity,
-            }
-        });
-        prop_oneof![2 => answering, 1 => (vec(matcher(true, false), 0..3), delegate)].boxed()
+    let delegate = |matchers: BoxedStrategy<Vec<Matcher>>, specificity: f64| {
+        let tables = vec(0..level.max(1), 1..3);
+        let action =
+            (tables, prop::bool::weighted(specificity)).prop_map(|(tables, specificity)| {
+                Action::Delegate {
+                    tables,
+                    specificity,
+                }
+            });
+        (matchers, action).boxed()
+    };
+    let action = match shape {
+        _ if level == 0 => answering,
+        Shape::Wide => answering,
+        Shape::Mixed => prop_oneof![
+            2 => answering,
+            1 => delegate(vec(matcher(true, false), 0..3).boxed(), 0.5),
+        ]
+        .boxed(),
+        Shape::Delegating => prop_oneof![
+            2 => answering,
+            3 => delegate(vec(delegating_matcher(), 0..2).boxed(), 0.1),
+        ]
+        .boxed(),
     };
     (prop::bool::weighted(0.8), action, 0..OPTIONS).prop_map(
-        |(named, (matchers, action), options)| Route {
+        move |(named, (matchers, action), options)| Route {
             named,
             matchers,
-            options,
+            // Options that differ keep tables from being shared.
+            options: match (&action, shape) {
+                (Action::Delegate { .. }, Shape::Delegating) if options != 0 => OPTIONS,
+                _ => options,
+            },
             action,
         },
     )
+}
+
+/// A matcher of a delegating route by which its tables can be shared.
+fn delegating_matcher() -> impl Strategy<Value = Matcher> {
+    let prefix = select(&["/", "/a", "/a/", "/a/b", "/b", "/A/", "//"][..])
+        .prop_map(|prefix| Path::Prefix(prefix.to_owned()));
+    let uri = option::weighted(0.9, (prefix, prop::bool::weighted(0.2)));
+    let header = (select(&FIELDS[..2]), Just(Test::Present), any::<bool>());
+    let headers = prop_oneof![3 => Just(Vec::new()), 1 => vec(header, 1..2)];
+    (uri, headers).prop_map(|(uri, headers)| Matcher {
+        uri,
+        headers,
+        parameters: Vec::new(),
+        method: None,
+        named: false,
+    })
 }
 
 fn matcher(delegates: bool, wide: bool) -> impl Strategy<Value = Matcher> {
@@ -210,8 +271,11 @@ impl Configuration {
             "connectionHandlers": [{"http": {"routeConfig": [{"virtualHostSelector": {}}]}}],
         });
         let mut resources = vec![object("VirtualGateway", "gw", gateway)];
-        for (n, (domains, routes)) in self.hosts.iter().enumerate() {
-            let spec = json!({"domains": domains, "routes": list(routes)});
+        for (n, (domains, level, routes)) in self.hosts.iter().enumerate() {
+            let mut spec = json!({"domains": domains, "routes": list(routes)});
+            if let Some(policy) = options(*level) {
+                spec["options"] = json!({"trafficPolicy": policy});
+            }
             resources.push(object("VirtualHost", &format!("h{n}"), spec));
         }
         for (n, (weight, routes)) in self.tables.iter().enumerate() {
@@ -247,6 +311,22 @@ fn list(routes: &[Route]) -> Vec<Value> {
         .collect()
 }
 
+/// One of the levels of options; most are empty.
+fn options(number: usize) -> Option<Value> {
+    match number {
+        0 => Some(json!({
+            "headerManipulation": {
+                "appendRequestHeaders": {"x-0": "add"},
+                "removeRequestHeaders": ["x-1"],
+                "appendResponseHeaders": {"via": "r"},
+            },
+            "requestTimeout": "2s",
+        })),
+        1 => Some(json!({"retries": {"attempts": 2, "perTryTimeout": "150ms"}})),
+        _ => None,
+    }
+}
+
 impl Route {
     fn json(&self, n: usize) -> Value {
         let mut fields = Map::new();
@@ -261,19 +341,7 @@ impl Route {
                 .map(|(n, m)| m.json(n))
                 .collect(),
         );
-        let options = match self.options {
-            0 => json!({
-                "headerManipulation": {
-                    "appendRequestHeaders": {"x-0": "add"},
-                    "removeRequestHeaders": ["x-1"],
-                    "appendResponseHeaders": {"via": "r"},
-                },
-                "requestTimeout": "2s",
-            }),
-            1 => json!({"retries": {"attempts": 2, "perTryTimeout": "150ms"}}),
-            _ => json!({}),
-        };
-        if options != json!({}) {
+        if let Some(options) = options(self.options) {
             fields.insert("options".to_owned(), options);
         }
         let (kind, action) = self.action.json(n);

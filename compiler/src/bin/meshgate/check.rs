@@ -28,6 +28,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "SEVERITY")]
     deny: Option<Deny>,
 
+    /// Accept more than 1024 matchers that a request has to try one after the other
+    #[arg(long)]
+    allow_long_lists: bool,
+
     /// How to show findings: with excerpts, as one line each, or as one JSON object per line
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
@@ -47,7 +51,11 @@ enum Format {
 
 pub(crate) fn run(args: Args) -> Result<(), Failure> {
     let (sources, mut diagnostics) = args.input.read();
-    let compiled = compile(&sources, &CompileOptions::default(), &mut diagnostics);
+    let options = CompileOptions {
+        allow_long_lists: args.allow_long_lists,
+        ..CompileOptions::default()
+    };
+    let compiled = compile(&sources, &options, &mut diagnostics);
     output::print(&match args.format {
         Format::Text => render::text(&diagnostics, &sources, output::color(&io::stdout())),
         Format::Short => render::lines(&diagnostics, &sources),

@@ -29,6 +29,10 @@ pub(crate) struct BuildArgs {
     /// Leave out what has errors and go on with the rest
     #[arg(long)]
     keep_going: bool,
+
+    /// Accept more than 1024 matchers that a request has to try one after the other
+    #[arg(long)]
+    allow_long_lists: bool,
 }
 
 /// How to serve it.
@@ -84,6 +88,7 @@ impl BuildArgs {
         let options = CompileOptions {
             generation: self.generation.clone(),
             cluster: self.cluster.clone(),
+            allow_long_lists: self.allow_long_lists,
             first_port,
         };
         let mut compiled = compile(&sources, &options, &mut diagnostics);

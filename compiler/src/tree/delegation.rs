@@ -1,0 +1,143 @@
+//! Routes that several places delegate to, stored once.
+//!
+//! [`SharedRoutes`] say what they say below a delegating route: their paths are what follows its prefix, their names
+//! what follows its name, and its other conditions are not repeated in them. A [`Delegation`] puts them in a place.
+//! [`Delegation::written_out`] is the meaning of one: the same routes as if they stood there.
+
+use std::sync::Arc;
+
+use super::{LiteralPart, Matcher, PathMatch, Route};
+
+/// An element of a list of routes.
+#[derive(Clone, Debug)]
+pub enum Entry {
+    /// A route.
+    Route(Arc<Route>),
+    /// A delegating route, instead of the routes it delegates to.
+    Delegation(Delegation),
+}
+
+/// A delegating route, and the routes it shares with others. If none of them matches, the search goes on after it.
+#[derive(Clone, Debug)]
+pub struct Delegation {
+    /// Names from the virtual host (or from the first table of the shared routes around it) to the delegating route.
+    pub names: Vec<String>,
+    /// What holds for all the routes. The path is a prefix, without the slash at its end; what follows it is left to
+    /// the routes. There is no method.
+    pub matcher: Matcher,
+    /// The delegating route as written.
+    pub route: crate::source::Span,
+    /// What it delegates to.
+    pub shared: Arc<SharedRoutes>,
+}
+
+/// Routes that several delegating routes share.
+#[derive(Debug)]
+pub struct SharedRoutes {
+    /// Routes in first-match order. Paths are matched against what follows the prefix of the delegating route, names
+    /// begin with the table.
+    pub entries: Vec<Entry>,
+}
+
+impl Delegation {
+    /// Number of bytes of the path that are not left to the routes.
+    pub fn base(&self) -> usize {
+        self.matcher.path.literal_len()
+    }
+
+    /// The routes as if they stood in this place. What they delegate to remains shared.
+    pub fn written_out(&self) -> Vec<Entry> {
+        below(&self.names, &self.matcher, self.shared.entries.clone())
+    }
+}
+
+/// Puts shared routes below the delegating route of these names and conditions. Routes that nobody else has are changed
+/// where they lie.
+pub(crate) fn below(names: &[String], parent: &Matcher, mut entries: Vec<Entry>) -> Vec<Entry> {
+    // Routes of one list share the names above them; so they do afterwards.
+    let mut above: Option<[Arc<[String]>; 2]> = None;
+    for entry in &mut entries {
+        match entry {
+            Entry::Route(route) => {
+                let route = Arc::make_mut(route);
+                let old = &mut route.name.above;
+                let [_, new] = match above.take().filter(|[known, _]| Arc::ptr_eq(known, old)) {
+                    Some(known) => above.insert(known),
+                    None => {
+                        above.insert([old.clone(), names.iter().chain(&**old).cloned().collect()])
+                    }
+                };
+                *old = new.clone();
+                for matcher in &mut route.matchers {
+                    matcher.move_below(parent);
+                }
+            }
+            Entry::Delegation(delegation) => {
+                delegation.names.splice(0..0, names.iter().cloned());
+                delegation.matcher.move_below(parent);
+            }
+        }
+    }
+    entries
+}
+
+/// All routes of a list, with everything that is shared written out.
+pub fn written_out(entries: &[Entry]) -> Vec<Arc<Route>> {
+    let mut routes = Vec::with_capacity(entries.len());
+    for entry in entries {
+        match entry {
+            Entry::Route(route) => routes.push(route.clone()),
+            Entry::Delegation(delegation) => {
+                routes.extend(written_out(&delegation.written_out()));
+            }
+        }
+    }
+    routes
+}
+
+impl Matcher {
+    /// Adds the conditions of a delegating route, whose path this one continues. Their methods do not contradict each
+    /// other.
+    pub(crate) fn move_below(&mut self, parent: &Self) {
+        self.path.move_below(&parent.path.literal);
+        self.add_conditions(parent);
+    }
+
+    /// Adds the conditions of a delegating route other than its path: its own come first, and none comes twice.
+    pub(crate) fn add_conditions(&mut self, parent: &Self) {
+        let mut headers = parent.headers.clone();
+        for header in self.headers.drain(..) {
+            if !headers.iter().any(|known| known.same(&header)) {
+                headers.push(header);
+            }
+        }
+        self.headers = headers;
+        let mut query = parent.query.clone();
+        for parameter in self.query.drain(..) {
+            if !query.iter().any(|known| known.same(&parameter)) {
+                query.push(parameter);
+            }
+        }
+        self.query = query;
+        if self.method.is_none() {
+            self.method.clone_from(&parent.method);
+        }
+    }
+}
+
+impl PathMatch {
+    fn move_below(&mut self, prefix: &[LiteralPart]) {
+        let mut literal = prefix.to_vec();
+        let mut own = std::mem::take(&mut self.literal).into_iter();
+        if let Some(first) = own.next() {
+            match literal.last_mut() {
+                Some(last) if last.ignore_case == first.ignore_case => {
+                    last.text.push_str(&first.text);
+                }
+                _ => literal.push(first),
+            }
+        }
+        literal.extend(own);
+        self.literal = literal;
+    }
+}
