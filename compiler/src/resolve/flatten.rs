@@ -19,7 +19,7 @@ use super::matcher::Conditions;
 use super::options::Level;
 use super::prepare::{Kind, Prepared, Table, unsupported};
 use super::repetition::{self, Below};
-use super::share::{self, Draft, Facts, Key, List, MAX_NESTING, SMALL, Unit, Units};
+use super::share::{self, Draft, Facts, Key, List, MAX_NESTING, Reference, SMALL, Unit, Units};
 use super::{ResolveOptions, Sharing, path};
 
 /// Longest chain of route tables.
@@ -277,7 +277,12 @@ impl<'t, 'r> Flattener<'t, 'r> {
         }
         if self.units.list[unit].size > 0 {
             let names = scope.names[scope.outside.unwrap_or(0)..].to_vec();
-            flat.refer(names, prefix, route, unit);
+            flat.refer(Reference {
+                names,
+                matcher: prefix,
+                route,
+                unit,
+            });
         }
         Ok(())
     }

@@ -30,12 +30,17 @@ const WORTH: usize = 256;
 #[derive(Debug)]
 pub(super) enum Draft {
     Route(Arc<Route>),
-    Reference {
-        names: Vec<String>,
-        matcher: Matcher,
-        route: Span,
-        unit: usize,
-    },
+    Reference(Box<Reference>),
+}
+
+/// A delegating route, instead of the routes it delegates to.
+#[derive(Debug)]
+pub(super) struct Reference {
+    pub(super) names: Vec<String>,
+    /// As in [`Delegation`].
+    pub(super) matcher: Matcher,
+    pub(super) route: Span,
+    pub(super) unit: usize,
 }
 
 impl Draft {
@@ -43,7 +48,7 @@ impl Draft {
     pub(super) fn matchers(&self) -> &[Matcher] {
         match self {
             Self::Route(route) => &route.matchers,
-            Self::Reference { matcher, .. } => std::slice::from_ref(matcher),
+            Self::Reference(reference) => std::slice::from_ref(&reference.matcher),
         }
     }
 }
@@ -74,21 +79,17 @@ impl List {
     }
 
     /// Adds a reference.
-    pub(super) fn refer(&mut self, names: Vec<String>, matcher: Matcher, route: Span, unit: usize) {
-        *self.prefixes.entry(folded(&matcher.path)).or_default() += 1;
-        self.entries.push(Draft::Reference {
-            names,
-            matcher,
-            route,
-            unit,
-        });
+    pub(super) fn refer(&mut self, reference: Reference) {
+        let prefix = folded(&reference.matcher.path);
+        *self.prefixes.entry(prefix).or_default() += 1;
+        self.entries.push(Draft::Reference(Box::new(reference)));
     }
 
     /// Takes back what was added last.
     pub(super) fn truncate(&mut self, len: usize) {
         for draft in self.entries.drain(len..) {
-            if let Draft::Reference { matcher, .. } = draft
-                && let Some(count) = self.prefixes.get_mut(&folded(&matcher.path))
+            if let Draft::Reference(reference) = draft
+                && let Some(count) = self.prefixes.get_mut(&folded(&reference.matcher.path))
             {
                 *count -= 1;
             }
@@ -212,8 +213,9 @@ pub(super) fn settle(
     let mut uses = vec![0_usize; units.len()];
     let count = |drafts: &[Draft], times: usize, uses: &mut Vec<usize>| {
         for draft in drafts {
-            if let Draft::Reference { unit, .. } = draft {
-                uses[*unit] = uses[*unit].saturating_add(times);
+            if let Draft::Reference(reference) = draft {
+                let uses = &mut uses[reference.unit];
+                *uses = uses.saturating_add(times);
             }
         }
     };
@@ -262,25 +264,26 @@ impl Settled {
     fn list(&mut self, drafts: Vec<Draft>) -> Vec<Entry> {
         let mut entries = Vec::with_capacity(drafts.len());
         for draft in drafts {
-            let (names, matcher, route, unit) = match draft {
+            let reference = match draft {
                 Draft::Route(route) => {
                     entries.push(Entry::Route(route));
                     continue;
                 }
-                Draft::Reference {
-                    names,
-                    matcher,
-                    route,
-                    unit,
-                } => (names, matcher, route, unit),
+                Draft::Reference(reference) => *reference,
             };
+            let Reference {
+                names,
+                matcher,
+                route,
+                unit,
+            } = reference;
             match &mut self.units[unit] {
-                Contents::Shared(shared) => entries.push(Entry::Delegation(Delegation {
+                Contents::Shared(shared) => entries.push(Entry::Delegation(Box::new(Delegation {
                     names,
                     matcher,
                     route,
                     shared: shared.clone(),
-                })),
+                }))),
                 Contents::WrittenOut(list) => {
                     self.uses[unit] = self.uses[unit].saturating_sub(1);
                     let list = if self.uses[unit] == 0 {

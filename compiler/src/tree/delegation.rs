@@ -14,7 +14,7 @@ pub enum Entry {
     /// A route.
     Route(Arc<Route>),
     /// A delegating route, instead of the routes it delegates to.
-    Delegation(Delegation),
+    Delegation(Box<Delegation>),
 }
 
 /// A delegating route, and the routes it shares with others. If none of them matches, the search goes on after it.
