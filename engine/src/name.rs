@@ -75,17 +75,19 @@ impl Program {
 
     /// Appends the full name: its segments joined with `/`.
     pub(crate) fn append_name(&self, id: u32, out: &mut Vec<u8>) {
-        let mut parts = [b"".as_slice(); MAX_DEPTH as usize + 1];
-        let mut n = 0;
-        for ((_, text), part) in self.segments(id).zip(&mut parts) {
-            *part = text;
-            n += 1;
-        }
-        for (i, part) in parts.iter().take(n).rev().enumerate() {
-            if i > 0 {
-                out.push(b'/');
+        let start = out.len();
+        let len: usize = self.segments(id).map(|(_, text)| text.len() + 1).sum();
+        out.resize((start + len).saturating_sub(1), b'/');
+        // From the last segment to the first, each before the slash of the one written before it.
+        let mut end = out.len();
+        for (_, text) in self.segments(id) {
+            let begin = end.saturating_sub(text.len());
+            if let Some(place) = out.get_mut(begin..end)
+                && place.len() == text.len()
+            {
+                place.copy_from_slice(text);
             }
-            out.extend_from_slice(part);
+            end = begin.saturating_sub(1);
         }
     }
 

@@ -3,6 +3,10 @@
 //! The filter speaks to the router through them, so none of them may come from a client. Envoy strips most of them from
 //! requests that it takes for external, but what it takes for external is a matter of its configuration.
 
+use std::iter;
+
+use crate::words::{equal, starts_with};
+
 /// Names the cluster to forward to. The catch-all route reads it, and removes it before the upstream sees it.
 pub(crate) const CLUSTER: &[u8] = b"x-meshgate-cluster";
 /// Time limit of the whole request in milliseconds; 0 = none.
@@ -37,6 +41,17 @@ const NAMES: [&[u8]; 14] = [
     b"x-envoy-decorator-operation",
 ];
 
+/// Bit `n` is set when one of them has `n` bytes (modulo 64).
+const LENGTHS: u64 = {
+    let mut lengths = 0;
+    let mut index = 0;
+    while index < NAMES.len() {
+        lengths |= 1 << (NAMES[index].len() % 64);
+        index += 1;
+    }
+    lengths
+};
+
 /// The control headers that a request carries.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct ControlHeaders {
@@ -47,20 +62,49 @@ pub(crate) struct ControlHeaders {
 impl ControlHeaders {
     /// Takes note of a header of the request, if it is one of them.
     pub(crate) fn note(&mut self, name: &[u8]) {
-        if !name.starts_with(b"x-envoy-") && name != CLUSTER {
+        let is_control = |control: &[u8]| equal(name, control);
+        if LENGTHS >> (name.len() % 64) & 1 == 0
+            || !(starts_with(name, *b"x-envoy-") || is_control(CLUSTER))
+        {
             return;
         }
-        if let Some(index) = NAMES.iter().position(|&control| control == name) {
+        if let Some(index) = NAMES.iter().position(|control| is_control(control)) {
             self.present |= 1 << index;
         }
     }
 
     /// Their names.
     pub(crate) fn names(self) -> impl Iterator<Item = &'static [u8]> {
-        NAMES
-            .into_iter()
-            .enumerate()
-            .filter(move |(index, _)| self.present & (1 << index) != 0)
-            .map(|(_, name)| name)
+        let mut present = self.present;
+        iter::from_fn(move || {
+            let name = NAMES.get(present.trailing_zeros() as usize)?;
+            present &= present - 1;
+            Some(*name)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_headers_are_noted_and_others_are_not() {
+        let mut control = ControlHeaders::default();
+        for name in [
+            "",
+            "x",
+            "x-envoy-",
+            "x-envoy-retry-of",
+            "x-meshgate-clustes",
+            "accept",
+        ] {
+            control.note(name.as_bytes());
+        }
+        assert_eq!(control.names().count(), 0);
+        for name in NAMES.into_iter().rev() {
+            control.note(name);
+        }
+        assert!(control.names().eq(NAMES));
     }
 }

@@ -1,6 +1,9 @@
 //! What a decision does to a request or a response.
 
-use meshgate_engine::{Forwarding, HeaderOperations, Retries};
+use std::cell::Cell;
+
+use itoa::Integer;
+use meshgate_engine::{Forwarding, HeaderOperations, Match, Retries};
 use proxy_wasm::types::MapType;
 
 use crate::control::{self, ControlHeaders};
@@ -42,7 +45,7 @@ pub(crate) fn forward(forwarding: &Forwarding<'_>) {
 
 fn set_retries(retries: &Retries) {
     // Zero is said too: the catch-all route may retry by default.
-    set_number(control::MAX_RETRIES, u64::from(retries.attempts));
+    set_number(control::MAX_RETRIES, retries.attempts);
     if retries.attempts == 0 {
         return;
     }
@@ -54,8 +57,13 @@ fn set_retries(retries: &Retries) {
     }
 }
 
-fn set_number(name: &[u8], number: u64) {
-    host::replace_request_header(name, number.to_string().as_bytes());
+fn set_number(name: &[u8], number: impl Integer) {
+    host::replace_request_header(name, itoa::Buffer::new().format(number).as_bytes());
+}
+
+/// Whether there is something to do when the response comes.
+pub(crate) fn changes_response(operations: &HeaderOperations) -> bool {
+    !(operations.remove_response.is_empty() && operations.append_response.is_empty())
 }
 
 /// Applies the response part of header operations.
@@ -78,8 +86,10 @@ fn change_headers(map: MapType, remove: &[String], append: &[(String, String)]) 
 
 /// Answers with a redirect.
 pub(crate) fn redirect(status: u16, location: &[u8]) {
-    let headers = headers::encode_pair(b"location", location);
-    host::send_local_response(status, b"meshgate_redirect", &headers, b"");
+    with_buffer(|buffer| {
+        headers::encode_pair(b"location", location, buffer);
+        host::send_local_response(status, b"meshgate_redirect", buffer, b"");
+    });
 }
 
 /// Answers with a fixed response. `details` is a word for access logs.
@@ -99,6 +109,26 @@ pub(crate) fn set_generation(generation: &str) {
 }
 
 /// Tells access logs the full name of the route.
-pub(crate) fn set_route(name: &[u8]) {
-    host::set_property(b"meshgate_route", name);
+pub(crate) fn set_route(found: &Match<'_>) {
+    with_buffer(|buffer| {
+        found.append_name(buffer);
+        host::set_property(b"meshgate_route", buffer);
+    });
+}
+
+/// Lends an empty buffer, whose memory is used again by the next one.
+fn with_buffer(use_it: impl FnOnce(&mut Vec<u8>)) {
+    /// What is larger than this is given back.
+    const MOST_KEPT: usize = 4096;
+    thread_local! {
+        static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+    }
+    BUFFER.with(|kept| {
+        let mut buffer = kept.take();
+        use_it(&mut buffer);
+        if buffer.capacity() <= MOST_KEPT {
+            buffer.clear();
+            kept.set(buffer);
+        }
+    });
 }

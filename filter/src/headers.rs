@@ -1,9 +1,12 @@
 //! The wire form of headers: a count, the lengths of every name and value, then names and values, each ended by a zero
 //! byte. Numbers are little-endian `u32`.
 
+use std::slice;
+
 use meshgate_engine::{Headers, Request};
 
 use crate::control::ControlHeaders;
+use crate::words::equal;
 
 /// The headers of a request, in the bytes in which the host delivered them.
 #[derive(Debug)]
@@ -28,12 +31,13 @@ impl HeaderPairs {
         };
         let mut control = ControlHeaders::default();
         for (name, value) in self.iter() {
-            match name {
-                b":method" => request.method = value,
-                b":scheme" => request.scheme = value,
-                b":authority" => request.authority = value,
-                b":path" => request.path = value,
-                _ => control.note(name),
+            match name.first() {
+                Some(b':') if equal(name, b":method") => request.method = value,
+                Some(b':') if equal(name, b":scheme") => request.scheme = value,
+                Some(b':') if equal(name, b":authority") => request.authority = value,
+                Some(b':') if equal(name, b":path") => request.path = value,
+                Some(b'x') => control.note(name),
+                _ => {}
             }
         }
         (request, control)
@@ -47,61 +51,67 @@ impl Headers for HeaderPairs {
 }
 
 struct Pairs<'a> {
-    lengths: &'a [u8],
+    /// Length of the name, then of the value, for each header that is left.
+    lengths: slice::Iter<'a, [u8; 8]>,
     data: &'a [u8],
 }
 
 impl<'a> Pairs<'a> {
     fn new(bytes: &'a [u8]) -> Pairs<'a> {
-        let parts = split_number(bytes)
-            .and_then(|(count, rest)| rest.split_at_checked(count.checked_mul(8)?));
+        let parts = bytes.split_first_chunk::<4>().and_then(|(count, rest)| {
+            let count = usize::try_from(u32::from_le_bytes(*count)).ok()?;
+            rest.split_at_checked(count.checked_mul(8)?)
+        });
         let (lengths, data) = parts.unwrap_or_default();
-        Pairs { lengths, data }
+        Pairs {
+            lengths: lengths.as_chunks().0.iter(),
+            data,
+        }
     }
 }
 
 impl<'a> Iterator for Pairs<'a> {
     type Item = (&'a [u8], &'a [u8]);
 
+    #[inline]
     fn next(&mut self) -> Option<(&'a [u8], &'a [u8])> {
-        let (name_length, rest) = split_number(self.lengths)?;
-        let (value_length, rest) = split_number(rest)?;
-        self.lengths = rest;
-        let name = take_terminated(&mut self.data, name_length)?;
-        let value = take_terminated(&mut self.data, value_length)?;
+        let lengths = u64::from_le_bytes(*self.lengths.next()?);
+        let name = take_terminated(&mut self.data, lengths as u32)?;
+        let value = take_terminated(&mut self.data, (lengths >> 32) as u32)?;
         Some((name, value))
     }
 }
 
-fn split_number(bytes: &[u8]) -> Option<(usize, &[u8])> {
-    let (number, rest) = bytes.split_first_chunk::<4>()?;
-    Some((usize::try_from(u32::from_le_bytes(*number)).ok()?, rest))
-}
-
-fn take_terminated<'a>(data: &mut &'a [u8], length: usize) -> Option<&'a [u8]> {
-    let (bytes, rest) = data.split_at_checked(length)?;
+#[inline]
+fn take_terminated<'a>(data: &mut &'a [u8], length: u32) -> Option<&'a [u8]> {
+    let (bytes, rest) = data.split_at_checked(usize::try_from(length).ok()?)?;
     let (_, rest) = rest.split_first()?;
     *data = rest;
     Some(bytes)
 }
 
-/// Serialises a single header.
-pub(crate) fn encode_pair(name: &[u8], value: &[u8]) -> Vec<u8> {
+/// Appends a single header in its wire form.
+pub(crate) fn encode_pair(name: &[u8], value: &[u8], out: &mut Vec<u8>) {
     let length = |bytes: &[u8]| u32::try_from(bytes.len()).unwrap_or(u32::MAX).to_le_bytes();
-    let mut bytes = Vec::with_capacity(14 + name.len() + value.len());
-    bytes.extend_from_slice(&1_u32.to_le_bytes());
-    bytes.extend_from_slice(&length(name));
-    bytes.extend_from_slice(&length(value));
+    out.reserve(14 + name.len() + value.len());
+    out.extend_from_slice(&1_u32.to_le_bytes());
+    out.extend_from_slice(&length(name));
+    out.extend_from_slice(&length(value));
     for text in [name, value] {
-        bytes.extend_from_slice(text);
-        bytes.push(0);
+        out.extend_from_slice(text);
+        out.push(0);
     }
-    bytes
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn encoded(name: &[u8], value: &[u8]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        encode_pair(name, value, &mut bytes);
+        bytes
+    }
 
     fn read(bytes: &[u8]) -> Vec<(Vec<u8>, Vec<u8>)> {
         let pairs = HeaderPairs::new(bytes.to_vec());
@@ -113,13 +123,13 @@ mod tests {
 
     #[test]
     fn a_pair_is_read_as_it_was_written() {
-        let bytes = encode_pair(b"location", b"/\xff");
+        let bytes = encoded(b"location", b"/\xff");
         assert_eq!(read(&bytes), [(b"location".to_vec(), b"/\xff".to_vec())]);
     }
 
     #[test]
     fn damaged_pairs_are_no_pairs() {
-        let bytes = encode_pair(b"name", b"value");
+        let bytes = encoded(b"name", b"value");
         for length in 0..bytes.len() {
             assert!(read(&bytes[..length]).is_empty(), "cut to {length} bytes");
         }

@@ -1,16 +1,23 @@
-//! Host calls that deal with request data, without the detours of the SDK: as bytes, and without an allocation for each
-//! header. The only place with `unsafe` code.
+//! The border to the host, where request data crosses it, without the detours of the SDK. The only place with `unsafe`
+//! code.
 //!
-//! None of them fails in a way that a filter could do something about; what the host refuses stays as it was.
+//! - Host calls: as bytes, and without an allocation for each header. None of them fails in a way that a filter could do
+//!   something about; what the host refuses stays as it was.
+//! - Callbacks: those that come with every request. The SDK exports callbacks of its own, which look up a boxed context in
+//!   up to three hash maps. `cargo xtask filter` puts the ones below in their place after linking: an export
+//!   `meshgate_on_…` becomes `proxy_on_…`. Root contexts still are the SDK's.
 
 #![expect(
     unsafe_code,
-    reason = "host calls are foreign functions that pass memory by pointer and length"
+    reason = "foreign functions pass memory by pointer and length, and callbacks have names without a namespace"
 )]
 
 use std::ptr::null_mut;
 
 use proxy_wasm::types::{MapType, Status};
+
+use crate::contexts::{self, Deleted};
+use crate::stream;
 
 // Imports of proxy-wasm ABI 0.2.1. Statuses are numbers here: a host may answer with one that the SDK does not know.
 #[link(wasm_import_module = "env")]
@@ -62,6 +69,44 @@ unsafe extern "C" {
 #[link(wasm_import_module = "wasi_snapshot_preview1")]
 unsafe extern "C" {
     fn random_get(data: *mut u8, size: usize) -> u16;
+}
+
+// Callbacks of the SDK, which have these names in the linked module too.
+unsafe extern "C" {
+    fn proxy_on_context_create(context: u32, root: u32);
+    fn proxy_on_delete(context: u32);
+}
+
+/// A context begins: a root context if `root` is zero, else a stream of that root context.
+#[unsafe(no_mangle)]
+extern "C" fn meshgate_on_context_create(context: u32, root: u32) {
+    if root != 0 {
+        contexts::create_stream(context, root);
+    } else if contexts::create_root(context) {
+        // SAFETY: takes any numbers. It would panic for a root context that exists, which this one does not.
+        unsafe { proxy_on_context_create(context, 0) };
+    }
+}
+
+/// The headers of a request are there.
+#[unsafe(no_mangle)]
+extern "C" fn meshgate_on_request_headers(stream: u32, _count: u32, _end_of_stream: u32) -> u32 {
+    stream::on_request_headers(stream) as u32
+}
+
+/// The headers of a response are there.
+#[unsafe(no_mangle)]
+extern "C" fn meshgate_on_response_headers(stream: u32, _count: u32, _end_of_stream: u32) -> u32 {
+    stream::on_response_headers(stream) as u32
+}
+
+/// A context ends.
+#[unsafe(no_mangle)]
+extern "C" fn meshgate_on_delete(context: u32) {
+    if contexts::delete(context) == Deleted::Root {
+        // SAFETY: takes any number. It would panic for a root context that does not exist, which this one does.
+        unsafe { proxy_on_delete(context) };
+    }
 }
 
 const OK: u32 = Status::Ok as u32;

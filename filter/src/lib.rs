@@ -13,6 +13,7 @@
 #![deny(unsafe_code)]
 
 mod configuration;
+mod contexts;
 mod control;
 mod effects;
 mod headers;
@@ -21,11 +22,12 @@ mod random;
 mod root;
 mod stats;
 mod stream;
+mod words;
 
 use proxy_wasm::traits::RootContext;
 
 use crate::root::Root;
 
 proxy_wasm::main! {{
-    proxy_wasm::set_root_context(|_| -> Box<dyn RootContext> { Box::new(Root::default()) });
+    proxy_wasm::set_root_context(|id| -> Box<dyn RootContext> { Box::new(Root::new(id)) });
 }}

@@ -2,50 +2,87 @@
 
 use std::rc::Rc;
 
-use meshgate_engine::{ActionKind, Decision, Forwarding, Match, Program, Request};
-use proxy_wasm::traits::{Context, HttpContext};
+use meshgate_engine::{ActionKind, Decision, HeaderOperations, Match, Program, Request};
 use proxy_wasm::types::Action;
 
+use crate::contexts::{self, Stream};
 use crate::headers::HeaderPairs;
 use crate::root::Router;
 use crate::stats::Outcome;
 use crate::{effects, host};
 
-/// A stream: what is left to do when the response comes.
-#[derive(Debug)]
-pub(crate) struct Stream {
-    router: Rc<Router>,
-    /// Header operations of the route, then of the destination, by their index in the program.
-    operations: [Option<u32>; 2],
+/// A request in the making of its decision.
+struct Exchange<'a> {
+    stream: u32,
+    router: &'a Rc<Router>,
+    program: &'a Program,
+    request: &'a Request<'a, HeaderPairs>,
 }
 
-impl Stream {
-    pub(crate) fn new(router: Rc<Router>) -> Stream {
-        Stream {
-            router,
-            operations: [None; 2],
+/// Decides a request, and carries out what has been decided.
+pub(crate) fn on_request_headers(stream: u32) -> Action {
+    let router = contexts::router(stream).unwrap_or_default();
+    let pairs = HeaderPairs::new(host::request_headers());
+    let (request, control) = pairs.request();
+    effects::remove_control_headers(control);
+    let outcome = match &router.program {
+        Some(program) => Exchange {
+            stream,
+            router: &router,
+            program,
+            request: &request,
+        }
+        .route(),
+        None => {
+            effects::respond(
+                503,
+                b"meshgate_no_program",
+                b"the gateway has no routing program yet\n",
+            );
+            Outcome::NoProgram
+        }
+    };
+    router.stats.count(outcome);
+    match outcome {
+        Outcome::Forwarded => Action::Continue,
+        _ => Action::Pause,
+    }
+}
+
+/// Changes the response as route and destination of its request want it.
+pub(crate) fn on_response_headers(stream: u32) -> Action {
+    if let Some(stream) = contexts::kept(stream)
+        && let Some(program) = &stream.router.program
+    {
+        for index in stream.operations.into_iter().flatten() {
+            if let Some(operations) = header_operations(program, index) {
+                effects::change_response(operations);
+            }
         }
     }
+    Action::Continue
+}
 
+impl Exchange<'_> {
     /// Carries out what the program decides about the request.
-    fn route(&mut self, program: &Program, request: &Request<'_, HeaderPairs>) -> Outcome {
-        effects::set_generation(program.generation());
-        let found = gateway(program).map(|gateway| program.decide(gateway, request));
-        let Some(Decision::Route(found)) = found else {
+    fn route(&self) -> Outcome {
+        effects::set_generation(self.program.generation());
+        let gateway = gateway(self.program);
+        let decision = gateway.map(|gateway| self.program.decide(gateway, self.request));
+        let Some(Decision::Route(found)) = decision else {
             return not_found();
         };
-        effects::set_route(&name(&found));
-        self.operations = [found.action().headers, None];
+        effects::set_route(&found);
+        let operations = found.action().headers;
         match &found.action().kind {
-            ActionKind::Forward(_) => match found.forward(request, self.router.random.fraction()) {
-                Some(forwarding) => self.forward(forwarding, request),
-                None => not_found(),
-            },
+            ActionKind::Forward(_) => self.forward(&found),
             ActionKind::Redirect(redirect) => {
-                effects::redirect(redirect.status, &found.location(redirect, request));
+                self.keep([operations, None]);
+                effects::redirect(redirect.status, &found.location(redirect, self.request));
                 Outcome::Redirected
             }
             ActionKind::DirectResponse(response) => {
+                self.keep([operations, None]);
                 effects::respond(
                     response.status,
                     b"meshgate_direct_response",
@@ -56,70 +93,44 @@ impl Stream {
         }
     }
 
-    fn forward(
-        &mut self,
-        mut forwarding: Forwarding<'_>,
-        request: &Request<'_, HeaderPairs>,
-    ) -> Outcome {
-        if request.path.is_empty() {
+    fn forward(&self, found: &Match<'_>) -> Outcome {
+        let random = self.router.random.fraction();
+        let Some(mut forwarding) = found.forward(self.request, random) else {
+            return not_found();
+        };
+        if self.request.path.is_empty() {
             // CONNECT has no path, and must not get one.
             forwarding.path = None;
         }
-        let [_, destination] = &mut self.operations;
-        *destination = forwarding.share.headers;
+        self.keep([found.action().headers, forwarding.share.headers]);
         effects::forward(&forwarding);
         Outcome::Forwarded
     }
+
+    /// Keeps the stream if its response is to be changed.
+    fn keep(&self, operations: [Option<u32>; 2]) {
+        let changes_response = |index: Option<u32>| {
+            index
+                .and_then(|index| header_operations(self.program, index))
+                .is_some_and(effects::changes_response)
+        };
+        if operations.into_iter().any(changes_response) {
+            let stream = Stream {
+                router: Rc::clone(self.router),
+                operations,
+            };
+            contexts::keep(self.stream, stream);
+        }
+    }
 }
 
-impl Context for Stream {}
-
-impl HttpContext for Stream {
-    fn on_http_request_headers(&mut self, _count: usize, _end_of_stream: bool) -> Action {
-        let pairs = HeaderPairs::new(host::request_headers());
-        let (request, control) = pairs.request();
-        effects::remove_control_headers(control);
-        let router = Rc::clone(&self.router);
-        let outcome = match &router.program {
-            Some(program) => self.route(program, &request),
-            None => {
-                effects::respond(
-                    503,
-                    b"meshgate_no_program",
-                    b"the gateway has no routing program yet\n",
-                );
-                Outcome::NoProgram
-            }
-        };
-        router.stats.count(outcome);
-        match outcome {
-            Outcome::Forwarded => Action::Continue,
-            _ => Action::Pause,
-        }
-    }
-
-    fn on_http_response_headers(&mut self, _count: usize, _end_of_stream: bool) -> Action {
-        if let Some(program) = &self.router.program {
-            let table = &program.head().header_operations;
-            for index in self.operations.into_iter().flatten() {
-                if let Some(operations) = table.get(index as usize) {
-                    effects::change_response(operations);
-                }
-            }
-        }
-        Action::Continue
-    }
+fn header_operations(program: &Program, index: u32) -> Option<&HeaderOperations> {
+    program.head().header_operations.get(index as usize)
 }
 
 fn not_found() -> Outcome {
     effects::respond(404, b"meshgate_route_not_found", b"");
     Outcome::NotFound
-}
-
-fn name(found: &Match<'_>) -> Vec<u8> {
-    let mut name = Vec::with_capacity(128);
-    found.append_name(&mut name);
-    name
 }
 
 /// The gateway that a request came in at. Only a program with several has to ask where that was.

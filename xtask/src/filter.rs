@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::wasm_toolchain::{self, TARGET, WasmToolchain};
-use crate::{process, workspace};
+use crate::{link, process, workspace};
 
 /// The package of the filter.
 pub(crate) const PACKAGE: &str = "meshgate-filter";
@@ -28,7 +28,7 @@ pub(crate) fn command() -> Result<(), String> {
     Ok(())
 }
 
-/// Builds the filter and puts it where the documentation says it is.
+/// Builds the filter and puts it, finished, where the documentation says it is.
 pub(crate) fn build(toolchain: &WasmToolchain) -> Result<Filter, String> {
     process::step(&format!(
         "building the filter ({TARGET}, {})",
@@ -40,21 +40,24 @@ pub(crate) fn build(toolchain: &WasmToolchain) -> Result<Filter, String> {
         .join(TARGET)
         .join(PROFILE)
         .join(FILE_NAME);
+    let module =
+        fs::read(&built).map_err(|error| format!("cannot read `{}`: {error}", built.display()))?;
+    let module = link::finish(&module)?;
     let path = workspace::target().join(FILE_NAME);
-    let size = publish(&built, &path)
-        .map_err(|error| format!("cannot copy the filter to `{}`: {error}", path.display()))?;
-    Ok(Filter { path, size })
+    publish(&module, &path)
+        .map_err(|error| format!("cannot write the filter to `{}`: {error}", path.display()))?;
+    Ok(Filter {
+        path,
+        size: module.len(),
+    })
 }
 
-/// Copies `from` over `to` when they differ and returns the size. `to` changes in one step, because
-/// an Envoy may be about to load it.
-fn publish(from: &Path, to: &Path) -> std::io::Result<usize> {
-    let module = fs::read(from)?;
-    if fs::read(to).is_ok_and(|old| old == module) {
-        return Ok(module.len());
+/// Writes a module over `path` when they differ. The file changes in one step, because an Envoy may be about to load it.
+fn publish(module: &[u8], path: &Path) -> std::io::Result<()> {
+    if fs::read(path).is_ok_and(|old| old == module) {
+        return Ok(());
     }
-    let new = to.with_extension("wasm.new");
-    fs::write(&new, &module)?;
-    fs::rename(&new, to)?;
-    Ok(module.len())
+    let new = path.with_extension("wasm.new");
+    fs::write(&new, module)?;
+    fs::rename(&new, path)
 }

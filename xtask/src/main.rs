@@ -15,6 +15,7 @@ mod cli;
 mod demo;
 mod envoy;
 mod filter;
+mod link;
 mod pip;
 mod process;
 mod report;

@@ -4,6 +4,7 @@
 
 mod configuration;
 mod hostile;
+mod module;
 mod program;
 mod routing;
 

@@ -11,21 +11,23 @@ use meshgate_engine::{
 use meshgate_host_tests::wasm::{Module, Vm};
 
 /// The filter under test: `MESHGATE_FILTER`, or the one that `cargo xtask filter` has built.
+pub(crate) fn wasm() -> Vec<u8> {
+    let path = match std::env::var_os("MESHGATE_FILTER") {
+        Some(path) => PathBuf::from(path),
+        None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/meshgate_filter.wasm"),
+    };
+    std::fs::read(&path).unwrap_or_else(|error| {
+        panic!(
+            "cannot read the filter at `{}` ({error}); run `cargo xtask filter` first",
+            path.display()
+        )
+    })
+}
+
+/// The filter under test, compiled.
 pub(crate) fn module() -> &'static Module {
     static MODULE: OnceLock<Module> = OnceLock::new();
-    MODULE.get_or_init(|| {
-        let path = match std::env::var_os("MESHGATE_FILTER") {
-            Some(path) => PathBuf::from(path),
-            None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/meshgate_filter.wasm"),
-        };
-        let wasm = std::fs::read(&path).unwrap_or_else(|error| {
-            panic!(
-                "cannot read the filter at `{}` ({error}); run `cargo xtask filter` first",
-                path.display()
-            )
-        });
-        Module::load(&wasm).unwrap_or_else(|error| panic!("{error}"))
-    })
+    MODULE.get_or_init(|| Module::load(&wasm()).unwrap_or_else(|error| panic!("{error}")))
 }
 
 /// A VM that runs a program.

@@ -1,0 +1,143 @@
+//! The last step of linking the filter: which callbacks the module exports.
+//!
+//! A host calls every callback that a module exports, for each stream, and each call costs. The SDK exports all there are,
+//! and rustc keeps whatever a dependency exports; so the rest is taken away here, with the functions that only it needed.
+
+use walrus::{Module, ModuleConfig, passes};
+
+/// What the filter begins the names of its own callbacks with, in place of [`ABI_PREFIX`]. One of them takes the place
+/// of the SDK's.
+const OWN_PREFIX: &str = "meshgate_on_";
+const ABI_PREFIX: &str = "proxy_on_";
+
+/// What a finished module exports: its memory, the marker of the ABI, how to begin and how to get memory, and the
+/// callbacks that the filter has a use for.
+const EXPORTS: [&str; 9] = [
+    "memory",
+    "proxy_abi_version_0_2_1",
+    "_initialize",
+    "malloc",
+    "proxy_on_configure",
+    "proxy_on_context_create",
+    "proxy_on_delete",
+    "proxy_on_request_headers",
+    "proxy_on_response_headers",
+];
+
+/// Finishes a module as the linker writes it.
+pub(crate) fn finish(module: &[u8]) -> Result<Vec<u8>, String> {
+    let mut module = ModuleConfig::new()
+        .generate_name_section(false)
+        .generate_producers_section(false)
+        .parse(module)
+        .map_err(|error| format!("the linked module does not parse: {error:#}"))?;
+    put_own_callbacks_in_place(&mut module)?;
+    keep_exports(&mut module)?;
+    passes::gc::run(&mut module);
+    Ok(module.emit_wasm())
+}
+
+fn put_own_callbacks_in_place(module: &mut Module) -> Result<(), String> {
+    let own: Vec<_> = module
+        .exports
+        .iter()
+        .filter_map(|export| {
+            Some((
+                export.id(),
+                export.name.strip_prefix(OWN_PREFIX)?.to_owned(),
+            ))
+        })
+        .collect();
+    if own.is_empty() {
+        return Err(format!("the linked module exports no `{OWN_PREFIX}…`"));
+    }
+    for (id, callback) in own {
+        let name = format!("{ABI_PREFIX}{callback}");
+        module.exports.remove(&name).map_err(|_| {
+            format!("the linked module exports no `{name}` for `{OWN_PREFIX}{callback}` to replace")
+        })?;
+        module.exports.get_mut(id).name = name;
+    }
+    Ok(())
+}
+
+fn keep_exports(module: &mut Module) -> Result<(), String> {
+    let exported = |name: &&str| module.exports.iter().any(|export| export.name == *name);
+    if let Some(missing) = EXPORTS.iter().find(|name| !exported(name)) {
+        return Err(format!("the linked module exports no `{missing}`"));
+    }
+    let others: Vec<_> = module
+        .exports
+        .iter()
+        .filter(|export| !EXPORTS.contains(&export.name.as_str()))
+        .map(|export| export.id())
+        .collect();
+    for id in others {
+        module.exports.delete(id);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A module with everything a finished one has, of the SDK's making, and `more`.
+    fn linked(more: &str) -> Vec<u8> {
+        let sdk: String = EXPORTS[1..]
+            .iter()
+            .map(|name| format!("(func (export {name:?}) (result i32) (i32.const 1))"))
+            .collect();
+        let text = format!(
+            r#"(module
+                (import "env" "used" (func $used (result i32)))
+                (import "env" "unused" (func $unused (result i32)))
+                (memory (export "memory") 1)
+                (global (export "__heap_base") i32 (i32.const 0))
+                (func (export "proxy_on_tick") (drop (call $unused)))
+                {sdk} {more})"#
+        );
+        wat::parse_str(text).expect("the module parses")
+    }
+
+    #[test]
+    fn own_callbacks_take_the_place_of_the_sdks_and_the_rest_goes() {
+        let own = r#"(func (export "meshgate_on_delete") (result i32) (call $used))"#;
+        let finished = finish(&linked(own)).expect("it is finished");
+        let module = Module::from_buffer(&finished).expect("it parses");
+        let mut exports: Vec<_> = module
+            .exports
+            .iter()
+            .map(|export| export.name.as_str())
+            .collect();
+        exports.sort_unstable();
+        let mut expected = EXPORTS;
+        expected.sort_unstable();
+        assert_eq!(exports, expected);
+        // What the SDK's callbacks did would need no import.
+        let imports: Vec<_> = module
+            .imports
+            .iter()
+            .map(|import| import.name.as_str())
+            .collect();
+        assert_eq!(imports, ["used"]);
+    }
+
+    #[test]
+    fn modules_of_another_shape_are_refused() {
+        let unknown = r#"(func (export "meshgate_on_delate"))"#;
+        for (module, reason) in [
+            (linked(""), "exports no `meshgate_on_…`"),
+            (linked(unknown), "exports no `proxy_on_delate`"),
+            (b"\0asm".to_vec(), "does not parse"),
+            (
+                wat::parse_str(r#"(module (func (export "proxy_on_tick")) (func (export "meshgate_on_tick")))"#)
+                    .expect("the module parses"),
+                "exports no `memory`",
+            ),
+        ] {
+            let error = finish(&module).expect_err(reason);
+            assert!(error.contains(reason), "{error}");
+        }
+    }
+}
