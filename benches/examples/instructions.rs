@@ -12,14 +12,15 @@ use meshgate_benches::{Table, program, requests};
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let parsed = match arguments.as_slice() {
-        [table, routes, count] => Table::ALL
-            .into_iter()
-            .find(|known| known.name() == table)
-            .zip(routes.parse().ok().zip(count.parse().ok())),
+        [table, routes, count] => {
+            Table::from_name(table).zip(routes.parse().ok().zip(count.parse().ok()))
+        }
         _ => None,
     };
     let Some((table, (routes, count))) = parsed else {
-        eprintln!("usage: instructions rest|exact|one-header|two-headers ROUTES REQUESTS");
+        eprintln!(
+            "usage: instructions rest|prefix|exact|one-header|two-headers|header-regex ROUTES REQUESTS"
+        );
         return ExitCode::from(2);
     };
     let program = program(table, routes);
