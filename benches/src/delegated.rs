@@ -29,47 +29,72 @@ impl Delegated {
         self.hosts * self.routes
     }
 
-    /// The resources.
-    pub fn yaml(&self) -> String {
-        let mut text = gateway();
+    /// The resources, each route table in a file of its own.
+    pub fn sources(&self) -> SourceMap {
+        let mut sources = SourceMap::default();
+        sources.add("hosts.yaml".to_owned(), self.hosts_yaml());
+        for table in 0..self.tables {
+            sources.add(format!("table-{table}.yaml"), self.table_yaml(table));
+        }
+        sources
+    }
+
+    fn hosts_yaml(&self) -> String {
+        let mut text = format!(
+            "apiVersion: {API}
+kind: VirtualGateway
+metadata: {{name: gateway, namespace: bench}}
+spec:
+  ingressGatewaySelectors: [{{portName: http2}}]
+  connectionHandlers:
+  - http:
+      routeConfig:
+      - virtualHostSelector: {{namespaces: [bench]}}
+"
+        );
         for host in 0..self.hosts {
             let table = host % self.tables;
             let _ = write!(
                 text,
-                "---\napiVersion: {API}\nkind: VirtualHost\nmetadata: {{name: h{host}, namespace: bench}}\nspec:\n  \
-                 domains: [host-{host}.example.com]\n  routes:\n  - name: api\n    \
-                 matchers: [{{uri: {{prefix: /v1}}}}]\n    \
-                 delegateAction: {{refs: [{{name: t{table}, namespace: bench}}]}}\n"
+                "---
+apiVersion: {API}
+kind: VirtualHost
+metadata: {{name: h{host}, namespace: bench}}
+spec:
+  domains: [host-{host}.example.com]
+  routes:
+  - name: api
+    matchers: [{{uri: {{prefix: /v1}}}}]
+    delegateAction: {{refs: [{{name: t{table}, namespace: bench}}]}}
+"
             );
-        }
-        for table in 0..self.tables {
-            let _ = write!(
-                text,
-                "---\napiVersion: {API}\nkind: RouteTable\nmetadata: {{name: t{table}, namespace: bench}}\nspec:\n  routes:\n"
-            );
-            for route in 0..self.routes {
-                let _ = write!(
-                    text,
-                    "  - name: r{route}\n    matchers: [{{uri: {{prefix: /orders-{route}/}}}}]\n    \
-                     routeAction: {{destinations: [{{kubeService: {{name: orders, namespace: bench, port: 80}}}}]}}\n"
-                );
-            }
         }
         text
     }
 
-    /// Compiles the resources.
-    ///
-    /// # Panics
-    /// When there is an error in them: a mistake in this file.
-    pub fn compile(&self) -> Compiled {
-        let mut sources = SourceMap::default();
-        sources.add("delegated.yaml".to_owned(), self.yaml());
-        let mut diagnostics = Diagnostics::default();
-        let compiled = compile(&sources, &CompileOptions::default(), &mut diagnostics);
-        let errors = diagnostics.count(Severity::Error);
-        assert_eq!(errors, 0, "the generated resources have errors");
-        compiled
+    fn table_yaml(&self, table: usize) -> String {
+        let mut text = format!(
+            "apiVersion: {API}
+kind: RouteTable
+metadata: {{name: t{table}, namespace: bench}}
+spec:
+  routes:
+"
+        );
+        for route in 0..self.routes {
+            let _ = write!(
+                text,
+                "  - name: r{route}
+    matchers:
+    - uri:
+        prefix: /orders-{route}/
+    routeAction:
+      destinations:
+      - kubeService: {{name: orders, namespace: bench, port: 80}}
+"
+            );
+        }
+        text
     }
 
     /// `count` requests spread over hosts and routes; one in ten just misses a route.
@@ -91,11 +116,14 @@ impl Delegated {
     }
 }
 
-fn gateway() -> String {
-    format!(
-        "apiVersion: {API}\nkind: VirtualGateway\nmetadata: {{name: gateway, namespace: bench}}\nspec:\n  \
-         ingressGatewaySelectors:\n  - portName: http2\n    destinationSelectors:\n    - kubeServiceMatcher:\n        \
-         namespaces: [istio-ingress]\n        labels: {{istio: ingressgateway}}\n  connectionHandlers:\n  - http:\n      \
-         routeConfig:\n      - virtualHostSelector: {{namespaces: [bench]}}\n"
-    )
+/// Compiles resources that have no errors.
+///
+/// # Panics
+/// When there are errors: a mistake in this file.
+pub fn compile_sources(sources: &SourceMap) -> Compiled {
+    let mut diagnostics = Diagnostics::default();
+    let compiled = compile(sources, &CompileOptions::default(), &mut diagnostics);
+    let errors = diagnostics.count(Severity::Error);
+    assert_eq!(errors, 0, "the generated resources have errors");
+    compiled
 }

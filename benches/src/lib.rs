@@ -4,14 +4,22 @@
 //! - [`tree`]: such a table as a resolved tree, so that what is measured is not YAML
 //! - [`Delegated`]: many virtual hosts that delegate to a few route tables, as YAML
 //! - [`requests`]: requests, each with the route that has to take it
+//! - [`Peer`]: other routers with the same tables
+//! - [`Guest`]: the engine in wasm
 #![forbid(unsafe_code)]
 
 mod delegated;
+mod guest;
+mod linear;
+mod peers;
 mod requests;
 mod table;
 mod tree;
 
-pub use delegated::Delegated;
+pub use delegated::{Delegated, compile_sources};
+pub use guest::Guest;
+pub use peers::{Peer, PeerKind};
 pub use requests::{OwnedRequest, requests};
+pub(crate) use table::SERVICES;
 pub use table::{Path, RouteShape, Table, Value};
 pub use tree::{program, program_bytes, tree};

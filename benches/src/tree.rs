@@ -13,11 +13,12 @@ use meshgate_compiler::tree::{
 };
 use meshgate_engine::Program;
 
-use crate::table::{Path, RouteShape, Table, Value, services};
+use crate::SERVICES;
+use crate::table::{Path, RouteShape, Table, Value};
 
 /// A tree of one host with `n` routes that share a few destinations. The n-th route is called `r<n>`.
 pub fn tree(table: Table, n: usize) -> Tree {
-    let destinations: Vec<_> = services().map(destination).collect();
+    let destinations: Vec<_> = SERVICES.into_iter().map(destination).collect();
     let route = |i: usize| {
         let forward = Forward {
             destinations: vec![WeightedDestination {

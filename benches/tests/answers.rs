@@ -1,6 +1,8 @@
 //! A benchmark of wrong answers would be worth nothing: the engine and the oracle take the expected route.
 
-use meshgate_benches::{Delegated, OwnedRequest, Table, program, requests, tree};
+use meshgate_benches::{
+    Delegated, OwnedRequest, Peer, PeerKind, Table, compile_sources, program, requests, tree,
+};
 use meshgate_compiler::oracle;
 use meshgate_compiler::tree::Tree;
 use meshgate_engine::{Decision, Program};
@@ -61,11 +63,26 @@ fn delegated_trees_are_answered_as_expected() {
         routes: 20,
     };
     let requests = delegated.requests(REQUESTS);
-    let compiled = delegated.compile();
+    let compiled = compile_sources(&delegated.sources());
     oracle_agrees(&compiled.tree, &requests);
     let bytes = compiled.program.expect("there is a gateway");
     engine_agrees(
         &Program::new(bytes).expect("the compiler writes valid programs"),
         &requests,
     );
+}
+
+#[test]
+fn peers_answer_as_expected() {
+    for table in Table::ALL {
+        for kind in PeerKind::ALL {
+            let Some(peer) = Peer::new(kind, table, 100) else {
+                continue;
+            };
+            for request in requests(table, 100, REQUESTS) {
+                let name = kind.name();
+                assert_eq!(peer.find(&request), request.expected, "{name}: {request:?}");
+            }
+        }
+    }
 }

@@ -30,20 +30,31 @@ pub(crate) fn command() -> Result<(), String> {
 
 /// Builds the filter and puts it where the documentation says it is.
 pub(crate) fn build(toolchain: &WasmToolchain) -> Result<Filter, String> {
+    let (path, size) = build_module(toolchain, PACKAGE, FILE_NAME)?;
+    Ok(Filter { path, size })
+}
+
+/// Builds a package as a wasm module, with the filter's profile, and puts it into the folder of everything built.
+/// Returns its path and its size.
+pub(crate) fn build_module(
+    toolchain: &WasmToolchain,
+    package: &str,
+    file_name: &str,
+) -> Result<(PathBuf, usize), String> {
     process::step(&format!(
-        "building the filter ({TARGET}, {})",
+        "building {package} ({TARGET}, {})",
         toolchain.name()
     ));
     let mut cargo = toolchain.cargo("build");
-    process::run(cargo.args(["--locked", "--package", PACKAGE, "--profile", PROFILE]))?;
+    process::run(cargo.args(["--locked", "--package", package, "--profile", PROFILE]))?;
     let built = wasm_toolchain::target_dir()
         .join(TARGET)
         .join(PROFILE)
-        .join(FILE_NAME);
-    let path = workspace::target().join(FILE_NAME);
+        .join(file_name);
+    let path = workspace::target().join(file_name);
     let size = publish(&built, &path)
-        .map_err(|error| format!("cannot copy the filter to `{}`: {error}", path.display()))?;
-    Ok(Filter { path, size })
+        .map_err(|error| format!("cannot copy the module to `{}`: {error}", path.display()))?;
+    Ok((path, size))
 }
 
 /// Copies `from` over `to` when they differ and returns the size. `to` changes in one step, because
