@@ -1,8 +1,9 @@
 //! `cargo xtask bench-tables`: measures and writes the tables of `benches/README.md`.
 
-use crate::{filter, process, wasm_toolchain};
+use std::process::Command;
 
-const PACKAGE: &str = "meshgate-benches";
+use crate::{filter, process, wasm_toolchain, workspace};
+
 const GUEST_PACKAGE: &str = "meshgate-bench-guest";
 const GUEST_FILE_NAME: &str = "meshgate_bench_guest.wasm";
 
@@ -11,10 +12,14 @@ pub(crate) fn command() -> Result<(), String> {
     let (guest, _) = filter::build_module(&toolchain, GUEST_PACKAGE, GUEST_FILE_NAME)?;
     process::step("building the benchmarks");
     let mut cargo = process::cargo();
-    cargo.args(["build", "--locked", "--release", "--package", PACKAGE]);
-    process::run(cargo.args(["--bin", "tables", "--example", "instructions"]))?;
+    cargo
+        .args(["build", "--locked", "--release"])
+        .args(["--package", "meshgate-benches"])
+        .args(["--bin", "tables", "--example", "instructions"])
+        .arg("--target-dir")
+        .arg(workspace::target());
+    process::run(&mut cargo)?;
     process::step("measuring: keep the machine quiet");
-    let mut cargo = process::cargo();
-    cargo.args(["run", "--locked", "--release", "--package", PACKAGE]);
-    process::run(cargo.args(["--bin", "tables", "--"]).arg(guest))
+    let mut tables = Command::new(workspace::target().join("release/tables"));
+    process::run(tables.current_dir(workspace::root()).arg(guest))
 }
