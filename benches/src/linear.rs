@@ -1,5 +1,7 @@
 //! A route list: every route is tested in turn.
 
+use std::rc::Rc;
+
 use regex_automata::dfa::{Automaton, dense};
 use regex_automata::{Anchored, Input};
 
@@ -21,35 +23,31 @@ struct Route {
 
 enum Condition {
     Is(Vec<u8>),
-    Matches {
-        literal: Vec<u8>,
-        /// Shared by all routes that have the same one.
-        tail: std::rc::Rc<dense::DFA<Vec<u32>>>,
-    },
+    Matches { literal: Vec<u8>, tail: Rc<Tail> },
 }
+
+type Tail = dense::DFA<Vec<u32>>;
 
 /// No table asks for more headers than this.
 const MOST_HEADERS: usize = 2;
 
 impl Linear {
     pub(crate) fn new(table: Table, n: usize) -> Self {
-        let mut tails: Vec<(&str, std::rc::Rc<dense::DFA<Vec<u32>>>)> = Vec::new();
+        // Routes that have the same tail share its automaton.
+        let mut tails: Vec<(&str, Rc<Tail>)> = Vec::new();
         let mut condition = |value| match value {
             Value::Exact(text) => Condition::Is(text.into_bytes()),
             Value::Regex { literal, tail } => {
-                let known = tails.iter().find(|(pattern, _)| *pattern == tail);
-                let automaton = match known {
-                    Some((_, automaton)) => automaton.clone(),
-                    None => {
-                        let automaton = dense::DFA::new(&format!("(?:{tail})$"))
-                            .expect("the patterns of the tables are small");
-                        tails.push((tail, std::rc::Rc::new(automaton)));
-                        tails[tails.len() - 1].1.clone()
-                    }
-                };
+                let known = tails.iter().position(|(pattern, _)| *pattern == tail);
+                let at = known.unwrap_or_else(|| {
+                    let automaton = dense::DFA::new(&format!("(?:{tail})$"))
+                        .expect("the patterns of the tables are small");
+                    tails.push((tail, Rc::new(automaton)));
+                    tails.len() - 1
+                });
                 Condition::Matches {
                     literal: literal.into_bytes(),
-                    tail: automaton,
+                    tail: tails[at].1.clone(),
                 }
             }
         };

@@ -2,7 +2,7 @@
 //! are checked before it is measured.
 
 use hashbrown::HashMap;
-use regex_automata::dfa::{Automaton, dense, sparse};
+use regex_automata::dfa::{Automaton, StartKind, dense, sparse};
 use regex_automata::util::syntax;
 use regex_automata::{Anchored, Input};
 
@@ -232,6 +232,7 @@ fn regex(table: Table, n: usize) -> Router {
         })
         .collect();
     let dfa = dense::Builder::new()
+        .configure(dense::Config::new().start_kind(StartKind::Anchored))
         .syntax(syntax::Config::new().unicode(false).utf8(false))
         .build_many(&patterns)
         .and_then(|dfa| dfa.to_sparse())

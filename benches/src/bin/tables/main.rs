@@ -1,5 +1,6 @@
 //! Measures and writes the tables of `benches/README.md`: `tables GUEST`, where GUEST is the wasm module of
-//! `benches/guest`. `cargo xtask bench-tables` builds everything and runs it.
+//! `benches/guest`. `cargo xtask bench-tables` builds everything and runs it. `tables GUEST LARGEST` leaves out tables of
+//! more routes and only prints, for a quick look.
 
 #![forbid(unsafe_code)]
 
@@ -9,7 +10,7 @@ mod report;
 mod targets;
 
 use std::error::Error;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, ExitCode};
 use std::{env, fs};
 
@@ -48,12 +49,26 @@ impl Results {
 }
 
 fn main() -> ExitCode {
-    let arguments: Vec<_> = env::args_os().skip(1).map(PathBuf::from).collect();
-    let [guest] = arguments.as_slice() else {
-        eprintln!("usage: tables GUEST");
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let largest = match arguments.as_slice() {
+        [_] => Some(None),
+        [_, largest] => largest.parse().ok().map(Some),
+        _ => None,
+    };
+    let Some(largest) = largest else {
+        eprintln!("usage: tables GUEST [LARGEST]");
         return ExitCode::from(2);
     };
-    match run(guest) {
+    let guest = Path::new(&arguments[0]);
+    let done = measure_all(guest, largest.unwrap_or(usize::MAX)).and_then(|results| {
+        let generated = format!("{}\n{}", machine(), report::report(&results));
+        println!("{generated}");
+        match largest {
+            None => write(&generated),
+            Some(_) => Ok(()),
+        }
+    });
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error}");
@@ -62,8 +77,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(guest: &Path) -> Result<(), Box<dyn Error>> {
-    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
+fn measure_all(guest: &Path, largest: usize) -> Result<Results, Box<dyn Error>> {
     let counter = Counter::find();
     let mut results = Results {
         meshgate: Vec::new(),
@@ -72,29 +86,35 @@ fn run(guest: &Path) -> Result<(), Box<dyn Error>> {
         from_yaml: measure::from_yaml(),
     };
     for table in Table::ALL {
-        for routes in SIZES {
+        for routes in SIZES.into_iter().filter(|&routes| routes <= largest) {
             eprintln!("{} {routes}", table.name());
-            results
-                .meshgate
-                .push(measure::meshgate(table, routes, guest, &counter)?);
+            let row = measure::meshgate(table, routes, guest, &counter)?;
+            results.meshgate.push(row);
         }
         for kind in PeerKind::ALL.into_iter().filter(|kind| kind.can(table)) {
             eprintln!("{} {}", table.name(), kind.name());
-            let sizes = SIZES
-                .into_iter()
-                .map(|routes| measure::peer(kind, table, routes, &counter))
-                .collect::<Result<_, _>>()?;
+            let largest = largest.min(kind.largest());
+            let measure = |routes| match routes {
+                _ if routes > largest => Ok(None),
+                _ => measure::peer(kind, table, routes, &counter),
+            };
+            let sizes = SIZES.into_iter().map(measure).collect::<Result<_, _>>()?;
             results.peers.push(PeerRow { kind, table, sizes });
         }
     }
-    for shape in measure::DELEGATED {
+    let shapes = measure::DELEGATED.into_iter();
+    for shape in shapes.filter(|shape| shape.effective_routes() <= largest) {
         eprintln!("{shape:?}");
         results.delegated.push(measure::delegated(shape, guest)?);
     }
+    Ok(results)
+}
+
+/// Writes the tables into the text for people.
+fn write(generated: &str) -> Result<(), Box<dyn Error>> {
+    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
     let text = fs::read_to_string(&readme)?;
-    let generated = format!("{}\n{}", machine(), report::report(&results));
-    fs::write(&readme, replace(&text, &generated)?)?;
-    println!("{generated}");
+    fs::write(&readme, replace(&text, generated)?)?;
     Ok(())
 }
 

@@ -144,16 +144,13 @@ pub(crate) fn from_yaml() -> FromYaml {
     }
 }
 
-/// Measures a peer; `None` if the table is too large for it.
+/// Measures a peer; `None` if it cannot express the table.
 pub(crate) fn peer(
     kind: PeerKind,
     table: Table,
     routes: usize,
     counter: &Counter,
 ) -> Result<Option<Decided>, Box<dyn Error>> {
-    if routes > kind.largest() {
-        return Ok(None);
-    }
     let Some(peer) = Peer::new(kind, table, routes) else {
         return Ok(None);
     };
