@@ -18,14 +18,12 @@ pub(crate) fn targets(results: &Results) -> String {
     let mut table = Markdown::new(&["what", "target", "measured", "holds"]);
     for target in all(results) {
         let figure = |value: f64| {
-            let digits = if value < 10.0 && value.fract() != 0.0 {
-                2
+            let number = if value < 10.0 && value.fract() != 0.0 {
+                format!("{value:.2}")
             } else {
-                0
+                size(value.round() as usize)
             };
-            format!("{value:.digits$} {}", target.unit)
-                .trim_end()
-                .to_owned()
+            format!("{number} {}", target.unit).trim_end().to_owned()
         };
         let holds = match target.measured {
             Some(measured) if measured <= target.limit => "yes",
