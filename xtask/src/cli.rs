@@ -10,6 +10,8 @@ Commands:
   demo [--keep]          serve examples/bookinfo in an Envoy and check its requests;
                          --keep leaves it running
   test                   run every check and test, with what they need
+  bench-tables           measure the engine and its peers, and write the tables of
+                         benches/README.md
   help                   print this text
 
 The wasm target is the toolchain's own, else `rustup target add` gets it, else
@@ -28,6 +30,7 @@ pub(crate) enum Command {
     Envoy { version: Option<String> },
     Demo { keep: bool },
     Test,
+    BenchTables,
 }
 
 /// Parses the arguments that follow `cargo xtask`; the error says what was not understood.
@@ -46,7 +49,11 @@ pub(crate) fn parse(args: &[String]) -> Result<Command, String> {
         ["demo"] => Ok(Command::Demo { keep: false }),
         ["demo", "--keep"] => Ok(Command::Demo { keep: true }),
         ["test"] => Ok(Command::Test),
-        [command @ ("filter" | "envoy" | "demo" | "test"), rest @ ..] => Err(format!(
+        ["bench-tables"] => Ok(Command::BenchTables),
+        [
+            command @ ("filter" | "envoy" | "demo" | "test" | "bench-tables"),
+            rest @ ..,
+        ] => Err(format!(
             "unexpected arguments for `{command}`: `{}`",
             rest.join(" ")
         )),
@@ -81,6 +88,7 @@ mod tests {
     fn commands_and_their_options() {
         assert_eq!(parse_line("filter"), Ok(Command::Filter));
         assert_eq!(parse_line("test"), Ok(Command::Test));
+        assert_eq!(parse_line("bench-tables"), Ok(Command::BenchTables));
         assert_eq!(parse_line("demo"), Ok(Command::Demo { keep: false }));
         assert_eq!(parse_line("demo --keep"), Ok(Command::Demo { keep: true }));
         assert_eq!(parse_line("envoy"), Ok(Command::Envoy { version: None }));

@@ -30,26 +30,36 @@ pub(crate) fn command() -> Result<(), String> {
 
 /// Builds the filter and puts it, finished, where the documentation says it is.
 pub(crate) fn build(toolchain: &WasmToolchain) -> Result<Filter, String> {
+    let module = link::finish(&build_module(toolchain, PACKAGE, FILE_NAME)?)?;
+    let (path, size) = place(&module, FILE_NAME)?;
+    Ok(Filter { path, size })
+}
+
+/// Builds a package as a wasm module, with the filter's profile.
+pub(crate) fn build_module(
+    toolchain: &WasmToolchain,
+    package: &str,
+    file_name: &str,
+) -> Result<Vec<u8>, String> {
     process::step(&format!(
-        "building the filter ({TARGET}, {})",
+        "building {package} ({TARGET}, {})",
         toolchain.name()
     ));
     let mut cargo = toolchain.cargo("build");
-    process::run(cargo.args(["--locked", "--package", PACKAGE, "--profile", PROFILE]))?;
+    process::run(cargo.args(["--locked", "--package", package, "--profile", PROFILE]))?;
     let built = wasm_toolchain::target_dir()
         .join(TARGET)
         .join(PROFILE)
-        .join(FILE_NAME);
-    let module =
-        fs::read(&built).map_err(|error| format!("cannot read `{}`: {error}", built.display()))?;
-    let module = link::finish(&module)?;
-    let path = workspace::target().join(FILE_NAME);
-    publish(&module, &path)
-        .map_err(|error| format!("cannot write the filter to `{}`: {error}", path.display()))?;
-    Ok(Filter {
-        path,
-        size: module.len(),
-    })
+        .join(file_name);
+    fs::read(&built).map_err(|error| format!("cannot read `{}`: {error}", built.display()))
+}
+
+/// Puts a module into the folder of everything built. Returns its path and its size.
+pub(crate) fn place(module: &[u8], file_name: &str) -> Result<(PathBuf, usize), String> {
+    let path = workspace::target().join(file_name);
+    publish(module, &path)
+        .map_err(|error| format!("cannot write the module to `{}`: {error}", path.display()))?;
+    Ok((path, module.len()))
 }
 
 /// Writes a module over `path` when they differ. The file changes in one step, because an Envoy may be about to load it.

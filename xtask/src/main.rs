@@ -11,6 +11,7 @@
 #![forbid(unsafe_code)]
 
 mod apt;
+mod bench_tables;
 mod cli;
 mod demo;
 mod envoy;
@@ -50,6 +51,7 @@ fn main() -> ExitCode {
         }
         Command::Filter => filter::command(),
         Command::Envoy { version } => envoy::command(version.as_deref()),
+        Command::BenchTables => bench_tables::command(),
         Command::Demo { keep } => demo::run(keep),
         Command::Test if test::run() => Ok(()),
         // The report has said it all, and its last line is to stay the last one.
