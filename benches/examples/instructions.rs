@@ -19,7 +19,7 @@ fn main() -> ExitCode {
         _ => None,
     };
     let Some((table, (routes, count))) = parsed else {
-        eprintln!("usage: instructions rest|exact|one-header|two-headers ROUTES REQUESTS");
+        eprintln!("usage: instructions rest|prefix|exact|one-header|two-headers ROUTES REQUESTS");
         return ExitCode::from(2);
     };
     let program = program(table, routes);

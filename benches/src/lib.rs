@@ -21,6 +21,8 @@ use meshgate_engine::{Program, Request};
 pub enum Table {
     /// REST paths of many tenants: exact, one parameter, a parameter in the middle, a prefix.
     Rest,
+    /// Path prefixes only.
+    Prefix,
     /// Exact paths only.
     Exact,
     /// Everything on `/`, told apart by the value of one header.
@@ -31,8 +33,9 @@ pub enum Table {
 
 impl Table {
     /// Every table.
-    pub const ALL: [Table; 4] = [
+    pub const ALL: [Table; 5] = [
         Table::Rest,
+        Table::Prefix,
         Table::Exact,
         Table::OneHeader,
         Table::TwoHeaders,
@@ -42,6 +45,7 @@ impl Table {
     pub fn name(self) -> &'static str {
         match self {
             Table::Rest => "rest",
+            Table::Prefix => "prefix",
             Table::Exact => "exact",
             Table::OneHeader => "one-header",
             Table::TwoHeaders => "two-headers",
@@ -100,6 +104,10 @@ fn matcher(table: Table, n: usize) -> Matcher {
                 _ => literal(format!("{base}/orders-files/"), PathTail::Any),
             }
         }
+        Table::Prefix => literal(
+            format!("/api/v1/tenant-{}/{}/", n / 5, SERVICES[n % 5]),
+            PathTail::Any,
+        ),
         Table::Exact => literal(
             format!("/api/v1/tenant-{}/{}/orders", n / 5, SERVICES[n % 5]),
             PathTail::End,
@@ -143,6 +151,7 @@ pub fn request(table: Table, n: usize) -> OwnedRequest {
                 _ => format!("{base}/orders-files/2024/a.pdf"),
             }
         }
+        Table::Prefix => format!("/api/v1/tenant-{}/{}/orders/4711", n / 5, SERVICES[n % 5]),
         Table::Exact => format!("/api/v1/tenant-{}/{}/orders", n / 5, SERVICES[n % 5]),
         Table::OneHeader => {
             headers.push((b"x-tenant".to_vec(), format!("tenant-{n}").into_bytes()));
