@@ -11,6 +11,7 @@
 #![forbid(unsafe_code)]
 
 mod apt;
+mod bench;
 mod cli;
 mod demo;
 mod envoy;
@@ -50,6 +51,7 @@ fn main() -> ExitCode {
         Command::Filter => filter::command(),
         Command::Envoy { version } => envoy::command(version.as_deref()),
         Command::Demo { keep } => demo::run(keep),
+        Command::Bench { quick } => bench::run(quick),
         Command::Test if test::run() => Ok(()),
         // The report has said it all, and its last line is to stay the last one.
         Command::Test => return ExitCode::FAILURE,
