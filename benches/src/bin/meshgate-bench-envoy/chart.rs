@@ -23,7 +23,7 @@ const BELOW: f64 = 48.0;
 
 /// Colours that can be told apart on light and dark, and by people who see few of them.
 const STYLE: &str = "\
-text { font: 13px system-ui, sans-serif; fill: #57606a }\n\
+text { font: 13px system-ui, sans-serif; fill: #6e7781 }\n\
 .title { font-size: 16px; font-weight: 600 }\n\
 .panel { font-weight: 600 }\n\
 .grid { stroke: #8b949e; stroke-opacity: 0.3; stroke-width: 1 }\n\

@@ -338,7 +338,8 @@ impl Report<'_> {
             idle => writeln!(
                 f,
                 "- In {idle} of {} cells the worker had nothing to do for more than {:.0} % of the time (median), as the \
-                 client was too late: there, Envoy could have answered more requests per second. CPU times are not affected.",
+                 client was too late: there, Envoy could have answered more requests per second, and spent a little more CPU \
+                 time on each, as it woke up more often.",
                 self.cells.len(),
                 BUSY * 100.0
             ),
