@@ -21,7 +21,7 @@ pub mod yaml;
 pub use delegated::{Delegated, compile_sources};
 pub use guest::Guest;
 pub use peers::{Peer, PeerKind};
-pub use requests::{OwnedRequest, requests};
+pub use requests::{OwnedRequest, request, requests};
 pub(crate) use table::SERVICES;
 pub use table::{Path, RouteShape, Table, Value};
 pub use tree::{program, program_bytes, tree};

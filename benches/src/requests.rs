@@ -57,12 +57,17 @@ impl OwnedRequest {
 pub fn requests(table: Table, n: usize, count: usize) -> Vec<OwnedRequest> {
     let mut random = Random::default();
     (0..count)
-        .map(|i| request(table, random.below(n), i % 10 != 9))
+        .map(|i| request_or_miss(table, random.below(n), i % 10 != 9))
         .collect()
 }
 
+/// A request for the n-th route of a table.
+pub fn request(table: Table, n: usize) -> OwnedRequest {
+    request_or_miss(table, n, true)
+}
+
 /// A request for the n-th route of a table, or one that no route takes.
-fn request(table: Table, n: usize, hit: bool) -> OwnedRequest {
+fn request_or_miss(table: Table, n: usize, hit: bool) -> OwnedRequest {
     let path = match table {
         Table::Rest => {
             let rest = match n % 4 {

@@ -17,7 +17,7 @@ fn route_name(request: &OwnedRequest) -> Option<String> {
 fn engine_agrees(program: &Program, requests: &[OwnedRequest]) {
     for request in requests {
         let found = match program.decide(0, &request.borrow()) {
-            Decision::Route(found) => found.route_name().map(str::to_owned),
+            Decision::Route(found) => found.route_name(),
             Decision::NotFound => None,
         };
         assert_eq!(found, route_name(request), "{request:?}");

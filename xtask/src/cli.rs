@@ -9,6 +9,9 @@ Commands:
   envoy [--version V]    find or fetch an Envoy and print its path
   demo [--keep]          serve examples/bookinfo in an Envoy and check its requests;
                          --keep leaves it running
+  bench [--quick]        measure routing in an Envoy, the filter beside Envoy's own
+                         ways; writes benches/results (10 to 15 minutes), or
+                         target/bench with --quick (2 minutes)
   test                   run every check and test, with what they need
   bench-tables           measure the engine and its peers, and write the tables of
                          benches/README.md
@@ -29,6 +32,7 @@ pub(crate) enum Command {
     Filter,
     Envoy { version: Option<String> },
     Demo { keep: bool },
+    Bench { quick: bool },
     Test,
     BenchTables,
 }
@@ -48,10 +52,12 @@ pub(crate) fn parse(args: &[String]) -> Result<Command, String> {
         ["envoy", "--version"] => Err("`--version` needs a value, such as 1.40.0".to_owned()),
         ["demo"] => Ok(Command::Demo { keep: false }),
         ["demo", "--keep"] => Ok(Command::Demo { keep: true }),
+        ["bench"] => Ok(Command::Bench { quick: false }),
+        ["bench", "--quick"] => Ok(Command::Bench { quick: true }),
         ["test"] => Ok(Command::Test),
         ["bench-tables"] => Ok(Command::BenchTables),
         [
-            command @ ("filter" | "envoy" | "demo" | "test" | "bench-tables"),
+            command @ ("filter" | "envoy" | "demo" | "bench" | "bench-tables" | "test"),
             rest @ ..,
         ] => Err(format!(
             "unexpected arguments for `{command}`: `{}`",
@@ -91,6 +97,9 @@ mod tests {
         assert_eq!(parse_line("bench-tables"), Ok(Command::BenchTables));
         assert_eq!(parse_line("demo"), Ok(Command::Demo { keep: false }));
         assert_eq!(parse_line("demo --keep"), Ok(Command::Demo { keep: true }));
+        assert_eq!(parse_line("bench"), Ok(Command::Bench { quick: false }));
+        let quick = Ok(Command::Bench { quick: true });
+        assert_eq!(parse_line("bench --quick"), quick);
         assert_eq!(parse_line("envoy"), Ok(Command::Envoy { version: None }));
         let pinned = Ok(Command::Envoy {
             version: Some("1.36.4".to_owned()),
@@ -108,6 +117,7 @@ mod tests {
             ("filtre", "`filtre`"),
             ("filter --fast", "`--fast`"),
             ("demo --keep 5", "`--keep 5`"),
+            ("bench --fast", "`--fast`"),
             ("envoy --version", "`--version`"),
             ("envoy --version ../1", "`../1`"),
             ("envoy --version 1.", "`1.`"),

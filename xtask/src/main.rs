@@ -11,6 +11,7 @@
 #![forbid(unsafe_code)]
 
 mod apt;
+mod bench;
 mod bench_tables;
 mod cli;
 mod demo;
@@ -53,6 +54,7 @@ fn main() -> ExitCode {
         Command::Envoy { version } => envoy::command(version.as_deref()),
         Command::BenchTables => bench_tables::command(),
         Command::Demo { keep } => demo::run(keep),
+        Command::Bench { quick } => bench::run(quick),
         Command::Test if test::run() => Ok(()),
         // The report has said it all, and its last line is to stay the last one.
         Command::Test => return ExitCode::FAILURE,

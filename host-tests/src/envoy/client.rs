@@ -80,9 +80,20 @@ impl Connection {
     /// When the connection fails or what comes back is not an HTTP response with a length.
     pub fn send(&mut self, request: &[u8]) -> io::Result<Response> {
         self.write(request)?;
+        if request.starts_with(b"HEAD ") {
+            self.read_head()
+        } else {
+            self.receive()
+        }
+    }
+
+    /// Reads the response to a request that was written before, other than `HEAD`.
+    ///
+    /// # Errors
+    /// When the connection fails or what comes back is not an HTTP response with a length.
+    pub fn receive(&mut self) -> io::Result<Response> {
         let mut response = self.read_head()?;
-        let head_request = request.starts_with(b"HEAD ");
-        let bodiless = head_request || matches!(response.status, 100..=199 | 204 | 304);
+        let bodiless = matches!(response.status, 100..=199 | 204 | 304);
         if !bodiless {
             response.body = self.read_body(&response)?;
         }

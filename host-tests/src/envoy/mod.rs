@@ -2,6 +2,7 @@
 
 pub mod bootstrap;
 pub mod client;
+pub mod delivery;
 pub mod log;
 mod process;
 

@@ -97,6 +97,13 @@ impl Envoy {
         client::send(self.admin, &request)
     }
 
+    /// Where the first listener listens; `None` while there is none.
+    pub fn listener(&self) -> Option<SocketAddr> {
+        let list = String::from_utf8(self.admin("GET", "/listeners").ok()?.body).ok()?;
+        let (_, address) = list.lines().next()?.split_once("::")?;
+        address.parse().ok()
+    }
+
     /// Value of a counter or gauge; `None` while it does not exist.
     pub fn stat(&self, name: &str) -> Option<u64> {
         let path = format!("/stats?filter=^{}$", name.replace('.', "\\."));

@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 
 use meshgate_host_tests::envoy::bootstrap::{cluster_names, echo_bootstrap};
 use meshgate_host_tests::envoy::client::{self, Response, request_head};
+use meshgate_host_tests::envoy::delivery::{Delivery, Payload, WatchedFile, manager};
 use meshgate_host_tests::envoy::log::AccessLog;
 use meshgate_host_tests::envoy::{Envoy, Settings};
 use meshgate_host_tests::upstream::{Echo, Upstreams};
 use serde_json::json;
 
-use crate::delivery::{Delivery, Payload, WatchedFile, manager};
 use crate::shop;
 
 /// How long Envoy may take for what it does in its own time. Only a test that fails waits this long.
@@ -74,8 +74,8 @@ impl Gateway {
             manager(listener)["internal_address_config"] =
                 json!({ "cidr_ranges": [{ "address_prefix": "127.0.0.0", "prefix_len": 8 }] });
         }
-        let mut file = WatchedFile::take_listener(start.delivery, &mut bootstrap);
-        file.write(&start.configuration);
+        let mut file = WatchedFile::take_listener(start.delivery, &mut bootstrap).unwrap();
+        file.write(&start.configuration).unwrap();
         let envoy = Envoy::start(&Settings {
             binary: &tools.envoy,
             bootstrap: &bootstrap.to_string(),
@@ -89,14 +89,8 @@ impl Gateway {
             file,
             delivery: start.delivery,
         };
-        gateway.address = wait_for("a listener", || gateway.listener_address());
+        gateway.address = wait_for("a listener", || gateway.envoy.listener());
         gateway
-    }
-
-    fn listener_address(&self) -> Option<SocketAddr> {
-        let list = self.admin("/listeners");
-        let (_, address) = list.lines().next()?.split_once("::")?;
-        address.parse().ok()
     }
 
     /// What the admin interface says.
@@ -143,7 +137,7 @@ impl Gateway {
 
     fn deliver(&mut self, payload: &Payload) -> Updates {
         let before = self.updates();
-        self.file.write(payload);
+        self.file.write(payload).unwrap();
         wait_for("a configuration to be looked at", || {
             Some(self.updates()).filter(|&updates| updates != before)
         })

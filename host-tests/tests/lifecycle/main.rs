@@ -7,7 +7,6 @@
     reason = "a test that panics has failed, and says where"
 )]
 
-mod delivery;
 mod examples;
 mod gateway;
 mod grpc;

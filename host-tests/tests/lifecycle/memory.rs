@@ -1,7 +1,8 @@
 //! The proxy's memory stays what it is, however many requests and programs come.
 
+use meshgate_host_tests::envoy::delivery::Payload;
+
 use crate::Test;
-use crate::delivery::Payload;
 use crate::gateway::{Gateway, Start, Tools};
 use crate::load::{Connections, Load};
 use crate::shop;

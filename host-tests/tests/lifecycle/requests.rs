@@ -1,10 +1,10 @@
 //! Requests of every kind, and what the gateway says about them afterwards.
 
 use meshgate_host_tests::envoy::client::{Connection, request_head};
+use meshgate_host_tests::envoy::delivery::Payload;
 use meshgate_host_tests::upstream::Reply;
 
 use crate::Test;
-use crate::delivery::Payload;
 use crate::gateway::{Gateway, Start, Tools, received};
 use crate::grpc;
 use crate::shop;

@@ -6,10 +6,10 @@ use std::time::Duration;
 use base64::prelude::{BASE64_STANDARD, Engine};
 use meshgate_engine::write::{index_range, reseal};
 use meshgate_host_tests::envoy::client;
+use meshgate_host_tests::envoy::delivery::{Delivery, Payload};
 use meshgate_host_tests::upstream::Reply;
 
 use crate::Test;
-use crate::delivery::{Delivery, Payload};
 use crate::gateway::{Gateway, Start, Tools, echo, wait_for};
 use crate::load::{Connections, Load};
 use crate::shop;

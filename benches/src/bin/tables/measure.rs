@@ -183,8 +183,9 @@ fn decide(
         let Decision::Route(found) = program.decide(0, &request.borrow()) else {
             return Ok(None);
         };
-        let number = found.route_name().and_then(|name| name.strip_prefix('r'));
-        Ok(Some(number.ok_or("a route has no number")?.parse()?))
+        let name = found.route_name().unwrap_or_default();
+        let number = name.strip_prefix('r').ok_or("a route has no number")?;
+        Ok(Some(number.parse()?))
     })?;
     let native = nanoseconds(|| {
         for request in requests {

@@ -1,6 +1,7 @@
 //! How a program reaches a running Envoy: in a file that is moved to where Envoy looks for it.
 
 use std::fs;
+use std::io;
 use std::path::PathBuf;
 
 use base64::prelude::{BASE64_STANDARD, Engine};
@@ -11,7 +12,7 @@ const WASM_TYPE: &str = "type.googleapis.com/envoy.extensions.filters.http.wasm.
 
 /// What a program is a part of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Delivery {
+pub enum Delivery {
     /// The configuration of the filter (ECDS). Connections stay, and their next request meets the new program.
     Filter,
     /// The listener (LDS). Connections keep the program that they began with.
@@ -20,14 +21,16 @@ pub(crate) enum Delivery {
 
 /// A plugin configuration, and the type in which it is sent.
 #[derive(Clone, Debug)]
-pub(crate) enum Payload {
+pub enum Payload {
+    /// Bytes as they are.
     Bytes(Vec<u8>),
+    /// Text, for the channels that carry nothing else.
     Text(String),
 }
 
 /// The file that Envoy watches.
 #[derive(Debug)]
-pub(crate) struct WatchedFile {
+pub struct WatchedFile {
     delivery: Delivery,
     directory: TempDir,
     /// The listener as it is in a bootstrap.
@@ -37,13 +40,16 @@ pub(crate) struct WatchedFile {
 
 impl WatchedFile {
     /// Takes the listener out of a bootstrap, and puts a reference to the file into it. The file is yet to be written.
-    pub(crate) fn take_listener(delivery: Delivery, bootstrap: &mut Value) -> WatchedFile {
+    ///
+    /// # Errors
+    /// When there is no directory to be had for the file.
+    pub fn take_listener(delivery: Delivery, bootstrap: &mut Value) -> io::Result<WatchedFile> {
         let mut listener = bootstrap["static_resources"]["listeners"][0].take();
         // Any free port, because tests run side by side.
         listener["address"]["socket_address"]["port_value"] = json!(0);
         let file = WatchedFile {
             delivery,
-            directory: TempDir::new().unwrap(),
+            directory: TempDir::new()?,
             listener,
             version: 0,
         };
@@ -65,7 +71,7 @@ impl WatchedFile {
                 bootstrap["dynamic_resources"] = json!({ "lds_config": source });
             }
         }
-        file
+        Ok(file)
     }
 
     fn path(&self) -> PathBuf {
@@ -73,7 +79,10 @@ impl WatchedFile {
     }
 
     /// Replaces the file as a whole.
-    pub(crate) fn write(&mut self, payload: &Payload) {
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn write(&mut self, payload: &Payload) -> io::Result<()> {
         self.version += 1;
         let mut listener = self.listener.clone();
         filter(&mut listener)["typed_config"]["config"]["configuration"] = payload.to_json();
@@ -84,8 +93,8 @@ impl WatchedFile {
         resource["@type"] = json!(format!("type.googleapis.com/envoy.config.{type_name}"));
         let response = json!({ "version_info": self.version.to_string(), "resources": [resource] });
         let new = self.directory.path().join("new");
-        fs::write(&new, response.to_string()).unwrap();
-        fs::rename(new, self.path()).unwrap();
+        fs::write(&new, response.to_string())?;
+        fs::rename(new, self.path())
     }
 }
 
@@ -100,7 +109,7 @@ impl Payload {
 }
 
 /// The HTTP connection manager of a listener.
-pub(crate) fn manager(listener: &mut Value) -> &mut Value {
+pub fn manager(listener: &mut Value) -> &mut Value {
     &mut listener["filter_chains"][0]["filters"][0]["typed_config"]
 }
 
