@@ -3,7 +3,7 @@
 
 use meshgate_engine::{Headers, Request};
 
-use crate::control::ControlHeaders;
+use super::control::ControlHeaders;
 
 /// The headers of a request, in the bytes in which the host delivered them.
 #[derive(Debug)]

@@ -15,6 +15,7 @@ mod cli;
 mod demo;
 mod envoy;
 mod filter;
+mod fuzz;
 mod pip;
 mod process;
 mod report;
@@ -50,6 +51,7 @@ fn main() -> ExitCode {
         Command::Filter => filter::command(),
         Command::Envoy { version } => envoy::command(version.as_deref()),
         Command::Demo { keep } => demo::run(keep),
+        Command::Fuzz { target, seconds } => fuzz::run(target.as_deref(), seconds),
         Command::Test if test::run() => Ok(()),
         // The report has said it all, and its last line is to stay the last one.
         Command::Test => return ExitCode::FAILURE,

@@ -1,10 +1,11 @@
 //! Generated resources.
 
 use proptest::collection::vec;
-use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
 use serde_json::{Map, Value, json};
+
+use super::choice::{one_of, optional};
 
 pub(super) const SEGMENTS: &[&str] = &[
     "/", "/a", "/b", "/A", "/ab", "/a.b", "a", "/ä", "/v1", "/img.png",
@@ -14,10 +15,10 @@ const PARAMETERS: &[&str] = &["q", "p", "Q", "x"];
 pub(super) const VALUES: &[&str] = &[
     "v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7", "v8", "v9", "v10", "v11", "a.com",
 ];
-const VALUE_PATTERNS: &[&str] = &[
+pub(super) const VALUE_PATTERNS: &[&str] = &[
     "v1.*", "v[0-9]", "v10?", ".*", "v(1|2)", "[^v].*", "v1,v.*", "(?i)V2", "v\\d+",
 ];
-const PATH_PATTERNS: &[&str] = &[
+pub(super) const PATH_PATTERNS: &[&str] = &[
     "/.*",
     "/[a-z]+",
     "/a.*b",
@@ -110,15 +111,15 @@ pub fn configuration() -> impl Strategy<Value = Configuration> {
         .map(|level| (-1..3_i32, vec(route(level, false), 1..6)))
         .collect::<Vec<_>>();
     let routes =
-        prop_oneof![3 => vec(route(TABLES, false), 1..7), 1 => vec(route(TABLES, true), 9..60)];
+        one_of![3 => vec(route(TABLES, false), 1..7), 1 => vec(route(TABLES, true), 9..60)];
     let hosts = vec((vec(select(DOMAINS), 1..3), routes), 1..5);
     (hosts, tables).prop_map(|(hosts, tables)| Configuration { hosts, tables })
 }
 
 /// A route that delegates, if at all, to tables below `level`, so that there are no cycles.
 fn route(level: usize, wide: bool) -> impl Strategy<Value = Route> {
-    let leaf = prop_oneof![
-        3 => (any::<bool>(), option::of(select(&["/new", "x/", "/"][..])))
+    let leaf = one_of![
+        3 => (any::<bool>(), optional(1, 1, select(&["/new", "x/", "/"][..])))
             .prop_map(|(weighted, rewrite)| Action::Forward { weighted, rewrite }),
         1 => (0..REDIRECTS).prop_map(Action::Redirect),
         1 => Just(Action::DirectResponse),
@@ -134,7 +135,7 @@ fn route(level: usize, wide: bool) -> impl Strategy<Value = Route> {
                 specificity,
             }
         });
-        prop_oneof![2 => answering, 1 => (vec(matcher(true, false), 0..3), delegate)].boxed()
+        one_of![2 => answering, 1 => (vec(matcher(true, false), 0..3), delegate)].boxed()
     };
     (prop::bool::weighted(0.8), action, 0..OPTIONS).prop_map(
         |(named, (matchers, action), options)| Route {
@@ -163,7 +164,7 @@ fn matcher(delegates: bool, wide: bool) -> impl Strategy<Value = Matcher> {
             .prop_map(|path| Path::Prefix(path.to_owned()))
             .boxed()
     } else {
-        prop_oneof![
+        one_of![
             2 => prefix,
             2 => text.prop_map(Path::Exact),
             1 => select(SUFFIXES).prop_map(Path::Suffix),
@@ -172,7 +173,7 @@ fn matcher(delegates: bool, wide: bool) -> impl Strategy<Value = Matcher> {
         .boxed()
     };
     let test = || {
-        prop_oneof![
+        one_of![
             1 => Just(Test::Present),
             4 => select(VALUES).prop_map(Test::Exact),
             1 => select(VALUE_PATTERNS).prop_map(Test::Regex),
@@ -182,12 +183,11 @@ fn matcher(delegates: bool, wide: bool) -> impl Strategy<Value = Matcher> {
     let headers = if wide {
         vec(header, 0..3).boxed()
     } else {
-        prop_oneof![2 => Just(Vec::new()), 1 => vec(header, 1..3)].boxed()
+        one_of![2 => Just(Vec::new()), 1 => vec(header, 1..3)].boxed()
     };
-    let parameters =
-        prop_oneof![3 => Just(Vec::new()), 1 => vec((select(PARAMETERS), test()), 1..3)];
-    let uri = option::weighted(0.9, (path, prop::bool::weighted(0.25)));
-    let method = option::weighted(0.2, select(&["GET", "POST"][..]));
+    let parameters = one_of![3 => Just(Vec::new()), 1 => vec((select(PARAMETERS), test()), 1..3)];
+    let uri = optional(1, 9, (path, prop::bool::weighted(0.25)));
+    let method = optional(4, 1, select(&["GET", "POST"][..]));
     (uri, headers, parameters, method, prop::bool::weighted(0.2)).prop_map(
         |(uri, headers, parameters, method, named)| Matcher {
             uri,
