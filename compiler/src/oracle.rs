@@ -69,7 +69,7 @@ pub fn evaluate(tree: &Tree, gateway: Option<&ObjectName>, request: &Request) ->
             Some(name) => format!("{}/{name}", route.name),
             None => route.name.to_string(),
         }),
-        route_name: route.name.leaf.clone(),
+        route_name: route.name.leaf().map(str::to_owned),
         ..answer
     };
     match &route.action {
@@ -343,7 +343,7 @@ fn forward(
             headers,
         }),
         response: None,
-        options: Some(answer::Options::from(&route.options)),
+        options: Some(answer::Options::from(&*route.options)),
         ..answer
     }
 }

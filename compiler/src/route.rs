@@ -123,17 +123,18 @@ pub fn evaluate(program: &Program, tree: &Tree, gateway: usize, request: &Reques
     };
     let virtual_host = found.virtual_host();
     let answer = Answer {
-        virtual_host: virtual_host.map(|(namespace, name)| format!("{namespace}/{name}")),
         // What belongs to no virtual host is no route of anybody's.
-        route: virtual_host.map(|_| full_name(&found)),
-        route_name: found.route_name().map(str::to_owned),
+        route: virtual_host.as_ref().map(|_| full_name(&found)),
+        virtual_host: virtual_host.map(|name| name.replacen('.', "/", 1)),
+        route_name: found.route_name(),
         ..answer
     };
     let Action { kind, .. } = found.action();
     match kind {
         ActionKind::Forward(_) => forward(answer, program, &found, &received, request),
         ActionKind::Redirect(redirect) => {
-            let location = String::from_utf8_lossy(&redirect.location(&received)).into_owned();
+            let location =
+                String::from_utf8_lossy(&found.location(redirect, &received)).into_owned();
             let headers = vec![("location".to_owned(), location)];
             reply(
                 answer,

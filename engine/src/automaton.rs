@@ -1,11 +1,12 @@
 //! Regular expressions at run time: deterministic automata as tables, run over bytes.
 //!
-//! Data of one automaton: `{states:16 | classes:16, start, offset of the class map}`, a bitmap of accepting states,
-//! then `states × classes` transitions of 16 bits. A class map is 256 bytes and may be shared. State 0 is dead.
+//! Data of one automaton: `{states:16 | classes:16, start:16 | accepting:16, offset of the class map}`, then
+//! `states × classes` transitions of 16 bits. A class map is 256 bytes and may be shared. State 0 is dead; the accepting
+//! states are those from `accepting` on.
 
-use crate::format::{padded, u16_at, u32_at};
+use crate::format::{padded, u32_at};
 
-/// Bytes before the bitmap.
+/// Bytes before the transitions.
 pub(crate) const HEADER: usize = 12;
 /// Bytes of a class map.
 pub(crate) const CLASS_MAP: usize = 256;
@@ -13,43 +14,37 @@ pub(crate) const CLASS_MAP: usize = 256;
 /// One automaton inside a program.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Automaton<'p> {
-    classes: &'p [u8],
-    accept: &'p [u8],
-    table: &'p [u8],
+    classes: &'p [u8; CLASS_MAP],
+    table: &'p [[u8; 2]],
     stride: usize,
     start: usize,
+    accepting: usize,
 }
 
 impl<'p> Automaton<'p> {
     /// The automaton at an offset of the section; `None` when it does not fit in.
     pub(crate) fn at(section: &'p [u8], offset: usize) -> Option<Self> {
         let data = section.get(offset..)?;
-        let word = u32_at(data, 0);
-        let (states, stride) = ((word & 0xffff) as usize, (word >> 16) as usize);
-        let start = u32_at(data, 4) as usize;
-        let map = u32_at(data, 8) as usize;
-        let accept_end = HEADER + padded(states.div_ceil(8));
-        let table_end =
-            accept_end.checked_add(padded(states.checked_mul(stride)?.checked_mul(2)?))?;
+        let (header, data) = data.split_first_chunk::<HEADER>()?;
+        let (sizes, states) = (u32_at(header, 0), u32_at(header, 4));
+        let stride = (sizes >> 16) as usize;
+        let cells = (sizes & 0xffff) as usize * stride;
+        let (table, _) = data.get(..cells.checked_mul(2)?)?.as_chunks();
         Some(Self {
-            classes: section.get(map..map.checked_add(CLASS_MAP)?)?,
-            accept: data.get(HEADER..accept_end)?,
-            table: data.get(accept_end..table_end)?,
+            classes: section.get(u32_at(header, 8) as usize..)?.first_chunk()?,
+            table,
             stride,
-            start,
+            start: (states & 0xffff) as usize,
+            accepting: (states >> 16) as usize,
         })
     }
 
     /// Runs over one piece of text.
     fn run(&self, mut state: usize, text: &[u8]) -> usize {
         for &byte in text {
-            let class = usize::from(
-                self.classes
-                    .get(usize::from(byte))
-                    .copied()
-                    .unwrap_or_default(),
-            );
-            state = usize::from(u16_at(self.table, (state * self.stride + class) * 2));
+            let class = usize::from(self.classes[usize::from(byte)]);
+            let next = self.table.get(state * self.stride + class);
+            state = next.map_or(0, |next| usize::from(u16::from_le_bytes(*next)));
             if state == 0 {
                 break;
             }
@@ -58,9 +53,7 @@ impl<'p> Automaton<'p> {
     }
 
     fn accepts_in(&self, state: usize) -> bool {
-        self.accept
-            .get(state / 8)
-            .is_some_and(|byte| byte >> (state % 8) & 1 == 1)
+        state >= self.accepting
     }
 
     /// Whether the whole text matches.
@@ -82,20 +75,25 @@ impl<'p> Automaton<'p> {
 
     /// Bytes of its data, without the class map.
     pub(crate) fn size(&self) -> usize {
-        HEADER + self.accept.len() + self.table.len()
+        HEADER + padded(2 * self.table.len())
     }
 
     /// Whether every number in it is in range, so that no run can leave it.
-    pub(crate) fn is_valid(&self, states: usize) -> bool {
-        let in_range = |at: usize| usize::from(u16_at(self.table, at * 2)) < states;
-        states > 0
-            && self.start < states
+    pub(crate) fn is_valid(&self) -> bool {
+        let states = self.table.len().checked_div(self.stride).unwrap_or(0);
+        let state = |cell: &[u8; 2]| usize::from(u16::from_le_bytes(*cell));
+        self.start < states
+            && self.accepting > 0
+            && self.accepting <= states
             && self
                 .classes
                 .iter()
                 .all(|&class| usize::from(class) < self.stride)
-            && (0..states * self.stride).all(in_range)
-            && (0..self.stride).all(|class| u16_at(self.table, class * 2) == 0)
-            && !self.accepts_in(0)
+            && self.table.iter().all(|cell| state(cell) < states)
+            && self
+                .table
+                .iter()
+                .take(self.stride)
+                .all(|cell| state(cell) == 0)
     }
 }

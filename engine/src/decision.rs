@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use crate::format::{Section, size, u32_at};
-use crate::program::Program;
+use crate::program::{Does, Program};
+use crate::search::Chain;
 use crate::tables::{Action, HeaderOperations};
 
 /// What to do with a request.
@@ -20,19 +20,37 @@ pub enum Decision<'p> {
 pub struct Match<'p> {
     program: &'p Program,
     action: &'p Action,
-    name: u32,
+    /// The calls that led to it, then the clause itself.
+    chain: Chain,
+    len: u32,
+    /// Bytes of the path that the calls have put aside.
+    base: u32,
 }
 
 impl<'p> Match<'p> {
-    pub(crate) fn new(program: &'p Program, clause: u32) -> Option<Self> {
-        let clauses = program.section(Section::Clauses);
-        let at = clause as usize * size::CLAUSE;
-        let action = program.head().actions.get(u32_at(clauses, at) as usize)?;
+    pub(crate) fn new(program: &'p Program, chain: Chain) -> Option<Self> {
+        let (mut len, mut base) = (0, 0_u32);
+        let action = chain.iter().find_map(|&clause| {
+            len += 1;
+            match program.clause(clause) {
+                Does::Action(action) => Some(action),
+                Does::Call(call) => {
+                    base = base.saturating_add(call.base);
+                    None
+                }
+            }
+        })?;
         Some(Self {
             program,
-            action,
-            name: u32_at(clauses, at + 4),
+            action: program.head().actions.get(action as usize)?,
+            chain,
+            len,
+            base,
         })
+    }
+
+    fn clauses(&self) -> &[u32] {
+        self.chain.get(..self.len as usize).unwrap_or_default()
     }
 
     /// The route's action.
@@ -47,21 +65,37 @@ impl<'p> Match<'p> {
 
     /// Appends the full name of the route, for example `shop.www/api/team-a.orders/list`.
     pub fn append_name(&self, out: &mut Vec<u8>) {
-        self.program.append_name(self.name, out);
+        let start = out.len();
+        for &clause in self.clauses() {
+            if out.len() > start {
+                out.push(b'/');
+            }
+            self.program.append_clause_name(clause, out);
+        }
     }
 
     /// The leaf route's own name, if it has one.
-    pub fn route_name(&self) -> Option<&'p str> {
-        self.program
-            .leaf_name(self.name)
-            .and_then(|name| str::from_utf8(name).ok())
+    pub fn route_name(&self) -> Option<String> {
+        let mut name = Vec::new();
+        let has_name = self
+            .program
+            .append_leaf_name(*self.clauses().last()?, &mut name);
+        has_name.then(|| String::from_utf8_lossy(&name).into_owned())
     }
 
-    /// Namespace and name of the virtual host; of the gateway for an inline one. `None` for answers that belong to
-    /// no virtual host, such as a gateway-wide redirect to https.
-    pub fn virtual_host(&self) -> Option<(&'p str, &'p str)> {
-        let name = self.program.root_name(self.name)?;
-        str::from_utf8(name).ok()?.split_once('.')
+    /// The virtual host as `namespace.name`; the gateway for an inline one. `None` for answers that belong to no virtual
+    /// host, such as a gateway-wide redirect to https.
+    pub fn virtual_host(&self) -> Option<String> {
+        let mut name = Vec::new();
+        let has_name = self
+            .program
+            .append_root_name(*self.clauses().first()?, &mut name);
+        has_name.then(|| String::from_utf8_lossy(&name).into_owned())
+    }
+
+    /// Bytes of the path before what a rewrite of a prefix counts from.
+    pub(crate) fn base(&self) -> usize {
+        self.base as usize
     }
 
     pub(crate) fn program(&self) -> &'p Program {

@@ -3,19 +3,22 @@
 //! Header names of the program are numbered. The headers of a request are looked up once, when the first condition
 //! on a header comes up; the cost depends on the number of headers in the request, not on the program.
 
+use crate::compare::same;
 use crate::format::Section;
 use crate::hash_table::lookup;
 use crate::program::Program;
 use crate::request::{Headers, Request};
 
 /// Values kept at hand. A request with more headers that matter is answered by looking through all of them.
-const SLOTS: usize = 12;
+const SLOTS: usize = 8;
 
 /// The request headers that a program knows.
+#[derive(Default)]
 pub(crate) struct Fields<'r> {
     values: [(u16, bool, &'r [u8]); SLOTS],
     len: usize,
     overflow: bool,
+    is_read: bool,
 }
 
 /// A header's value.
@@ -28,18 +31,22 @@ pub(crate) enum Field<'r> {
 }
 
 impl<'r> Fields<'r> {
-    pub(crate) fn read<H: Headers + ?Sized>(program: &Program, request: &Request<'r, H>) -> Self {
-        let mut fields = Self {
-            values: [(0, false, b""); SLOTS],
-            len: 0,
-            overflow: false,
-        };
+    /// Looks the headers of a request up.
+    pub(crate) fn read<H: Headers + ?Sized>(
+        &mut self,
+        program: &Program,
+        request: &Request<'r, H>,
+    ) {
+        self.is_read = true;
         for (name, value) in request.headers.iter() {
             if let Some(id) = program.known_field(name) {
-                fields.add(id, value);
+                self.add(id, value);
             }
         }
-        fields
+    }
+
+    pub(crate) fn is_read(&self) -> bool {
+        self.is_read
     }
 
     fn add(&mut self, id: u16, value: &'r [u8]) {
@@ -52,6 +59,17 @@ impl<'r> Fields<'r> {
         } else {
             self.overflow = true;
         }
+    }
+
+    /// The n-th field that was found; `None` after the last one.
+    pub(crate) fn nth(&self, n: usize) -> Option<u16> {
+        let known = self.values.get(..self.len)?;
+        known.get(n).map(|slot| slot.0)
+    }
+
+    /// Whether there were too many to keep.
+    pub(crate) fn overflow(&self) -> bool {
+        self.overflow
     }
 
     pub(crate) fn get(&self, id: u16) -> Field<'r> {
@@ -73,7 +91,7 @@ pub(crate) fn lines<'r, H: Headers + ?Sized>(
     request
         .headers
         .iter()
-        .filter(move |(n, _)| *n == name)
+        .filter(move |(n, _)| same(n, name))
         .map(|(_, value)| value)
 }
 
@@ -89,10 +107,16 @@ pub(crate) fn parameter<'r>(query: Option<&'r [u8]>, name: &[u8]) -> Option<&'r 
     })
 }
 
+/// The bit that stands for a name, and some others, in the filter of a program.
+pub(crate) fn filter_bit(name: &[u8]) -> u64 {
+    let last = name.last().copied().map_or(0, usize::from);
+    1 << ((name.len() * 7 + last) & 63)
+}
+
 impl Program {
-    /// Number of a header name, if the program asks about it. Most names fail on their length alone.
+    /// Number of a header name, if the program asks about it. Most names fail on their length and last letter alone.
     pub(crate) fn known_field(&self, name: &[u8]) -> Option<u16> {
-        if self.field_lengths() >> (name.len() & 63) & 1 == 0 {
+        if self.field_filter() & filter_bit(name) == 0 {
             return None;
         }
         let found = lookup(

@@ -11,6 +11,12 @@ pub(crate) const NONE: u32 = u32::MAX;
 /// Flag of a gateway: some of its domains name a port.
 pub(crate) const NAMES_PORTS: u32 = 1;
 
+/// Flag of a clause: what it does is decided by another virtual host, to which the rest of the word leads.
+pub(crate) const CALL: u32 = 1 << 31;
+
+/// Number of clauses whose names are stored together.
+pub(crate) const NAMES_PER_BLOCK: u32 = 8;
+
 /// A part of the index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Section {
@@ -26,8 +32,10 @@ pub(crate) enum Section {
     Tries,
     /// Rule sets.
     RuleSets,
-    /// Per clause: action, name.
+    /// Per clause: an action, or [`CALL`] and a call.
     Clauses,
+    /// Per call: virtual host, bytes of the path before what it decides about.
+    Calls,
     /// Conditions on method, headers and query.
     Predicates,
     /// Per automaton: offset of its data.
@@ -40,15 +48,19 @@ pub(crate) enum Section {
     FieldTable,
     /// Per query parameter used: string, length.
     Parameters,
-    /// Per name: parent, string, length, kind and depth.
+    /// Names that clauses lie below. Per name: parent, string, length, kind and depth.
     Names,
+    /// Per [`NAMES_PER_BLOCK`] clauses: where their names begin.
+    NameBlocks,
+    /// Names of clauses; see [`crate::clause_name`].
+    ClauseNames,
     /// Text that the other sections refer to.
     Strings,
 }
 
 impl Section {
     /// Every section, in the order of the table.
-    pub(crate) const ALL: [Section; 15] = [
+    pub(crate) const ALL: [Section; 18] = [
         Section::Gateways,
         Section::Hosts,
         Section::HostTries,
@@ -56,6 +68,7 @@ impl Section {
         Section::Tries,
         Section::RuleSets,
         Section::Clauses,
+        Section::Calls,
         Section::Predicates,
         Section::Automata,
         Section::AutomatonData,
@@ -63,6 +76,8 @@ impl Section {
         Section::FieldTable,
         Section::Parameters,
         Section::Names,
+        Section::NameBlocks,
+        Section::ClauseNames,
         Section::Strings,
     ];
 
@@ -72,10 +87,12 @@ impl Section {
             Section::Gateways => Some(size::GATEWAY),
             Section::VirtualHosts => Some(size::VIRTUAL_HOST),
             Section::Clauses => Some(size::CLAUSE),
+            Section::Calls => Some(size::CALL),
             Section::Predicates => Some(size::PREDICATE),
             Section::Automata => Some(size::AUTOMATON),
             Section::Fields | Section::Parameters => Some(size::STRING_REF),
             Section::Names => Some(size::NAME),
+            Section::NameBlocks => Some(size::NAME_BLOCK),
             _ => None,
         }
     }
@@ -90,6 +107,7 @@ impl Section {
             Section::Tries => "path tries",
             Section::RuleSets => "rule sets",
             Section::Clauses => "clauses",
+            Section::Calls => "calls",
             Section::Predicates => "predicates",
             Section::Automata => "automata",
             Section::AutomatonData => "automaton data",
@@ -97,6 +115,8 @@ impl Section {
             Section::FieldTable => "header field table",
             Section::Parameters => "query parameters",
             Section::Names => "names",
+            Section::NameBlocks => "clause name blocks",
+            Section::ClauseNames => "clause names",
             Section::Strings => "strings",
         }
     }
@@ -109,11 +129,13 @@ pub(crate) const TABLE_SIZE: usize = Section::ALL.len() * 8;
 pub(crate) mod size {
     pub(crate) const GATEWAY: usize = 20;
     pub(crate) const VIRTUAL_HOST: usize = 16;
-    pub(crate) const CLAUSE: usize = 8;
-    pub(crate) const PREDICATE: usize = 16;
+    pub(crate) const CLAUSE: usize = 4;
+    pub(crate) const CALL: usize = 8;
+    pub(crate) const PREDICATE: usize = 12;
     pub(crate) const AUTOMATON: usize = 4;
     pub(crate) const STRING_REF: usize = 8;
     pub(crate) const NAME: usize = 16;
+    pub(crate) const NAME_BLOCK: usize = 4;
 }
 
 /// Where the sections of one program are.
@@ -146,14 +168,6 @@ pub(crate) fn u32_at(bytes: &[u8], at: usize) -> u32 {
         .get(at..)
         .and_then(|rest| rest.first_chunk())
         .map_or(0, |chunk| u32::from_le_bytes(*chunk))
-}
-
-/// As [`u32_at`].
-pub(crate) fn u16_at(bytes: &[u8], at: usize) -> u16 {
-    bytes
-        .get(at..)
-        .and_then(|rest| rest.first_chunk())
-        .map_or(0, |chunk| u16::from_le_bytes(*chunk))
 }
 
 /// Rounds up to a multiple of four.
@@ -248,7 +262,8 @@ impl SetRef {
     }
 }
 
-/// Rule sets. The first word holds the kind and a number; the second is the lowest clause in the set.
+/// Rule sets. The first word holds the kind and a number; the second is the lowest clause in the set (in a list, that of
+/// its first entry).
 ///
 /// Tries over header values are stored among the rule sets that they lead to, so that everything refers to what was
 /// written before it; the first word of a trie node has a kind of zero.
@@ -257,8 +272,10 @@ pub(crate) mod rule_set {
     const BITS: u32 = 27;
 
     /// `n` entries in clause order, tried in turn: `{clause, predicates:16 | tail:16}` and the predicates. A tail of
-    /// 0 is none, else the automaton's number plus one.
+    /// 0 is none, one of [`CALL_TAIL`] says that the clause is a call, else it is the automaton's number plus one.
     pub(crate) const LIST: u32 = 1;
+    /// The tail of an entry whose clause is a call.
+    pub(crate) const CALL_TAIL: u32 = 0xffff;
     /// By the value of one subject: `{subject, rest}` and a hash table from the value to a rule set.
     pub(crate) const SWITCH: u32 = 2;
     /// By the header fields that are there: `{rest}` and `n` pairs `{field, set}` in order of field.

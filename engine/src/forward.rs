@@ -52,17 +52,17 @@ impl<'p> Match<'p> {
             path: forward
                 .rewrite
                 .as_ref()
-                .map(|rewrite| rewrite.apply(request)),
+                .map(|rewrite| rewrite.apply(request, self.base())),
             forward,
         })
     }
 }
 
 impl PathRewrite {
-    /// The rewritten path; the query stays.
-    pub(crate) fn apply<H: ?Sized>(&self, request: &Request<'_, H>) -> Vec<u8> {
+    /// The rewritten path; the query stays. Prefixes are counted after `base` bytes, which are replaced with them.
+    pub(crate) fn apply<H: ?Sized>(&self, request: &Request<'_, H>, base: usize) -> Vec<u8> {
         let (to, kept) = match self {
-            PathRewrite::Prefix { len, to } => (to, *len as usize),
+            PathRewrite::Prefix { len, to } => (to, base.saturating_add(*len as usize)),
             PathRewrite::Whole { to } => (to, request.path_only().len()),
         };
         let rest = request.path.get(kept..).unwrap_or_default();

@@ -3,6 +3,7 @@
 //! `{slots, seed}`, then the slots: `{string, len:9 | tag:23, value}`. A slot whose value is [`NONE`] is free. The hash
 //! chooses the first slot; collisions go on to the next one.
 
+use crate::compare::same;
 use crate::format::{NONE, u32_at};
 
 /// Bytes before the slots.
@@ -17,17 +18,29 @@ const TAG_SHIFT: u32 = 9;
 /// Cheap on short keys, in wasm too. The compiler picks a seed that keeps the longest probe short, so an attacker gains
 /// nothing from knowing the function.
 pub(crate) fn hash(seed: u32, key: &[u8]) -> u32 {
-    const K: u32 = 0x9e37_79b9;
-    let mut state = seed ^ (key.len() as u32).wrapping_mul(K);
-    let mut chunks = key.chunks_exact(4);
-    for chunk in &mut chunks {
-        state = (state.rotate_left(5) ^ u32_at(chunk, 0)).wrapping_mul(K);
+    const K: u64 = 0x9e37_79b9_7f4a_7c15;
+    let mut state = u64::from(seed) ^ (key.len() as u64).wrapping_mul(K);
+    let mut mix = |word: u64| state = (state.rotate_left(5) ^ word).wrapping_mul(K);
+    match key {
+        // The last word overlaps the one before it.
+        [_, _, _, _, _, _, _, _, ..] => {
+            let (words, _) = key.as_chunks();
+            for word in words {
+                mix(u64::from_le_bytes(*word));
+            }
+            mix(key.last_chunk().copied().map_or(0, u64::from_le_bytes));
+        }
+        [_, _, _, _, ..] => {
+            let last = key.last_chunk().copied().map_or(0, u32::from_le_bytes);
+            mix(u64::from(u32_at(key, 0)) | u64::from(last) << 32);
+        }
+        _ => {
+            for &byte in key {
+                mix(u64::from(byte));
+            }
+        }
     }
-    for &byte in chunks.remainder() {
-        state = (state.rotate_left(5) ^ u32::from(byte)).wrapping_mul(K);
-    }
-    // The first slot is taken from the high bits, the tag from all of them.
-    (state ^ state >> 15).wrapping_mul(0x85eb_ca6b)
+    ((state ^ state >> 29).wrapping_mul(0xbf58_476d_1ce4_e5b9) >> 32) as u32
 }
 
 /// First slot of a hash in a table of `slots`.
@@ -50,25 +63,25 @@ pub(crate) fn lookup(table: &[u8], strings: &[u8], key: &[u8]) -> Option<u32> {
     if key.len() > MAX_KEY {
         return None;
     }
-    let slots = u32_at(table, 0);
-    let hash = hash(u32_at(table, 4), key);
+    let (header, slots) = table.split_first_chunk::<HEADER>()?;
+    let len = u32_at(header, 0);
+    let hash = hash(u32_at(header, 4), key);
     let wanted = tag(hash, key.len());
-    let mut slot = first_slot(hash, slots);
-    for _ in 0..slots {
-        let at = HEADER + slot as usize * SLOT;
-        let value = u32_at(table, at + 8);
+    let (slots, _) = slots.as_chunks::<SLOT>();
+    let (wrapped, first) = slots
+        .get(..len as usize)?
+        .split_at_checked(first_slot(hash, len) as usize)?;
+    for slot in first.iter().chain(wrapped) {
+        let value = u32_at(slot, 8);
         if value == NONE {
             return None;
         }
-        if u32_at(table, at + 4) == wanted {
-            let start = u32_at(table, at) as usize;
-            if strings.get(start..start + key.len()) == Some(key) {
+        if u32_at(slot, 4) == wanted {
+            let start = u32_at(slot, 0) as usize;
+            let text = strings.get(start..start + key.len());
+            if text.is_some_and(|text| same(text, key)) {
                 return Some(value);
             }
-        }
-        slot += 1;
-        if slot == slots {
-            slot = 0;
         }
     }
     None

@@ -24,6 +24,9 @@ const FORWARD: Reading = Reading {
 
 /// Splits an authority into host and port digits. A `:` without digits only, as in `[::1]`, is not a port.
 fn split_port(authority: &[u8]) -> (&[u8], Option<&[u8]>) {
+    if !authority.last().is_some_and(u8::is_ascii_digit) {
+        return (authority, None);
+    }
     let digits = authority
         .iter()
         .rev()
@@ -90,15 +93,14 @@ impl Program {
         }
         let table = self.section(Section::Hosts).get(offset as usize..)?;
         let strings = self.section(Section::Strings);
-        // Without leaving early: this way several bytes are tested at once.
-        if name
-            .iter()
-            .fold(false, |found, byte| found | byte.is_ascii_uppercase())
-        {
+        // Nearly all clients send lower case.
+        lookup(table, strings, name).or_else(|| {
+            if !name.iter().any(u8::is_ascii_uppercase) {
+                return None;
+            }
             let (name, len) = lower_case(&[name]);
-            return lookup(table, strings, name.get(..len)?);
-        }
-        lookup(table, strings, name)
+            lookup(table, strings, name.get(..len)?)
+        })
     }
 
     /// The deepest value on the way that leaves at least one byte for the wildcard. Values at a depth of less than

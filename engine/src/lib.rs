@@ -12,11 +12,14 @@
 //!
 //! A request is answered in this order: the gateway's hosts choose one virtual host; its path tries find the rule
 //! sets whose path condition holds; the clause with the lowest number whose remaining conditions hold wins. A clause
-//! is one matcher of one route; its number is its position in first-match order.
+//! is one matcher of one route; its number is its position in first-match order. A clause may also leave the decision to
+//! another virtual host, so that routes that are used in many places are stored once.
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
 mod automaton;
+mod clause_name;
+mod compare;
 mod decision;
 mod envelope;
 mod error;
@@ -31,6 +34,7 @@ mod program;
 mod redirect;
 mod request;
 mod rule_set;
+mod search;
 mod tables;
 mod trie;
 mod verify;

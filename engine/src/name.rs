@@ -1,4 +1,4 @@
-//! Names of clauses: a tree of segments, so that routes of one table share the names of their ancestors.
+//! Names that clauses lie below: a tree of segments, so that routes of one table share the names of their ancestors.
 //!
 //! Record: `{parent, string, length, depth:8 | kind:8}`. A parent comes before its children.
 
@@ -89,17 +89,14 @@ impl Program {
         }
     }
 
-    /// The leaf route's own name.
-    pub(crate) fn leaf_name(&self, id: u32) -> Option<&[u8]> {
-        let leaf = self
-            .segments(id)
-            .find(|(segment, _)| segment.kind != Some(SegmentKind::Matcher));
-        leaf.filter(|(segment, _)| segment.kind == Some(SegmentKind::Route))
-            .map(|(_, text)| text)
+    /// The last segment, if it names a route.
+    pub(crate) fn route_text(&self, id: u32) -> Option<&[u8]> {
+        let (segment, text) = self.segments(id).next()?;
+        (segment.kind == Some(SegmentKind::Route)).then_some(text)
     }
 
-    /// The first segment: the virtual host.
-    pub(crate) fn root_name(&self, id: u32) -> Option<&[u8]> {
-        self.segments(id).last().map(|(_, text)| text)
+    /// The first segment.
+    pub(crate) fn root_text(&self, id: u32) -> &[u8] {
+        self.segments(id).last().map_or(b"", |(_, text)| text)
     }
 }

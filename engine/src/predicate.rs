@@ -1,9 +1,10 @@
 //! Conditions on method, headers and query parameters.
 //!
-//! Record: `{field:16 | invert:8 | kind:8, a, b, 0}` with `a`, `b` a string, or `a` an automaton.
+//! Record: `{field:16 | invert:8 | kind:8, a, b}` with `a`, `b` a string, or `a` an automaton.
 
+use crate::compare::same;
 use crate::field::{self, Field, Fields};
-use crate::format::{Section, size, u32_at};
+use crate::format::{NONE, Section, size, u32_at};
 use crate::program::Program;
 use crate::request::{Headers, Request};
 
@@ -59,24 +60,45 @@ impl Predicate {
     }
 }
 
+/// Predicates whose outcome is kept. Those of one number modulo this push each other out.
+const MEMO: usize = 16;
+
 /// A request together with what has been looked up for it so far.
 pub(crate) struct Context<'p, 'r, H: ?Sized> {
     program: &'p Program,
     request: &'r Request<'r, H>,
-    fields: Option<Fields<'r>>,
+    fields: Fields<'r>,
+    /// Predicates that were evaluated, twice their number and one more if they hold: several places on one path often ask
+    /// the same.
+    memo: [u32; MEMO],
 }
 
 impl<'p, 'r, H: Headers + ?Sized> Context<'p, 'r, H> {
+    #[inline(always)]
     pub(crate) fn new(program: &'p Program, request: &'r Request<'r, H>) -> Self {
         Self {
             program,
             request,
-            fields: None,
+            fields: Fields::default(),
+            memo: [NONE; MEMO],
         }
     }
 
     /// Whether a predicate holds.
     pub(crate) fn holds(&mut self, id: u32) -> bool {
+        let (slot, known) = (id as usize % MEMO, id << 1);
+        match self.memo[slot] ^ known {
+            0 => false,
+            1 => true,
+            _ => {
+                let holds = self.evaluate(id);
+                self.memo[slot] = known | u32::from(holds);
+                holds
+            }
+        }
+    }
+
+    fn evaluate(&mut self, id: u32) -> bool {
         let program = self.program;
         let predicate = Predicate::at(program.section(Section::Predicates), id);
         let text = || program.string(predicate.a, predicate.b);
@@ -86,11 +108,11 @@ impl<'p, 'r, H: Headers + ?Sized> Context<'p, 'r, H> {
                 .is_some_and(|automaton| automaton.accepts(value))
         };
         let holds = match predicate.kind {
-            Some(Kind::Method) => self.request.method == text(),
+            Some(Kind::Method) => same(self.request.method, text()),
             Some(Kind::HeaderPresent) => !matches!(self.lines(predicate.field), Value::Missing),
             Some(Kind::HeaderExact) => match self.lines(predicate.field) {
                 Value::Missing => false,
-                Value::One(value) => value == text(),
+                Value::One(value) => same(value, text()),
                 Value::Several(name) => is_joined(field::lines(self.request, name), text()),
             },
             Some(Kind::HeaderRegex) => match self.lines(predicate.field) {
@@ -101,7 +123,9 @@ impl<'p, 'r, H: Headers + ?Sized> Context<'p, 'r, H> {
                 }),
             },
             Some(Kind::ParameterPresent) => self.parameter(predicate.field).is_some(),
-            Some(Kind::ParameterExact) => self.parameter(predicate.field) == Some(text()),
+            Some(Kind::ParameterExact) => self
+                .parameter(predicate.field)
+                .is_some_and(|value| same(value, text())),
             Some(Kind::ParameterRegex) => self.parameter(predicate.field).is_some_and(accepts),
             None => false,
         };
@@ -123,11 +147,16 @@ impl<'p, 'r, H: Headers + ?Sized> Context<'p, 'r, H> {
         }
     }
 
+    /// The header fields that the program knows, read when the first question about one comes up.
+    pub(crate) fn fields(&mut self) -> &Fields<'r> {
+        if !self.fields.is_read() {
+            self.fields.read(self.program, self.request);
+        }
+        &self.fields
+    }
+
     fn lines(&mut self, field: u16) -> Value<'p, 'r> {
-        let fields = self
-            .fields
-            .get_or_insert_with(|| Fields::read(self.program, self.request));
-        match fields.get(field) {
+        match self.fields().get(field) {
             Field::Missing => Value::Missing,
             Field::One(value) => Value::One(value),
             Field::Several => {

@@ -6,12 +6,11 @@ use crate::automaton::Automaton;
 use crate::decision::{Decision, Match};
 use crate::envelope;
 use crate::error::{FormatError, FormatErrorKind};
-use crate::format::{Layout, NONE, Section, SetRef, size, u32_at};
-use crate::predicate::Context;
+use crate::field::filter_bit;
+use crate::format::{CALL, Layout, Section, size, u32_at};
 use crate::request::{Headers, Request};
-use crate::rule_set::{Candidates, Search, lowest};
+use crate::search::Search;
 use crate::tables::{Gateway, Head, HeaderOperations};
-use crate::trie::{Reading, walk};
 use crate::verify;
 
 /// A routing program, verified and ready to decide.
@@ -19,8 +18,8 @@ pub struct Program {
     bytes: Vec<u8>,
     layout: Layout,
     head: Head,
-    /// Bit `n` is set when a header name of length `n` (modulo 64) matters.
-    field_lengths: u64,
+    /// Bits of the header names that matter; see [`filter_bit`].
+    field_filter: u64,
 }
 
 /// Size of a part of a program.
@@ -49,11 +48,11 @@ impl Program {
             bytes,
             layout,
             head,
-            field_lengths: 0,
+            field_filter: 0,
         };
-        program.field_lengths = (0..program.section(Section::Fields).len() / size::STRING_REF)
-            .map(|id| 1 << (program.string_ref(Section::Fields, id).len() & 63))
-            .fold(0, |lengths, bit: u64| lengths | bit);
+        program.field_filter = (0..program.section(Section::Fields).len() / size::STRING_REF)
+            .map(|id| filter_bit(program.string_ref(Section::Fields, id)))
+            .fold(0, |bits, bit| bits | bit);
         Ok(program)
     }
 
@@ -69,48 +68,10 @@ impl Program {
         let Some(host) = self.virtual_host(gateway, request.authority) else {
             return Decision::NotFound;
         };
-        let clause = self.first_clause(host, request);
-        match Match::new(self, clause) {
-            Some(found) if clause != NONE => Decision::Route(found),
-            _ => Decision::NotFound,
-        }
-    }
-
-    fn first_clause<H: Headers + ?Sized>(&self, host: u32, request: &Request<'_, H>) -> u32 {
-        let path = request.path_only();
-        let tries = self.section(Section::Tries);
-        let sets = self.section(Section::RuleSets);
-        let roots = self
-            .section(Section::VirtualHosts)
-            .get(host as usize * size::VIRTUAL_HOST..)
-            .unwrap_or_default();
-        let mut search = Search::new(self, Context::new(self, request));
-        let mut candidates = Candidates::new();
-        for (n, reading) in READINGS.into_iter().enumerate() {
-            let root = u32_at(roots, 4 * n);
-            if root == NONE {
-                continue;
-            }
-            walk(tries, root, path, reading, |found| {
-                let set = SetRef(found.value);
-                // Reversed tries hold suffixes, which leave nothing to test.
-                let rest = if reading.reversed {
-                    &[]
-                } else {
-                    path.get(found.depth..).unwrap_or_default()
-                };
-                if !candidates.push(lowest(sets, set), set, rest) {
-                    search.visit(set, rest);
-                }
-            });
-        }
-        for (lowest, set, rest) in candidates.iter() {
-            if lowest >= search.best {
-                break;
-            }
-            search.visit(set, rest);
-        }
-        search.best
+        let found = Search::new(self, request).first(host);
+        found
+            .and_then(|chain| Match::new(self, chain))
+            .map_or(Decision::NotFound, Decision::Route)
     }
 
     /// The gateways it serves.
@@ -196,30 +157,41 @@ impl Program {
         self.head.header_operations.get(id? as usize)
     }
 
-    pub(crate) fn field_lengths(&self) -> u64 {
-        self.field_lengths
+    pub(crate) fn field_filter(&self) -> u64 {
+        self.field_filter
+    }
+
+    /// What a clause does.
+    pub(crate) fn clause(&self, clause: u32) -> Does {
+        let clauses = self.section(Section::Clauses);
+        let word = u32_at(clauses, clause as usize * size::CLAUSE);
+        if word & CALL == 0 {
+            return Does::Action(word);
+        }
+        let at = (word & !CALL) as usize * size::CALL;
+        let calls = self.section(Section::Calls);
+        Does::Call(Call {
+            host: u32_at(calls, at),
+            base: u32_at(calls, at + 4),
+        })
     }
 }
 
-/// How the four tries of a virtual host read a path, in the order of its record.
-const READINGS: [Reading; 4] = [
-    Reading {
-        reversed: false,
-        folded: false,
-    },
-    Reading {
-        reversed: false,
-        folded: true,
-    },
-    Reading {
-        reversed: true,
-        folded: false,
-    },
-    Reading {
-        reversed: true,
-        folded: true,
-    },
-];
+/// What a clause does.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Does {
+    /// The action of this index.
+    Action(u32),
+    Call(Call),
+}
+
+/// Another virtual host decides.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Call {
+    pub(crate) host: u32,
+    /// Bytes of the path before what it decides about.
+    pub(crate) base: u32,
+}
 
 impl fmt::Debug for Program {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

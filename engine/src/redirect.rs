@@ -1,27 +1,35 @@
 //! Where a redirect leads.
 
+use crate::decision::Match;
 use crate::request::Request;
 use crate::tables::{Redirect, RedirectPath};
 
-impl Redirect {
-    /// Value of the `location` header.
+impl Match<'_> {
+    /// Value of the `location` header of a redirect, which is the action of this match.
     ///
     /// Path and query stay unless replaced; a query inside the replacement wins. When the scheme changes, the old
     /// scheme's default port is dropped from the host; other ports stay.
-    pub fn location<H: ?Sized>(&self, request: &Request<'_, H>) -> Vec<u8> {
-        let scheme = if self.https { b"https" } else { request.scheme };
-        let host = match &self.host {
+    pub fn location<H: ?Sized>(&self, redirect: &Redirect, request: &Request<'_, H>) -> Vec<u8> {
+        let scheme = if redirect.https {
+            b"https"
+        } else {
+            request.scheme
+        };
+        let host = match &redirect.host {
             Some(host) => host.as_bytes(),
             None => without_default_port(request, scheme),
         };
         let path_end = request.path_only().len();
         let path = request.path.get(..path_end).unwrap_or_default();
-        let (path, mut keep_query) = match &self.path {
+        let (path, mut keep_query) = match &redirect.path {
             RedirectPath::Keep => (path.to_vec(), true),
             RedirectPath::Full(path) => (path.clone().into_bytes(), !path.contains('?')),
-            RedirectPath::Rewrite(rewrite) => (rewrite.apply(&Request { path, ..*request }), true),
+            RedirectPath::Rewrite(rewrite) => (
+                rewrite.apply(&Request { path, ..*request }, self.base()),
+                true,
+            ),
         };
-        keep_query = keep_query && !self.strip_query;
+        keep_query = keep_query && !redirect.strip_query;
 
         let mut location =
             Vec::with_capacity(scheme.len() + host.len() + path.len() + request.path.len() + 4);

@@ -5,12 +5,14 @@
 //! has; a trie is walked along a value. A clause is stored in one place only, and a set whose lowest clause is not
 //! below the best one found so far is not looked at.
 
+use std::cmp::Ordering;
+
 use crate::field;
 use crate::format::{NONE, Section, SetRef, rule_set, u32_at};
 use crate::hash_table::lookup;
-use crate::predicate::{Context, Subject, Value};
-use crate::program::Program;
+use crate::predicate::{Subject, Value};
 use crate::request::Headers;
+use crate::search::Search;
 use crate::trie::{Reading, walk};
 
 /// Most rule sets looked at for one request. The compiler's programs need a handful; the limit is for programs that
@@ -28,30 +30,7 @@ pub(crate) fn lowest(sets: &[u8], set: SetRef) -> u32 {
     }
 }
 
-/// Looks for the first clause that holds.
-pub(crate) struct Search<'p, 'r, H: ?Sized> {
-    program: &'p Program,
-    sets: &'p [u8],
-    context: Context<'p, 'r, H>,
-    visits: u32,
-    nesting: u32,
-    /// The lowest clause found so far.
-    pub(crate) best: u32,
-}
-
 impl<'p, 'r, H: Headers + ?Sized> Search<'p, 'r, H> {
-    pub(crate) fn new(program: &'p Program, context: Context<'p, 'r, H>) -> Self {
-        let sets = program.section(Section::RuleSets);
-        Self {
-            program,
-            sets,
-            context,
-            visits: 0,
-            nesting: 0,
-            best: NONE,
-        }
-    }
-
     /// Looks through a set. `rest` is the part of the path after the place where the set is stored.
     pub(crate) fn visit(&mut self, set: SetRef, rest: &[u8]) {
         if set == SetRef::NONE {
@@ -73,7 +52,7 @@ impl<'p, 'r, H: Headers + ?Sized> Search<'p, 'r, H> {
         self.nesting += 1;
         let at = set.0 as usize;
         match rule_set::parse(u32_at(self.sets, at)) {
-            (rule_set::LIST, n) => self.list(at + 8, n, rest),
+            (rule_set::LIST, n) => self.list(at + 4, n, rest),
             (rule_set::SWITCH, _) => self.switch(at + 8, rest),
             (rule_set::FIELDS, n) => self.fields(at + 8, n, rest),
             (rule_set::TRIE, _) => self.trie(at + 8, rest),
@@ -98,9 +77,11 @@ impl<'p, 'r, H: Headers + ?Sized> Search<'p, 'r, H> {
             let (tail, predicates) = (word & 0xffff, (word >> 16) as usize);
             at += 8;
             let holds = (0..predicates).all(|i| self.context.holds(u32_at(self.sets, at + 4 * i)))
-                && tail
-                    .checked_sub(1)
-                    .is_none_or(|tail| self.accepts(tail, rest));
+                && match tail {
+                    0 => true,
+                    rule_set::CALL_TAIL => self.call(clause),
+                    _ => self.accepts(tail - 1, rest),
+                };
             if holds {
                 self.best = clause;
                 return;
@@ -133,23 +114,37 @@ impl<'p, 'r, H: Headers + ?Sized> Search<'p, 'r, H> {
         let others = SetRef(u32_at(self.sets, at));
         self.visit(others, rest);
         let entries = at + 4;
-        let (program, request) = (self.program, self.context.request());
-        // Every header that the program knows, in the order of the request; a repeated one only finds nothing new.
-        for (name, _) in request.headers.iter() {
-            let Some(field) = program.known_field(name) else {
-                continue;
-            };
-            let (mut low, mut high) = (0, n);
-            while low < high {
-                let middle = (low + high) / 2;
-                let found = u32_at(self.sets, entries + 8 * middle);
-                match found.cmp(&u32::from(field)) {
-                    std::cmp::Ordering::Less => low = middle + 1,
-                    std::cmp::Ordering::Greater => high = middle,
-                    std::cmp::Ordering::Equal => {
-                        self.visit(SetRef(u32_at(self.sets, entries + 8 * middle + 4)), rest);
-                        break;
-                    }
+        if self.context.fields().overflow() {
+            let (program, request) = (self.program, self.context.request());
+            // A repeated header only finds nothing new.
+            for field in request
+                .headers
+                .iter()
+                .filter_map(|(name, _)| program.known_field(name))
+            {
+                self.field(entries, n, field, rest);
+            }
+            return;
+        }
+        let mut known = 0;
+        while let Some(field) = self.context.fields().nth(known) {
+            self.field(entries, n, field, rest);
+            known += 1;
+        }
+    }
+
+    /// Looks through the set of one header field, if there is one.
+    fn field(&mut self, entries: usize, n: usize, field: u16, rest: &[u8]) {
+        let (mut low, mut high) = (0, n);
+        while low < high {
+            let middle = (low + high) / 2;
+            let entry = entries + 8 * middle;
+            match u32_at(self.sets, entry).cmp(&u32::from(field)) {
+                Ordering::Less => low = middle + 1,
+                Ordering::Greater => high = middle,
+                Ordering::Equal => {
+                    self.visit(SetRef(u32_at(self.sets, entry + 4)), rest);
+                    return;
                 }
             }
         }
@@ -194,48 +189,3 @@ impl<'p, 'r, H: Headers + ?Sized> Search<'p, 'r, H> {
 
 /// Longest value, or beginning of a value, that is a key of an index, in bytes.
 pub(crate) const MAX_VALUE: usize = crate::hash_table::MAX_KEY;
-
-const CAPACITY: usize = 8;
-
-/// Rule sets to look at, lowest clause first. Holds the few that a path usually meets; the rest is looked at at once.
-pub(crate) struct Candidates<'r> {
-    sets: [(u32, SetRef, &'r [u8]); CAPACITY],
-    len: usize,
-}
-
-impl<'r> Candidates<'r> {
-    pub(crate) fn new() -> Self {
-        Self {
-            sets: [(NONE, SetRef(0), b""); CAPACITY],
-            len: 0,
-        }
-    }
-
-    /// Keeps a set, ordered; `false` when there is no room.
-    pub(crate) fn push(&mut self, lowest: u32, set: SetRef, rest: &'r [u8]) -> bool {
-        let Some(used) = self.sets.get_mut(..=self.len) else {
-            return false;
-        };
-        let at = used
-            .iter()
-            .position(|other| other.0 > lowest)
-            .unwrap_or(self.len);
-        if at < self.len {
-            used.copy_within(at..self.len, at + 1);
-        }
-        if let Some(slot) = used.get_mut(at) {
-            *slot = (lowest, set, rest);
-        }
-        self.len += 1;
-        true
-    }
-
-    /// The sets, lowest clause first.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, SetRef, &'r [u8])> {
-        self.sets
-            .get(..self.len)
-            .unwrap_or_default()
-            .iter()
-            .copied()
-    }
-}

@@ -1,5 +1,6 @@
 //! Radix tries over bytes, read in place. The walk costs time by the length of the key, not by the size of the trie.
 
+use crate::compare::same;
 use crate::format::{NodeHeader, padded, u32_at};
 
 /// What a walk finds on its way, in order of depth.
@@ -31,103 +32,172 @@ impl Reading {
 /// Walks from `root` and reports every value that applies to the key.
 pub(crate) fn walk(trie: &[u8], root: u32, key: &[u8], reading: Reading, found: impl FnMut(Found)) {
     if reading == Reading::AS_IS {
-        let begins = |depth: usize, label: &[u8]| {
-            key.get(depth..).is_some_and(|rest| rest.starts_with(label))
+        walk_along(trie, root, AsIs { key, rest: key }, found);
+    } else {
+        let changed = Changed {
+            key,
+            depth: 0,
+            reading,
         };
-        return walk_with(
-            trie,
-            root,
-            key.len(),
-            |depth| key.get(depth).copied(),
-            begins,
-            found,
-        );
+        walk_along(trie, root, changed, found);
     }
-    let byte_at = |depth: usize| {
-        let at = if reading.reversed {
-            key.len().checked_sub(depth + 1)?
+}
+
+/// A key that is being read.
+trait Key {
+    /// Reads the text if it comes next.
+    fn strip(&mut self, text: &[u8]) -> bool;
+    /// Reads one byte; `None` at the end.
+    fn next(&mut self) -> Option<u8>;
+    fn is_at_end(&self) -> bool;
+    /// Number of bytes read.
+    fn depth(&self) -> usize;
+}
+
+struct AsIs<'k> {
+    key: &'k [u8],
+    rest: &'k [u8],
+}
+
+impl Key for AsIs<'_> {
+    #[inline(always)]
+    fn strip(&mut self, text: &[u8]) -> bool {
+        match self.rest.split_at_checked(text.len()) {
+            Some((next, rest)) if same(next, text) => {
+                self.rest = rest;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<u8> {
+        let (&byte, rest) = self.rest.split_first()?;
+        self.rest = rest;
+        Some(byte)
+    }
+
+    fn is_at_end(&self) -> bool {
+        self.rest.is_empty()
+    }
+
+    fn depth(&self) -> usize {
+        self.key.len() - self.rest.len()
+    }
+}
+
+struct Changed<'k> {
+    key: &'k [u8],
+    depth: usize,
+    reading: Reading,
+}
+
+impl Key for Changed<'_> {
+    fn strip(&mut self, text: &[u8]) -> bool {
+        text.iter().all(|&byte| self.next() == Some(byte))
+    }
+
+    fn next(&mut self) -> Option<u8> {
+        let at = if self.reading.reversed {
+            self.key.len().checked_sub(self.depth + 1)?
         } else {
-            depth
+            self.depth
         };
-        let byte = *key.get(at)?;
-        Some(if reading.folded {
+        let byte = *self.key.get(at)?;
+        self.depth += 1;
+        Some(if self.reading.folded {
             byte.to_ascii_lowercase()
         } else {
             byte
         })
-    };
-    let begins = |depth: usize, label: &[u8]| {
-        label
-            .iter()
-            .enumerate()
-            .all(|(i, &byte)| byte_at(depth + i) == Some(byte))
-    };
-    walk_with(trie, root, key.len(), byte_at, begins, found);
+    }
+
+    fn is_at_end(&self) -> bool {
+        self.depth == self.key.len()
+    }
+
+    fn depth(&self) -> usize {
+        self.depth
+    }
 }
 
-/// `byte_at` reads the key, `begins` compares a part of it; both count from where the trie begins to read.
-fn walk_with(
-    trie: &[u8],
-    root: u32,
-    key_len: usize,
-    byte_at: impl Fn(usize) -> Option<u8>,
-    begins: impl Fn(usize, &[u8]) -> bool,
-    mut found: impl FnMut(Found),
-) {
-    let mut depth = 0;
+fn walk_along(trie: &[u8], root: u32, mut key: impl Key, mut found: impl FnMut(Found)) {
     let mut node = root as usize;
-    loop {
-        let header = NodeHeader(u32_at(trie, node));
+    while let Some(mut rest) = trie.get(node..) {
+        let header = NodeHeader(take(&mut rest));
         let label_len = header.label_len();
         if label_len > 0 {
-            let label = trie.get(node + 4..node + 4 + label_len).unwrap_or_default();
-            if !begins(depth, label) {
+            let Some((label, after)) = rest.split_at_checked(padded(label_len)) else {
+                return;
+            };
+            if !key.strip(label.get(..label_len).unwrap_or_default()) {
                 return;
             }
+            rest = after;
         }
-        depth += label_len;
-        let mut at = node + 4 + padded(label_len);
         if header.has_end() {
-            if depth == key_len {
-                found(Found {
-                    value: u32_at(trie, at),
-                    depth,
-                });
+            let value = take(&mut rest);
+            if key.is_at_end() {
+                let depth = key.depth();
+                found(Found { value, depth });
             }
-            at += 4;
         }
         if header.has_prefix() {
-            found(Found {
-                value: u32_at(trie, at),
-                depth,
-            });
-            at += 4;
+            let value = take(&mut rest);
+            let depth = key.depth();
+            found(Found { value, depth });
         }
-        let Some(child) = byte_at(depth).and_then(|byte| child_index(trie, at, header, byte))
+        let Some(child) = key
+            .next()
+            .and_then(|byte| child(rest, header.children(), byte))
         else {
             return;
         };
-        node = u32_at(trie, at + header.keys_size() + 4 * child) as usize;
-        depth += 1;
+        node = child as usize;
     }
 }
 
-/// Position of the child with a key byte.
-fn child_index(trie: &[u8], keys: usize, header: NodeHeader, byte: u8) -> Option<usize> {
-    let n = header.children();
-    if n <= NodeHeader::SMALL {
-        return trie
-            .get(keys..keys + n)?
-            .iter()
-            .position(|&key| key == byte);
+/// Reads the next number of a node; zero after its end.
+#[inline(always)]
+fn take(rest: &mut &[u8]) -> u32 {
+    let Some((word, after)) = rest.split_first_chunk() else {
+        return 0;
+    };
+    *rest = after;
+    u32::from_le_bytes(*word)
+}
+
+/// Offset of the child with a key byte. `keys` is what follows the values of a node with `n` children.
+#[inline(always)]
+fn child(keys: &[u8], n: usize, byte: u8) -> Option<u32> {
+    if n > NodeHeader::SMALL {
+        return child_by_bitmap(keys, byte);
     }
+    let (keys, children) = keys.split_at_checked(padded(n))?;
+    // Four keys at a time: the lowest zero byte of the difference is where the key is.
+    let (words, _) = keys.as_chunks();
+    for (word, first) in words.iter().zip((0..).step_by(4)) {
+        let difference = u32::from_le_bytes(*word) ^ (u32::from(byte) * 0x0101_0101);
+        let zeros = difference.wrapping_sub(0x0101_0101) & !difference & 0x8080_8080;
+        if zeros != 0 {
+            let at = first + (zeros.trailing_zeros() / 8) as usize;
+            return (at < n).then(|| u32_at(children, 4 * at));
+        }
+    }
+    None
+}
+
+fn child_by_bitmap(bitmap: &[u8], byte: u8) -> Option<u32> {
+    let (bitmap, children) = bitmap.split_at_checked(32)?;
     let (word, bit) = (usize::from(byte) / 32, u32::from(byte) % 32);
-    let bits = u32_at(trie, keys + 4 * word);
+    let bits = u32_at(bitmap, 4 * word);
     if bits >> bit & 1 == 0 {
         return None;
     }
     let before: u32 = (0..word)
-        .map(|word| u32_at(trie, keys + 4 * word).count_ones())
+        .map(|word| u32_at(bitmap, 4 * word).count_ones())
         .sum();
-    Some((before + (bits & ((1 << bit) - 1)).count_ones()) as usize)
+    let at = before + (bits & ((1 << bit) - 1)).count_ones();
+    Some(u32_at(children, 4 * at as usize))
 }

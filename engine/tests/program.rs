@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a failed step is a failed test")]
 
 use meshgate_engine::write::{
-    Automaton, Entry, Hosts, PathTries, Predicate, Subject, Test, TrieEntry, Writer,
+    Automaton, ClauseName, Entry, Hosts, PathTries, Predicate, Subject, Test, TrieEntry, Writer,
 };
 use meshgate_engine::{
     Action, ActionKind, Decision, DirectResponse, FormatErrorKind, Gateway, Head, Program, Request,
@@ -47,10 +47,12 @@ impl Builder {
             headers: None,
         });
         let host = self.writer.name(None, SegmentKind::Object, "ns.host");
-        let name = self
-            .writer
-            .name(Some(host), SegmentKind::Route, &format!("r{number}"));
-        self.writer.clause(number, Some(name))
+        let name = ClauseName {
+            below: Some(host),
+            kind: SegmentKind::Route,
+            text: &format!("r{number}"),
+        };
+        self.writer.clause(number, Some(name)).unwrap()
     }
 
     /// A rule set of one new clause.

@@ -42,7 +42,7 @@ impl Stream {
                 None => not_found(),
             },
             ActionKind::Redirect(redirect) => {
-                effects::redirect(redirect.status, &redirect.location(request));
+                effects::redirect(redirect.status, &found.location(redirect, request));
                 Outcome::Redirected
             }
             ActionKind::DirectResponse(response) => {

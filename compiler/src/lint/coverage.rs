@@ -8,8 +8,11 @@
 //! conditions, so that its cost does not grow with the number of matchers.
 
 use std::collections::{BTreeSet, HashMap};
+use std::hash::BuildHasher;
 
-use crate::regex::Regex;
+use foldhash::fast::RandomState;
+
+use crate::regex::Patterns;
 use crate::tree::{LiteralPart, Matcher, PathMatch, PathTail, ValueMatch};
 
 /// With more conditions than this, only their whole set, single ones and none are tried as weaker sets.
@@ -18,23 +21,23 @@ const MAX_COMBINED: usize = 6;
 /// A byte of literal text, and whether its case is ignored.
 type Byte = (u8, bool);
 
-/// What is compared of a matcher.
+/// A matcher to be compared with earlier ones.
 #[derive(Clone, Debug)]
 pub(super) struct Clause<'t> {
-    /// Literal text at the start of the path.
-    literal: Vec<Byte>,
-    tail: Tail<'t>,
     /// Text that every matching path starts with: the literal text, a regex's own start, at least `/`.
     start: Vec<Byte>,
+    /// How much of it is the literal text.
+    literal: usize,
+    tail: Tail<'t>,
     conditions: Vec<Condition<'t>>,
 }
 
 /// What follows the literal text.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Tail<'t> {
     End,
     Any,
-    Suffix(Vec<Byte>),
+    Suffix(&'t LiteralPart),
     Regex(&'t str),
 }
 
@@ -62,7 +65,7 @@ enum Value<'t> {
 
 impl<'t> Clause<'t> {
     /// What a matcher says.
-    pub(super) fn new(matcher: &'t Matcher) -> Self {
+    pub(super) fn new(matcher: &'t Matcher, patterns: &mut Patterns) -> Self {
         let headers = matcher.headers.iter().map(|header| Condition::Header {
             name: &header.name,
             value: (&header.value).into(),
@@ -73,94 +76,93 @@ impl<'t> Clause<'t> {
             value: (&parameter.value).into(),
         });
         let method = matcher.method.as_deref().map(Condition::Method);
-        let mut clause = Self::path(&matcher.path);
-        clause.conditions = headers.chain(query).chain(method).collect();
-        clause
-    }
-
-    /// The same conditions, on other paths: those that start with a text, or (`exact`) the text alone.
-    pub(super) fn with_path(&self, text: &str, exact: bool) -> Self {
-        let literal: Vec<Byte> = text.bytes().map(|byte| (byte, false)).collect();
-        Self {
-            start: literal.clone(),
-            literal,
-            tail: if exact { Tail::End } else { Tail::Any },
-            conditions: self.conditions.clone(),
+        let mut start = Vec::with_capacity(matcher.path.literal_len());
+        start.extend(bytes(&matcher.path.literal));
+        let literal = start.len();
+        if let PathTail::Regex(pattern) = &matcher.path.tail
+            && let Ok(pattern) = patterns.parse(&pattern.value)
+        {
+            let own = pattern.literal().into_iter().flatten();
+            start.extend(own.map(|byte| (*byte, false)));
         }
-    }
-
-    fn path(path: &'t PathMatch) -> Self {
-        let literal: Vec<Byte> = path.literal.iter().flat_map(bytes).collect();
-        let mut start = literal.clone();
-        let tail = match &path.tail {
-            PathTail::End => Tail::End,
-            PathTail::Any => Tail::Any,
-            PathTail::Suffix(suffix) => Tail::Suffix(bytes(suffix).collect()),
-            PathTail::Regex(pattern) => {
-                if let Ok(regex) = Regex::parse(&pattern.value) {
-                    start.extend(
-                        regex
-                            .split_literal()
-                            .0
-                            .into_iter()
-                            .map(|byte| (byte, false)),
-                    );
-                }
-                Tail::Regex(&pattern.value)
-            }
-        };
         if start.is_empty() {
             start.push((b'/', false));
         }
         Self {
-            literal,
-            tail,
             start,
-            conditions: Vec::new(),
+            literal,
+            tail: (&matcher.path).into(),
+            conditions: headers.chain(query).chain(method).collect(),
         }
     }
 
-    /// Whether every path of `other` is one of this clause's paths.
-    fn covers_path(&self, other: &Self) -> bool {
-        match (&self.tail, &other.tail) {
-            // Every path starts with a slash.
-            (Tail::Any, _) if matches!(self.literal.as_slice(), [] | [(b'/', _)]) => true,
-            (Tail::Any, _) => other
-                .start
-                .get(..self.literal.len())
-                .is_some_and(|text| covers(&self.literal, text)),
-            (Tail::Suffix(suffix), Tail::Suffix(other_suffix)) => {
-                covers(&self.literal, &other.literal)
-                    && other_suffix
-                        .len()
-                        .checked_sub(suffix.len())
-                        .is_some_and(|at| covers(suffix, &other_suffix[at..]))
-            }
-            (own, other_tail) => own == other_tail && covers(&self.literal, &other.literal),
+    /// The same conditions, on other paths: those that start with a text, or (`exact`) the text alone.
+    pub(super) fn with_path(&self, text: &str, exact: bool) -> Self {
+        Self {
+            start: text.bytes().map(|byte| (byte, false)).collect(),
+            literal: text.len(),
+            tail: if exact { Tail::End } else { Tail::Any },
+            conditions: self.conditions.clone(),
         }
     }
 }
 
+/// Whether every path that the conditions of a clause leave is one of the paths of an earlier one.
+fn covers_path(earlier: &PathMatch, clause: &Clause<'_>) -> bool {
+    let same_literal = || covers(&earlier.literal, &clause.start[..clause.literal]);
+    match (earlier.into(), clause.tail) {
+        (Tail::Any, _) => match earlier.literal_len() {
+            0 => true,
+            // Every path starts with a slash.
+            1 if bytes(&earlier.literal).any(|(byte, _)| byte == b'/') => true,
+            len => (clause.start.get(..len)).is_some_and(|text| covers(&earlier.literal, text)),
+        },
+        (Tail::Suffix(suffix), Tail::Suffix(other)) => {
+            let ends: Vec<Byte> = bytes([other]).collect();
+            same_literal()
+                && (ends.len().checked_sub(suffix.text.len()))
+                    .is_some_and(|at| covers([suffix], &ends[at..]))
+        }
+        (own, other) => own == other && same_literal(),
+    }
+}
+
 /// Whether every text that `narrow` stands for is one that `wide`, of the same length, stands for.
-fn covers(wide: &[Byte], narrow: &[Byte]) -> bool {
-    wide.len() == narrow.len()
-        && wide.iter().zip(narrow).all(|(wide, narrow)| {
+fn covers<'p>(wide: impl IntoIterator<Item = &'p LiteralPart>, narrow: &[Byte]) -> bool {
+    let mut wide = bytes(wide);
+    let covered = narrow.iter().all(|narrow| {
+        wide.next().is_some_and(|wide| {
             if wide.1 {
                 wide.0.eq_ignore_ascii_case(&narrow.0)
             } else {
                 wide.0 == narrow.0 && (!narrow.1 || !narrow.0.is_ascii_alphabetic())
             }
         })
+    });
+    covered && wide.next().is_none()
 }
 
-fn bytes(part: &LiteralPart) -> impl Iterator<Item = Byte> {
-    part.text.bytes().map(|byte| (byte, part.ignore_case))
+fn bytes<'p>(parts: impl IntoIterator<Item = &'p LiteralPart>) -> impl Iterator<Item = Byte> {
+    parts
+        .into_iter()
+        .flat_map(|part| part.text.bytes().map(|byte| (byte, part.ignore_case)))
 }
 
-fn folded(text: &[Byte]) -> Vec<u8> {
-    text.iter()
+fn folded(text: impl IntoIterator<Item = Byte>) -> Vec<u8> {
+    text.into_iter()
         .map(|(byte, _)| byte.to_ascii_lowercase())
         .collect()
+}
+
+impl<'t> From<&'t PathMatch> for Tail<'t> {
+    fn from(path: &'t PathMatch) -> Self {
+        match &path.tail {
+            PathTail::End => Self::End,
+            PathTail::Any => Self::Any,
+            PathTail::Suffix(suffix) => Self::Suffix(suffix),
+            PathTail::Regex(pattern) => Self::Regex(&pattern.value),
+        }
+    }
 }
 
 impl<'t> From<&'t ValueMatch> for Value<'t> {
@@ -201,75 +203,105 @@ impl Condition<'_> {
 /// Numbers of conditions, sorted.
 type ConditionSet = Vec<u32>;
 
-/// Clauses with one literal text, by what follows it and by conditions.
-type Slot<'t> = HashMap<Tail<'t>, HashMap<ConditionSet, Vec<usize>>>;
+/// Number of a [`ConditionSet`].
+type SetId = u32;
+
+/// A clause seen before.
+#[derive(Debug)]
+struct Seen<'t> {
+    path: &'t PathMatch,
+    /// The one before it that is found under the same key.
+    before: Option<u32>,
+}
 
 /// The clauses seen so far.
 #[derive(Debug, Default)]
 pub(super) struct Index<'t> {
-    clauses: Vec<Clause<'t>>,
-    numbers: HashMap<Condition<'t>, u32>,
-    /// Clauses by literal text, in lower case.
-    slots: HashMap<Vec<u8>, Slot<'t>>,
+    clauses: Vec<Seen<'t>>,
+    /// The last clause for each path, as a hash of what matters of it, and each set of conditions.
+    last: HashMap<(u64, SetId), u32, RandomState>,
+    conditions: HashMap<Condition<'t>, u32, RandomState>,
+    sets: HashMap<ConditionSet, SetId, RandomState>,
     /// Lengths of the prefixes among them.
     prefix_lengths: BTreeSet<usize>,
+    hasher: RandomState,
 }
 
 impl<'t> Index<'t> {
-    /// Adds a clause; its number counts from 0.
-    pub(super) fn add(&mut self, clause: Clause<'t>) -> usize {
+    /// Adds the clause of a matcher; its number counts from 0.
+    pub(super) fn add(&mut self, clause: &Clause<'t>, matcher: &'t Matcher) -> usize {
         let number = self.clauses.len();
         let mut set = ConditionSet::with_capacity(clause.conditions.len());
         for condition in &clause.conditions {
-            let next = self.numbers.len() as u32;
-            set.push(*self.numbers.entry(*condition).or_insert(next));
+            let next = self.conditions.len() as u32;
+            set.push(*self.conditions.entry(*condition).or_insert(next));
         }
         normalise(&mut set);
+        let next = self.sets.len() as SetId;
+        let set = *self.sets.entry(set).or_insert(next);
         if clause.tail == Tail::Any {
-            self.prefix_lengths.insert(clause.literal.len());
+            self.prefix_lengths.insert(clause.literal);
         }
-        self.slots
-            .entry(folded(&clause.literal))
-            .or_default()
-            .entry(folded_tail(&clause.tail))
-            .or_default()
-            .entry(set)
-            .or_default()
-            .push(number);
-        self.clauses.push(clause);
+        let literal = folded(clause.start[..clause.literal].iter().copied());
+        let place = (self.place(&literal, clause.tail), set);
+        self.clauses.push(Seen {
+            path: &matcher.path,
+            before: self.last.insert(place, number as u32),
+        });
         number
     }
 
     /// The earliest clause that covers this one.
     pub(super) fn covering(&self, clause: &Clause<'t>) -> Option<usize> {
         let sets = self.weaker_sets(&clause.conditions);
-        let start = folded(&clause.start);
+        let start = folded(clause.start.iter().copied());
         let prefixes = self
             .prefix_lengths
             .range(..=start.len())
-            .filter_map(|&len| self.slots.get(&start[..len])?.get(&Tail::Any));
-        let same = self
-            .slots
-            .get(&folded(&clause.literal))
-            .and_then(|tails| tails.get(&folded_tail(&clause.tail)));
+            .map(|&len| self.place(&start[..len], Tail::Any));
+        let same = self.place(&start[..clause.literal], clause.tail);
         prefixes
-            .chain(same)
-            .flat_map(|by_conditions| sets.iter().filter_map(|set| by_conditions.get(set)))
-            .flatten()
-            .copied()
-            .filter(|&earlier| self.clauses[earlier].covers_path(clause))
+            .chain([same])
+            .flat_map(|place| sets.iter().map(move |&set| (place, set)))
+            .filter_map(|key| self.earliest(key, clause))
             .min()
     }
 
-    /// Sets of known conditions that all follow from the given ones.
-    fn weaker_sets(&self, conditions: &[Condition<'t>]) -> Vec<ConditionSet> {
+    fn earliest(&self, key: (u64, SetId), clause: &Clause<'t>) -> Option<usize> {
+        let mut found = None;
+        let mut next = self.last.get(&key).copied();
+        while let Some(number) = next {
+            let Seen { path, before } = &self.clauses[number as usize];
+            // Different paths may have the same hash.
+            if covers_path(path, clause) {
+                found = Some(number as usize);
+            }
+            next = *before;
+        }
+        found
+    }
+
+    /// Hash of what clauses have in common that may cover one another, and that they are looked up by: the literal
+    /// text in lower case, and what follows it, suffixes without regard to case.
+    fn place(&self, literal: &[u8], tail: Tail<'_>) -> u64 {
+        let tail = match tail {
+            Tail::End => (0, Default::default()),
+            Tail::Any => (1, Default::default()),
+            Tail::Suffix(suffix) => (2, suffix.text.to_ascii_lowercase()),
+            Tail::Regex(pattern) => return self.hasher.hash_one((literal, 3, pattern)),
+        };
+        self.hasher.hash_one((literal, tail))
+    }
+
+    /// Known sets of conditions that all follow from the given ones.
+    fn weaker_sets(&self, conditions: &[Condition<'t>]) -> Vec<SetId> {
         let choices: Vec<Vec<u32>> = conditions
             .iter()
             .map(|condition| {
                 [Some(*condition), condition.weaker()]
                     .into_iter()
                     .flatten()
-                    .filter_map(|condition| self.numbers.get(&condition).copied())
+                    .filter_map(|condition| self.conditions.get(&condition).copied())
                     .collect()
             })
             .collect();
@@ -293,29 +325,17 @@ impl<'t> Index<'t> {
                 }
             }
         }
-        for set in &mut sets {
-            normalise(set);
-        }
-        sets.sort();
-        sets.dedup();
-        sets
+        let known = sets.into_iter().filter_map(|mut set| {
+            normalise(&mut set);
+            self.sets.get(&set).copied()
+        });
+        let mut known: Vec<SetId> = known.collect();
+        normalise(&mut known);
+        known
     }
 }
 
-fn normalise(set: &mut ConditionSet) {
-    set.sort_unstable();
-    set.dedup();
-}
-
-/// Suffixes are looked up without regard to case.
-fn folded_tail<'t>(tail: &Tail<'t>) -> Tail<'t> {
-    match tail {
-        Tail::Suffix(suffix) => Tail::Suffix(
-            suffix
-                .iter()
-                .map(|(byte, _)| (byte.to_ascii_lowercase(), false))
-                .collect(),
-        ),
-        other => other.clone(),
-    }
+fn normalise(numbers: &mut Vec<u32>) {
+    numbers.sort_unstable();
+    numbers.dedup();
 }

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::regex::Patterns;
 use crate::source::Span;
 use crate::tree::{Gateway, Host, Matcher, Route, Tree};
 
@@ -21,6 +22,7 @@ use self::coverage::{Clause, Index};
 pub fn lint(tree: &Tree, diagnostics: &mut Diagnostics) {
     let mut linter = Linter {
         seen: HashSet::new(),
+        patterns: Patterns::default(),
         diagnostics,
     };
     let mut done = HashSet::new();
@@ -38,6 +40,7 @@ pub fn lint(tree: &Tree, diagnostics: &mut Diagnostics) {
 struct Linter<'d> {
     /// Code, place, and the other place if there is one.
     seen: HashSet<(Code, Span, Option<Span>)>,
+    patterns: Patterns,
     diagnostics: &'d mut Diagnostics,
 }
 
@@ -59,10 +62,10 @@ impl Linter<'_> {
             self.report(rewrite::check_kinds(route));
             let mut covered: Vec<Option<Covered<'_>>> = Vec::with_capacity(route.matchers.len());
             for matcher in &route.matchers {
-                for finding in conditions::check(matcher) {
-                    self.report(Some(finding));
+                for finding in conditions::check(matcher, &mut self.patterns) {
+                    self.report(finding);
                 }
-                let clause = Clause::new(matcher);
+                let clause = Clause::new(matcher, &mut self.patterns);
                 self.report(rewrite::check_slashes(route, matcher, &clause, &index));
                 self.report(rewrite::check_loop(
                     gateway, host, route, matcher, &clause, &index,
@@ -73,7 +76,7 @@ impl Linter<'_> {
                         by: indexed[earlier],
                     })),
                     None => {
-                        index.add(clause);
+                        index.add(&clause, matcher);
                         indexed.push((route, matcher));
                         covered.push(None);
                     }
@@ -84,6 +87,9 @@ impl Linter<'_> {
     }
 
     fn report_covered(&mut self, host: &Host, route: &Route, covered: &[Option<Covered<'_>>]) {
+        if covered.iter().all(Option::is_none) {
+            return;
+        }
         if covered.iter().all(Option::is_some) {
             self.report_unreachable(host, route, covered);
             return;

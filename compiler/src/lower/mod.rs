@@ -12,14 +12,14 @@ mod paths;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use meshgate_engine::write::{Entry, TooLarge, Writer};
+use meshgate_engine::write::{ClauseName, Entry, TooLarge, Writer};
 use meshgate_engine::{Gateway as HeadGateway, Head, SegmentKind};
 use sha2::{Digest, Sha256};
 
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::source::Span;
-use crate::tree::{Gateway, Host, Route, Tree, VirtualHost};
+use crate::tree::{Gateway, Host, Route, RouteName, Tree, VirtualHost};
 use actions::Actions;
 use conditions::Conditions;
 use paths::PathIndex;
@@ -47,6 +47,7 @@ pub fn lower(tree: &Tree, options: &Options, diagnostics: &mut Diagnostics) -> O
         conditions: Conditions::default(),
         hosts: HashMap::new(),
         places: Vec::new(),
+        above: None,
         head: Head::default(),
         diagnostics,
     };
@@ -100,6 +101,8 @@ struct Lowering<'d> {
     hosts: HashMap<Vec<*const VirtualHost>, u32>,
     /// Place of the matcher behind each clause.
     places: Vec<Span>,
+    /// The names above the last route, which mostly are those above the next one.
+    above: Option<(*const [String], Option<u32>)>,
     head: Head,
     diagnostics: &'d mut Diagnostics,
 }
@@ -126,9 +129,9 @@ impl Lowering<'_> {
     /// The virtual host of a gateway that redirects everything to https.
     fn https_redirect(&mut self) -> Result<u32> {
         let action = self.actions.https_redirect();
-        let clause = self.writer.clause(action, None);
+        let clause = self.writer.clause(action, None)?;
         self.places.push(Span::default());
-        let mut paths = PathIndex::default();
+        let mut paths = PathIndex::with_capacity(1);
         paths.everything(Entry {
             clause,
             tail: None,
@@ -143,12 +146,10 @@ impl Lowering<'_> {
         if let Some(&id) = self.hosts.get(&key) {
             return Ok(id);
         }
-        let mut paths = PathIndex::default();
-        for route in host
-            .virtual_hosts
-            .iter()
-            .flat_map(|virtual_host| &virtual_host.routes)
-        {
+        let routes = || (host.virtual_hosts.iter()).flat_map(|host| &host.routes);
+        let clauses = routes().map(|route| route.matchers.len()).sum();
+        let mut paths = PathIndex::with_capacity(clauses);
+        for route in routes() {
             self.route(route, &mut paths)?;
         }
         let tries = paths.write(&mut self.writer)?;
@@ -157,7 +158,7 @@ impl Lowering<'_> {
         Ok(id)
     }
 
-    fn route(&mut self, route: &Route, paths: &mut PathIndex) -> Result<()> {
+    fn route<'t>(&mut self, route: &'t Route, paths: &mut PathIndex<'t>) -> Result<()> {
         // Compiled before anything is written: a route is served whole or not at all.
         let mut compiled = Vec::with_capacity(route.matchers.len());
         for matcher in &route.matchers {
@@ -168,14 +169,41 @@ impl Lowering<'_> {
                 (Err(failure), _) | (_, Err(failure)) => return self.refuse(route, failure),
             }
         }
-        let name = self.name(route);
+        let RouteName {
+            above,
+            own,
+            is_named,
+        } = &route.name;
+        let route_name = ClauseName {
+            below: self.above(above),
+            kind: match is_named {
+                true => SegmentKind::Route,
+                false => SegmentKind::RoutePosition,
+            },
+            text: own,
+        };
+        // Matchers with names lie below the route.
+        let mut below_route = None;
         for (matcher, place, predicates) in compiled {
             let action = self.actions.intern(route, matcher.path.rewrite_len());
             let name = match &matcher.name {
-                Some(matcher) => self.writer.name(Some(name), SegmentKind::Matcher, matcher),
-                None => name,
+                Some(text) => {
+                    let writer = &mut self.writer;
+                    let ClauseName {
+                        below,
+                        kind,
+                        text: own,
+                    } = route_name;
+                    let route = *below_route.get_or_insert_with(|| writer.name(below, kind, own));
+                    ClauseName {
+                        below: Some(route),
+                        kind: SegmentKind::Matcher,
+                        text,
+                    }
+                }
+                None => route_name,
             };
-            let clause = self.writer.clause(action, Some(name));
+            let clause = self.writer.clause(action, Some(name))?;
             self.places.push(matcher.span);
             paths.add(place, clause, predicates);
         }
@@ -221,18 +249,23 @@ impl Lowering<'_> {
         }
     }
 
-    fn name(&mut self, route: &Route) -> u32 {
+    /// The name that the routes of one list lie below.
+    fn above(&mut self, above: &Arc<[String]>) -> Option<u32> {
+        let place = Arc::as_ptr(above);
+        if let Some((known, name)) = self.above
+            && std::ptr::eq(known, place)
+        {
+            return name;
+        }
         let mut name = None;
-        let last = route.name.segments.len().saturating_sub(1);
-        for (n, segment) in route.name.segments.iter().enumerate() {
-            let kind = match n {
-                _ if n % 2 == 0 => SegmentKind::Object,
-                _ if n == last && route.name.leaf.is_none() => SegmentKind::RoutePosition,
+        for (n, segment) in above.iter().enumerate() {
+            let kind = match n % 2 {
+                0 => SegmentKind::Object,
                 _ => SegmentKind::Route,
             };
             name = Some(self.writer.name(name, kind, segment));
         }
-        // INVARIANT: a route name has at least the segment of its virtual host.
-        name.unwrap_or_default()
+        self.above = Some((place, name));
+        name
     }
 }

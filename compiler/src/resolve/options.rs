@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::rare::Empty;
 use crate::resource;
 use crate::source::Spanned;
 use crate::tree;
@@ -13,6 +14,17 @@ pub(super) struct Level {
     pub(super) options: tree::Options,
     /// Names and places of options that are not supported yet. A leaf route that has one is refused.
     pub(super) unsupported: Vec<Spanned<String>>,
+}
+
+impl Empty for Level {
+    const EMPTY: &'static Self = &Self {
+        options: tree::Options::NONE,
+        unsupported: Vec::new(),
+    };
+
+    fn is_empty(&self) -> bool {
+        self.options.is_empty() && self.unsupported.is_empty()
+    }
 }
 
 impl Level {

@@ -22,7 +22,7 @@ impl Verifier<'_> {
                 return Err(malformed());
             }
             let automaton = Automaton::at(data, offset).ok_or_else(malformed)?;
-            if !automaton.is_valid((u32_at(data, offset) & 0xffff) as usize) {
+            if !automaton.is_valid() {
                 return Err(malformed());
             }
             end = offset + automaton.size();

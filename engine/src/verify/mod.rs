@@ -5,12 +5,13 @@
 //! the other; references to them must point at the start of one that was parsed before, so there are no cycles.
 
 mod automata;
+mod clauses;
 mod head;
 mod rule_sets;
 mod tries;
 
 use crate::error::FormatError;
-use crate::format::{Layout, NONE, Section, SetRef, TABLE_SIZE, size, u32_at};
+use crate::format::{CALL, Layout, NONE, Section, SetRef, TABLE_SIZE, size, u32_at};
 use crate::hash_table;
 use crate::name::{MAX_DEPTH, Segment};
 use crate::predicate::{Kind, Predicate};
@@ -31,7 +32,9 @@ pub(crate) fn verify(bytes: &[u8], start: usize, head: &Head) -> Result<Layout, 
     v.names()?;
     v.automata()?;
     v.predicates()?;
+    v.calls()?;
     v.clauses()?;
+    v.clause_names()?;
     let sets = v.rule_sets()?;
     let tries = v.tries(Section::Tries, |value| v.set_ref(SetRef(value), &sets))?;
     v.virtual_hosts(&tries)?;
@@ -238,24 +241,15 @@ impl<'a> Verifier<'a> {
         Ok(())
     }
 
-    fn clauses(&self) -> Result<(), FormatError> {
-        let clauses = self.section(Section::Clauses);
-        for at in (0..clauses.len()).step_by(size::CLAUSE) {
-            let (action, name) = (u32_at(clauses, at), u32_at(clauses, at + 4));
-            let has_name = name == NONE || (name as usize) < self.records(Section::Names);
-            if action as usize >= self.head.actions.len() || !has_name {
-                return Err(self.invalid("clause refers to nothing", Section::Clauses, at));
-            }
-        }
-        Ok(())
-    }
-
     fn is_tail(&self, tail: Option<u32>) -> bool {
         tail.is_none_or(|tail| (tail as usize) < self.records(Section::Automata))
     }
 
-    fn is_clause(&self, clause: u32) -> bool {
+    /// Whether there is such a clause, and whether it is a call or not.
+    fn is_clause(&self, clause: u32, is_call: bool) -> bool {
+        let at = clause as usize * size::CLAUSE;
         (clause as usize) < self.records(Section::Clauses)
+            && (u32_at(self.section(Section::Clauses), at) & CALL != 0) == is_call
     }
 
     fn virtual_hosts(&self, tries: &Starts) -> Result<(), FormatError> {

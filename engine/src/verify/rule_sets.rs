@@ -8,7 +8,7 @@ impl Verifier<'_> {
     pub(super) fn set_ref(&self, set: SetRef, sets: &Starts) -> bool {
         match set.as_inline() {
             _ if set == SetRef::NONE => false,
-            Some((clause, tail)) => self.is_clause(clause) && self.is_tail(tail),
+            Some((clause, tail)) => self.is_clause(clause, false) && self.is_tail(tail),
             None => sets.contains(set.0),
         }
     }
@@ -89,16 +89,17 @@ impl Verifier<'_> {
     fn list(&self, at: usize, n: usize) -> Option<usize> {
         let sets = self.section(Section::RuleSets);
         let known = self.records(Section::Predicates);
-        let mut end = at + 8;
-        let mut above = u32_at(sets, at + 4);
+        let mut end = at + 4;
+        let mut above = 0;
         for _ in 0..n {
             let (clause, word) = (u32_at(sets, end), u32_at(sets, end + 4));
-            let predicates = (word >> 16) as usize;
+            let (predicates, tail) = ((word >> 16) as usize, word & 0xffff);
             let entry_end = end + 8 + 4 * predicates;
+            let is_call = tail == rule_set::CALL_TAIL;
             let is_valid = entry_end <= sets.len()
                 && clause >= above
-                && self.is_clause(clause)
-                && self.is_tail((word & 0xffff).checked_sub(1))
+                && self.is_clause(clause, is_call)
+                && (is_call || self.is_tail(tail.checked_sub(1)))
                 && (0..predicates).all(|i| (u32_at(sets, end + 8 + 4 * i) as usize) < known);
             if !is_valid {
                 return None;
@@ -106,6 +107,6 @@ impl Verifier<'_> {
             above = clause;
             end = entry_end;
         }
-        Some(end)
+        (n > 0).then_some(end)
     }
 }

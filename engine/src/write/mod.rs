@@ -14,8 +14,12 @@ pub use reseal::{Parts, index_range, parts, reseal, seal};
 pub use trie::TrieEntry;
 
 use crate::automaton;
+use crate::clause_name::Scope;
+use crate::clause_name::write::Appender;
 use crate::envelope;
-use crate::format::{NAMES_PORTS, NONE, Section, TABLE_SIZE, padded};
+use crate::format::{
+    CALL, NAMES_PER_BLOCK, NAMES_PORTS, NONE, Section, TABLE_SIZE, padded, size, u32_at,
+};
 use crate::name::SegmentKind;
 use crate::predicate::Kind;
 use crate::tables::Head;
@@ -91,6 +95,17 @@ pub struct Automaton {
     pub accept: Vec<bool>,
 }
 
+/// The name of a clause.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClauseName<'a> {
+    /// The name that it lies below.
+    pub below: Option<u32>,
+    /// What it names.
+    pub kind: SegmentKind,
+    /// Its own text.
+    pub text: &'a str,
+}
+
 /// One clause in a rule set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
@@ -143,6 +158,7 @@ pub struct Writer {
     automata: HashMap<Automaton, u32>,
     class_maps: HashMap<Box<[u8; 256]>, u32>,
     names: HashMap<(u32, SegmentKind, u32), u32>,
+    clause_names: Appender,
     /// For each predicate, how it can be looked up.
     indexables: Vec<rule_sets::Indexable>,
     long_lists: Vec<Vec<u32>>,
@@ -181,7 +197,7 @@ impl Writer {
         [start, len]
     }
 
-    /// A name below another one.
+    /// A name for clauses to lie below, itself below another one.
     pub fn name(&mut self, parent: Option<u32>, kind: SegmentKind, text: &str) -> u32 {
         let parent = parent.unwrap_or(NONE);
         let [start, len] = self.string(text.as_bytes());
@@ -205,7 +221,7 @@ impl Writer {
     /// An automaton.
     ///
     /// # Errors
-    /// When it has more than 65535 states.
+    /// When it has more than 65,535 states.
     pub fn automaton(&mut self, automaton: &Automaton) -> Result<u32, TooLarge> {
         if let Some(&id) = self.automata.get(automaton) {
             return Ok(id);
@@ -222,24 +238,26 @@ impl Writer {
                 .extend_from_slice(&automaton.classes[..]);
         }
         let offset = self.offset(Section::AutomatonData);
+        // The accepting states go to the end.
+        let (order, accepting) = accepting_last(&automaton.accept);
+        let mut new_number = vec![0_u16; order.len()];
+        for (new, &old) in (0..states).zip(&order) {
+            new_number[old] = new;
+        }
         let header = [
             u32::from(states) | (automaton.stride as u32) << 16,
-            u32::from(automaton.start),
+            u32::from(new_number[usize::from(automaton.start)]) | u32::from(accepting) << 16,
             map,
         ];
         self.push(Section::AutomatonData, &header);
-        let mut bits = vec![0_u8; padded(automaton.accept.len().div_ceil(8))];
-        for (state, _) in automaton
-            .accept
-            .iter()
-            .enumerate()
-            .filter(|(_, accepts)| **accepts)
-        {
-            bits[state / 8] |= 1 << (state % 8);
-        }
         let data = self.section(Section::AutomatonData);
-        data.extend_from_slice(&bits);
-        data.extend(automaton.table.iter().flat_map(|state| state.to_le_bytes()));
+        for old in order {
+            let row = &automaton.table[old * automaton.stride..][..automaton.stride];
+            data.extend(
+                row.iter()
+                    .flat_map(|&state| new_number[usize::from(state)].to_le_bytes()),
+            );
+        }
         data.resize(padded(data.len()), 0);
         debug_assert_eq!(
             offset as usize % 4,
@@ -306,26 +324,84 @@ impl Writer {
             Test::Automaton { id, .. } => [id, 0],
         };
         let word = kind as u32 | u32::from(predicate.invert) << 8 | u32::from(field) << 16;
-        let next = self.records(Section::Predicates);
+        let next = self.indexables.len() as u32;
         let id = *self.predicates.entry([word, a, b]).or_insert(next);
         if id == next {
-            self.push(Section::Predicates, &[word, a, b, 0]);
             let subject = match predicate.subject {
                 Subject::Method => crate::predicate::Subject::Method,
                 Subject::Header(_) => crate::predicate::Subject::Header(field),
                 Subject::Parameter(_) => crate::predicate::Subject::Parameter(field),
             };
             let key = rule_sets::key(subject, &predicate.test, predicate.invert);
-            self.indexables.push(rule_sets::Indexable { subject, key });
+            self.indexables.push(rule_sets::Indexable {
+                subject,
+                key,
+                record: [word, a, b],
+                number: None,
+            });
         }
         Ok(id)
     }
 
     /// The next clause: an index into the head's actions, and a name.
-    pub fn clause(&mut self, action: u32, name: Option<u32>) -> u32 {
+    ///
+    /// # Errors
+    /// When there are too many clauses, names or actions.
+    pub fn clause(&mut self, action: u32, name: Option<ClauseName<'_>>) -> Result<u32, TooLarge> {
+        if action >= CALL {
+            return Err(TooLarge("actions"));
+        }
+        self.push_clause(action, name)
+    }
+
+    /// The next clause, which is a call: a virtual host that was written before decides about what follows `base` bytes of
+    /// the path. If nothing matches there, the clause does not hold. Its name comes before those of the clauses there.
+    ///
+    /// # Errors
+    /// When there are too many clauses, names or calls.
+    pub fn call(
+        &mut self,
+        host: u32,
+        base: u32,
+        name: Option<ClauseName<'_>>,
+    ) -> Result<u32, TooLarge> {
+        let id = self.records(Section::Calls);
+        if id >= CALL {
+            return Err(TooLarge("calls"));
+        }
+        self.push(Section::Calls, &[host, base]);
+        self.push_clause(id | CALL, name)
+    }
+
+    fn push_clause(&mut self, word: u32, name: Option<ClauseName<'_>>) -> Result<u32, TooLarge> {
         let id = self.records(Section::Clauses);
-        self.push(Section::Clauses, &[action, name.unwrap_or(NONE)]);
-        id
+        self.push(Section::Clauses, &[word]);
+        let is_first = id.is_multiple_of(NAMES_PER_BLOCK);
+        let start = self.offset(Section::ClauseNames);
+        if is_first {
+            self.push(Section::NameBlocks, &[start]);
+        }
+        let (scope, text) = match name {
+            Some(name) => (
+                Scope::new(name.below, name.kind).ok_or(TooLarge("names"))?,
+                name.text.as_bytes(),
+            ),
+            None => (Scope::NAMELESS, b"".as_slice()),
+        };
+        let names = &mut self.sections[Section::ClauseNames as usize];
+        self.clause_names.append(is_first, scope, text, names);
+        if u32::try_from(names.len()).is_err() {
+            return Err(TooLarge("names"));
+        }
+        Ok(id)
+    }
+
+    fn is_call(&self, clause: u32) -> bool {
+        u32_at(
+            &self.sections[Section::Clauses as usize],
+            clause as usize * size::CLAUSE,
+        ) & CALL
+            != 0
     }
 
     /// Clauses that have to be tried in turn, because nothing tells them apart that could be looked up: one list for
@@ -428,4 +504,13 @@ impl Writer {
         let head = rmp_serde::to_vec(head).map_err(|_| TooLarge("head"))?;
         envelope::seal(&head, &index).map_err(|_| TooLarge("program"))
     }
+}
+
+/// The states of an automaton with the accepting ones last, and the number of the others.
+fn accepting_last(accept: &[bool]) -> (Vec<usize>, u16) {
+    let (last, mut order): (Vec<usize>, Vec<usize>) =
+        (0..accept.len()).partition(|&state| accept[state]);
+    let others = order.len() as u16;
+    order.extend(last);
+    (order, others)
 }

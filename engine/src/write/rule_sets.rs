@@ -23,6 +23,10 @@ pub(super) struct Indexable {
     pub(super) subject: Subject,
     /// How it can be looked up.
     pub(super) key: Key,
+    /// Its record.
+    pub(super) record: [u32; 3],
+    /// Its number in the section, once it had to be written: one that is only looked up is not.
+    pub(super) number: Option<u32>,
 }
 
 /// How a predicate can be looked up.
@@ -83,6 +87,7 @@ impl Writer {
             },
         ] = entries.as_slice()
             && predicates.is_empty()
+            && !self.is_call(*clause)
             && let Some(set) = SetRef::inline(*clause, *tail)
         {
             return Ok(set);
@@ -111,7 +116,7 @@ impl Writer {
         let mut prefixes: BTreeMap<u32, BTreeMap<&[u8], usize>> = BTreeMap::new();
         let mut fields: BTreeMap<u16, usize> = BTreeMap::new();
         for predicate in entries.iter().flat_map(|entry| &entry.predicates) {
-            let Some(Indexable { subject, key }) = self.indexable(*predicate) else {
+            let Some(Indexable { subject, key, .. }) = self.indexable(*predicate) else {
                 continue;
             };
             match key {
@@ -163,12 +168,12 @@ impl Writer {
         entries.first().map_or(NONE, |entry| entry.clause)
     }
 
-    fn start(&mut self, kind: u32, n: usize, lowest: u32) -> Result<SetRef, TooLarge> {
+    fn start(&mut self, kind: u32, n: usize) -> Result<SetRef, TooLarge> {
         let offset = self.offset(Section::RuleSets);
         if offset > i32::MAX as u32 || n > rule_set::MAX {
             return Err(TooLarge("rule sets"));
         }
-        self.push(Section::RuleSets, &[rule_set::header(kind, n), lowest]);
+        self.push(Section::RuleSets, &[rule_set::header(kind, n)]);
         Ok(SetRef(offset))
     }
 
@@ -177,9 +182,13 @@ impl Writer {
             self.long_lists
                 .push(entries.iter().map(|entry| entry.clause).collect());
         }
-        let set = self.start(rule_set::LIST, entries.len(), Self::lowest(entries))?;
+        let set = self.start(rule_set::LIST, entries.len())?;
         for entry in entries {
-            let tail = entry.tail.map_or(0, |tail| tail + 1);
+            let tail = if self.is_call(entry.clause) {
+                rule_set::CALL_TAIL
+            } else {
+                entry.tail.map_or(0, |tail| tail + 1)
+            };
             let tail = u16::try_from(tail).map_err(|_| TooLarge("automata"))?;
             let n = u16::try_from(entry.predicates.len())
                 .map_err(|_| TooLarge("conditions of one matcher"))?;
@@ -187,9 +196,25 @@ impl Writer {
                 Section::RuleSets,
                 &[entry.clause, u32::from(tail) | u32::from(n) << 16],
             );
-            self.push(Section::RuleSets, &entry.predicates);
+            for predicate in &entry.predicates {
+                let number = self.write_predicate(*predicate)?;
+                self.push(Section::RuleSets, &[number]);
+            }
         }
         Ok(set)
+    }
+
+    fn write_predicate(&mut self, predicate: u32) -> Result<u32, TooLarge> {
+        let next = self.records(Section::Predicates);
+        let known = self.indexables.get_mut(predicate as usize);
+        let known = known.ok_or(TooLarge("conditions"))?;
+        if let Some(number) = known.number {
+            return Ok(number);
+        }
+        known.number = Some(next);
+        let record = known.record;
+        self.push(Section::Predicates, &record);
+        Ok(next)
     }
 
     /// Divides the entries by the key of their first predicate on the subject; the others come last.
@@ -243,8 +268,8 @@ impl Writer {
             table.push((value, self.arrange(group.collect(), within)?.0));
         }
         let rest = self.optional(rest, within)?;
-        let set = self.start(rule_set::SWITCH, 0, lowest)?;
-        self.push(Section::RuleSets, &[subject.word(), rest.0]);
+        let set = self.start(rule_set::SWITCH, 0)?;
+        self.push(Section::RuleSets, &[lowest, subject.word(), rest.0]);
         self.hash_table(Section::RuleSets, &table)?;
         Ok(set)
     }
@@ -274,8 +299,8 @@ impl Writer {
             ]);
         }
         let rest = self.optional(rest, within)?;
-        let set = self.start(rule_set::FIELDS, pairs.len(), lowest)?;
-        self.push(Section::RuleSets, &[rest.0]);
+        let set = self.start(rule_set::FIELDS, pairs.len())?;
+        self.push(Section::RuleSets, &[lowest, rest.0]);
         pairs
             .iter()
             .for_each(|pair| self.push(Section::RuleSets, pair));
@@ -306,8 +331,8 @@ impl Writer {
         }
         let rest = self.optional(rest, within)?;
         let root = trie::write(self.section(Section::RuleSets), places)?.unwrap_or(NONE);
-        let set = self.start(rule_set::TRIE, 0, lowest)?;
-        self.push(Section::RuleSets, &[subject.word(), rest.0, root]);
+        let set = self.start(rule_set::TRIE, 0)?;
+        self.push(Section::RuleSets, &[lowest, subject.word(), rest.0, root]);
         Ok(set)
     }
 }

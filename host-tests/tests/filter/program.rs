@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use meshgate_engine::write::{Entry, Hosts, PathTries, TrieEntry, Writer};
+use meshgate_engine::write::{ClauseName, Entry, Hosts, PathTries, TrieEntry, Writer};
 use meshgate_engine::{
     Action, ActionKind, Destination, DestinationKind, Forward, Gateway, Head, HeaderOperations,
     SegmentKind, Share,
@@ -67,8 +67,12 @@ impl ProgramBuilder {
         let action = index(&self.head.actions);
         self.head.actions.push(Action { kind, headers });
         let host = self.writer.name(None, SegmentKind::Object, "shop.www");
-        let name = self.writer.name(Some(host), SegmentKind::Route, prefix);
-        let clause = self.writer.clause(action, Some(name));
+        let name = ClauseName {
+            below: Some(host),
+            kind: SegmentKind::Route,
+            text: prefix,
+        };
+        let clause = self.writer.clause(action, Some(name)).unwrap();
         let set = self
             .writer
             .rule_set(&[Entry {
