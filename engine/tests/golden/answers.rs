@@ -73,7 +73,8 @@ fn describe(found: &Match<'_>, request: &Request<'_, [(Vec<u8>, Vec<u8>)]>) -> S
             ));
         }
         ActionKind::Redirect(redirect) => {
-            let location = String::from_utf8(redirect.location(request)).unwrap();
+            let location = found.location(redirect, request);
+            let location = String::from_utf8(location).unwrap();
             lines.push(format!("{} to {location}", redirect.status));
         }
         ActionKind::DirectResponse(response) => {
