@@ -4,6 +4,8 @@
 //! Names are compared in lower case. Exact names and suffixes that name a port are stored with it at the end, prefixes
 //! with `<port>:` before them; suffixes are reversed.
 
+use std::ops::Range;
+
 use crate::format::{NAMES_PORTS, NONE, Section, size, u32_at};
 use crate::hash_table::lookup;
 use crate::program::Program;
@@ -58,32 +60,48 @@ impl Program {
             .section(Section::Gateways)
             .get(gateway * size::GATEWAY..)?;
         let (host, port) = split_port(authority);
-        if let Some(port) = port
-            && u32_at(record, 16) & NAMES_PORTS != 0
-            && let found @ Some(_) = self.host_with_port(record, authority, host, port)
-        {
-            return found;
+        if u32_at(record, 16) & NAMES_PORTS != 0 {
+            return self.host_among_ports(record, authority, host, port);
         }
         self.exact(record, host)
-            .or_else(|| self.longest(u32_at(record, 4), host, REVERSED, 0))
-            .or_else(|| self.longest(u32_at(record, 8), host, FORWARD, 0))
-            .or(Some(u32_at(record, 12)).filter(|&any| any != NONE))
+            .or_else(|| self.longest(u32_at(record, 4), host, REVERSED, 0..host.len()))
+            .or_else(|| self.longest(u32_at(record, 8), host, FORWARD, 0..host.len()))
+            .or_else(|| any(record))
     }
 
+    /// The virtual host of an authority where some patterns name a port.
     #[cold]
-    fn host_with_port(
+    fn host_among_ports(
         &self,
         record: &[u8],
         authority: &[u8],
         host: &[u8],
-        port: &[u8],
+        port: Option<&[u8]>,
     ) -> Option<u32> {
-        self.exact(record, authority)
-            .or_else(|| self.longest(u32_at(record, 4), authority, REVERSED, port.len() + 1))
-            .or_else(|| {
-                let (key, len) = lower_case(&[port, b":", host]);
-                self.longest(u32_at(record, 8), key.get(..len)?, FORWARD, port.len() + 1)
-            })
+        let (suffixes, prefixes) = (u32_at(record, 4), u32_at(record, 8));
+        let with_port = port.and_then(|port| {
+            // Values at a lesser depth belong to patterns without a port, of which a port is no part.
+            let depths = port.len() + 1..authority.len();
+            self.exact(record, authority)
+                .or_else(|| self.longest(suffixes, authority, REVERSED, depths.clone()))
+                .or_else(|| {
+                    let (key, len) = lower_case(&[port, b":", host]);
+                    let depths = depths.start..depths.end.min(len);
+                    self.longest(prefixes, key.get(..len)?, FORWARD, depths)
+                })
+        });
+        // In `a:b:81` and `81:a` no port is named, so what ends or begins like a pattern with a port is none.
+        let is_colon = |byte: &u8| *byte == b':';
+        let suffix = host.iter().rev().position(is_colon);
+        let suffix = suffix.filter(|_| !host.ends_with(b"]"));
+        let prefix = host.iter().position(is_colon);
+        let prefix = prefix.filter(|_| !host.starts_with(b"["));
+        let depths = |longest: Option<usize>| 0..longest.map_or(host.len(), |longest| longest + 1);
+        with_port
+            .or_else(|| self.exact(record, host))
+            .or_else(|| self.longest(suffixes, host, REVERSED, depths(suffix)))
+            .or_else(|| self.longest(prefixes, host, FORWARD, depths(prefix)))
+            .or_else(|| any(record))
     }
 
     fn exact(&self, record: &[u8], name: &[u8]) -> Option<u32> {
@@ -103,9 +121,14 @@ impl Program {
         })
     }
 
-    /// The deepest value on the way that leaves at least one byte for the wildcard. Values at a depth of less than
-    /// `shortest` belong to patterns without a port, of which a port is no part.
-    fn longest(&self, root: u32, key: &[u8], reading: Reading, shortest: usize) -> Option<u32> {
+    /// The deepest value on the way, of those at the given depths. A wildcard stands for at least one byte.
+    fn longest(
+        &self,
+        root: u32,
+        key: &[u8],
+        reading: Reading,
+        depths: Range<usize>,
+    ) -> Option<u32> {
         let mut longest = None;
         if root != NONE {
             walk(
@@ -114,7 +137,7 @@ impl Program {
                 key,
                 reading,
                 |found| {
-                    if found.depth >= shortest && found.depth < key.len() {
+                    if depths.contains(&found.depth) {
                         longest = Some(found.value);
                     }
                 },
@@ -122,6 +145,11 @@ impl Program {
         }
         longest
     }
+}
+
+/// The virtual host of `*`.
+fn any(record: &[u8]) -> Option<u32> {
+    Some(u32_at(record, 12)).filter(|&any| any != NONE)
 }
 
 #[cfg(test)]

@@ -146,7 +146,7 @@ fn hosts() {
         // No port, but digits.
         (reversed("7"), ids[0]),
     ];
-    b.hosts.prefix = vec![(b"a.".to_vec(), ids[5])];
+    b.hosts.prefix = vec![(b"a.".to_vec(), ids[5]), (b"81:b.".to_vec(), ids[5])];
     b.hosts.any = Some(ids[6]);
     b.hosts.names_ports = true;
     let program = b.program();
@@ -160,6 +160,14 @@ fn hosts() {
     check(&program, "a.example.com:9000", "/", 4);
     check(&program, ":9000", "/", 6);
     check(&program, "host7", "/", 0);
+    // No port: there are colons outside of brackets.
+    check(&program, "host:1:9000", "/", 6);
+    check(&program, "host:1:7", "/", 0);
+    check(&program, "[::1]x:9000", "/", 6);
+    check(&program, "81:b.org", "/", 6);
+    check(&program, "81:b.[::1]:80", "/", 6);
+    check(&program, "b.org:81", "/", 5);
+    check(&program, "a.:x", "/", 5);
     check(&program, "host:17", "/", 6);
     check(&program, "a.org", "/", 5);
     check(&program, "a.", "/", 6);

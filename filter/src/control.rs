@@ -5,7 +5,7 @@
 
 use std::iter;
 
-use crate::words::{equal, starts_with};
+use super::words::{equal, starts_with};
 
 /// Names the cluster to forward to. The catch-all route reads it, and removes it before the upstream sees it.
 pub(crate) const CLUSTER: &[u8] = b"x-meshgate-cluster";

@@ -5,8 +5,8 @@ use std::slice;
 
 use meshgate_engine::{Headers, Request};
 
-use crate::control::ControlHeaders;
-use crate::words::equal;
+use super::control::ControlHeaders;
+use super::words::equal;
 
 /// The headers of a request, in the bytes in which the host delivered them.
 #[derive(Debug)]

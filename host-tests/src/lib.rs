@@ -5,6 +5,7 @@
 pub mod cases;
 pub mod demo;
 pub mod envoy;
+pub mod fuzz;
 pub mod generate;
 pub mod tools;
 pub mod upstream;

@@ -1,21 +1,19 @@
 //! For generated configurations and requests, the oracle, the engine and the filter in wasmtime give the same answer.
 //!
-//! `PROPTEST_CASES` sets the number of configurations; each is asked [`REQUESTS`] requests.
+//! `PROPTEST_CASES` sets the number of configurations; each is asked [`equivalence::REQUESTS`] requests.
 
 use std::sync::LazyLock;
 
 use meshgate_compiler::answer::{Answer, Response};
-use meshgate_compiler::{oracle, route};
-use meshgate_engine::Program;
+use meshgate_compiler::oracle;
 use meshgate_host_tests::cases::{
     Configuration, Executor, Group, Request, UpstreamResponse, Wasmtime,
 };
-use meshgate_host_tests::generate::{self, Asked};
+use meshgate_host_tests::fuzz::equivalence;
+use meshgate_host_tests::generate;
 use meshgate_host_tests::tools;
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseResult;
-
-const REQUESTS: usize = 40;
 
 static FILTER: LazyLock<Result<Wasmtime, String>> =
     LazyLock::new(|| tools::filter().and_then(|path| Wasmtime::new(&path)));
@@ -25,37 +23,31 @@ proptest! {
 
     #[test]
     fn the_engine_answers_like_the_oracle(
-        configuration in generate::configuration(),
-        requests in generate::requests(REQUESTS),
+        configuration in generate::any_configuration(),
+        drafts in generate::drafts(equivalence::REQUESTS),
     ) {
-        let text = configuration.text();
-        let configuration = Configuration::compile(&text, 8080);
-        let program = load(&configuration)?;
-        for request in &requests {
-            let request = for_oracle(request, request.random);
-            let expected = oracle::evaluate(&configuration.compiled.tree, None, &request);
-            let answer = route::evaluate(&program, &configuration.compiled.tree, 0, &request);
-            prop_assert_eq!(answer, expected, "{:?}\n{}", request, text);
-        }
+        equivalence::check(&configuration, &drafts).map_err(TestCaseError::fail)?;
     }
 
     #[test]
     fn the_filter_answers_like_the_oracle(
-        configuration in generate::configuration(),
-        requests in generate::requests(REQUESTS),
+        configuration in generate::any_configuration(),
+        drafts in generate::drafts(equivalence::REQUESTS),
     ) {
         let filter = FILTER.as_ref().map_err(|error| TestCaseError::fail(error.clone()))?;
         let text = configuration.text();
         let group = Group::new("generated", text.clone());
         let configuration = Configuration::compile(&text, 8080);
+        let tree = &configuration.compiled.tree;
         let mut session = filter.load(&group).map_err(TestCaseError::fail)?;
-        for request in &requests {
-            let sent = for_filter(request);
+        for draft in &drafts {
+            let request = draft.request(tree);
+            let sent = for_filter(&request);
             let answer = session.answer(&sent, &UpstreamResponse::default());
             let answer = answer.map_err(TestCaseError::fail)?.answer;
             // The filter draws its own random number: one of these leads to the destination it chose.
             let expected = [0.0, 0.5].map(|random| {
-                oracle::evaluate(&configuration.compiled.tree, None, &for_oracle(request, random))
+                oracle::evaluate(tree, None, &oracle::Request { random, ..request.clone() })
             });
             let expected = expected.iter().find(|e| e.destination == answer.destination);
             let context = format!("{sent}\n{text}");
@@ -68,7 +60,7 @@ proptest! {
 
     #[test]
     fn a_program_does_not_depend_on_the_order_of_the_input(
-        configuration in generate::configuration(),
+        configuration in generate::any_configuration(),
         seed in any::<u64>(),
     ) {
         let mut resources = configuration.resources();
@@ -84,26 +76,19 @@ proptest! {
     }
 }
 
-fn load(configuration: &Configuration) -> Result<Program, TestCaseError> {
-    let bytes = configuration.program().map_err(TestCaseError::fail)?;
-    Program::new(bytes.to_vec()).map_err(|error| TestCaseError::fail(error.to_string()))
-}
-
-fn for_oracle(asked: &Asked, random: f64) -> oracle::Request {
-    oracle::Request {
-        method: asked.method.to_owned(),
-        scheme: asked.scheme.to_owned(),
-        authority: asked.authority.to_owned(),
-        path: asked.path.clone(),
-        headers: asked.headers.clone(),
-        random,
+fn for_filter(request: &oracle::Request) -> Request {
+    let oracle::Request {
+        method,
+        scheme,
+        authority,
+        path,
+        headers,
+        ..
+    } = request;
+    Request {
+        headers: headers.clone(),
+        ..Request::new(method, scheme, authority, path)
     }
-}
-
-fn for_filter(asked: &Asked) -> Request {
-    let mut request = Request::new(asked.method, asked.scheme, asked.authority, &asked.path);
-    request.headers = asked.headers.clone();
-    request
 }
 
 /// Compares the parts of an answer that show from outside.

@@ -12,7 +12,7 @@ use meshgate_compiler::source::Span;
 use meshgate_compiler::tree::{Entry, Route, Tree, written_out};
 use meshgate_compiler::{answer, lint, load, lower, oracle, route};
 use meshgate_engine::Program;
-use meshgate_host_tests::generate::{self, Asked};
+use meshgate_host_tests::generate;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
@@ -64,17 +64,6 @@ fn shown(tree: &Tree) -> Vec<String> {
         .collect()
 }
 
-fn asked(asked: &Asked) -> oracle::Request {
-    oracle::Request {
-        method: asked.method.to_owned(),
-        scheme: asked.scheme.to_owned(),
-        authority: asked.authority.to_owned(),
-        path: asked.path.clone(),
-        headers: asked.headers.clone(),
-        random: asked.random,
-    }
-}
-
 /// Findings of the stages before lints, where they are. Which of several prefixes a path is said to repeat depends on
 /// the order in which they are met.
 fn findings(diagnostics: &Diagnostics) -> BTreeSet<String> {
@@ -100,14 +89,15 @@ proptest! {
     #[test]
     fn a_program_with_shared_routes_answers_like_the_oracle_without(
         text in configurations(),
-        requests in generate::requests(REQUESTS),
+        drafts in generate::drafts(REQUESTS),
     ) {
         let (plain, _) = tree(&text, Sharing::Never);
         let (shared, mut diagnostics) = tree(&text, Sharing::Always);
         let bytes = lower::lower(&shared, &lower::Options::default(), &mut diagnostics);
         let program = Program::new(bytes.unwrap_or_default())
             .map_err(|error| TestCaseError::fail(error.to_string()))?;
-        for request in requests.iter().map(asked) {
+        for draft in &drafts {
+            let request = draft.request(&plain);
             let expected = oracle::evaluate(&plain, None, &request);
             let answer = oracle::evaluate(&shared, None, &request);
             prop_assert_eq!(&answer, &expected, "{:?}\n{}", request, text);

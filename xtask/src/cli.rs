@@ -1,5 +1,7 @@
 //! The command line: what can be asked for, and how.
 
+use crate::fuzz;
+
 /// What `cargo xtask help` prints.
 pub(crate) const USAGE: &str = "\
 Usage: cargo xtask <command>
@@ -15,6 +17,9 @@ Commands:
   test                   run every check and test, with what they need
   bench-tables           measure the engine and its peers, and write the tables of
                          benches/README.md
+  fuzz [--seconds N] [TARGET]
+                         fuzz each target, or one, for N seconds (60): program, yaml,
+                         headers, equivalence; needs nightly Rust and cargo-fuzz
   help                   print this text
 
 The wasm target is the toolchain's own, else `rustup target add` gets it, else
@@ -30,11 +35,21 @@ PyPI counts.";
 pub(crate) enum Command {
     Help,
     Filter,
-    Envoy { version: Option<String> },
-    Demo { keep: bool },
-    Bench { quick: bool },
-    Test,
+    Envoy {
+        version: Option<String>,
+    },
+    Demo {
+        keep: bool,
+    },
+    Bench {
+        quick: bool,
+    },
     BenchTables,
+    Test,
+    Fuzz {
+        target: Option<String>,
+        seconds: u32,
+    },
 }
 
 /// Parses the arguments that follow `cargo xtask`; the error says what was not understood.
@@ -56,6 +71,7 @@ pub(crate) fn parse(args: &[String]) -> Result<Command, String> {
         ["bench", "--quick"] => Ok(Command::Bench { quick: true }),
         ["test"] => Ok(Command::Test),
         ["bench-tables"] => Ok(Command::BenchTables),
+        ["fuzz", rest @ ..] => fuzz(rest),
         [
             command @ ("filter" | "envoy" | "demo" | "bench" | "bench-tables" | "test"),
             rest @ ..,
@@ -64,6 +80,32 @@ pub(crate) fn parse(args: &[String]) -> Result<Command, String> {
             rest.join(" ")
         )),
         [command, ..] => Err(format!("unknown command `{command}`")),
+    }
+}
+
+fn fuzz(args: &[&str]) -> Result<Command, String> {
+    let (seconds, target) = match args {
+        ["--seconds", seconds, target @ ..] => {
+            let number = seconds.parse().ok().filter(|seconds| *seconds > 0);
+            let number = number.ok_or_else(|| format!("`{seconds}` is not a number of seconds"))?;
+            (number, target)
+        }
+        target => (fuzz::SECONDS, target),
+    };
+    match target {
+        [] => Ok(Command::Fuzz {
+            target: None,
+            seconds,
+        }),
+        [target] if fuzz::TARGETS.contains(target) => Ok(Command::Fuzz {
+            target: Some((*target).to_owned()),
+            seconds,
+        }),
+        [target] => Err(format!("there is no fuzz target `{target}`")),
+        _ => Err(format!(
+            "unexpected arguments for `fuzz`: `{}`",
+            args.join(" ")
+        )),
     }
 }
 
@@ -106,6 +148,13 @@ mod tests {
         });
         assert_eq!(parse_line("envoy --version 1.36.4"), pinned);
         assert_eq!(parse_line("envoy --version=1.36.4"), pinned);
+        let fuzz = |target: Option<&str>, seconds| {
+            let target = target.map(str::to_owned);
+            Ok(Command::Fuzz { target, seconds })
+        };
+        assert_eq!(parse_line("fuzz"), fuzz(None, 60));
+        assert_eq!(parse_line("fuzz yaml"), fuzz(Some("yaml"), 60));
+        assert_eq!(parse_line("fuzz --seconds 5 yaml"), fuzz(Some("yaml"), 5));
         assert_eq!(parse_line("help"), Ok(Command::Help));
         assert_eq!(parse_line("demo --help"), Ok(Command::Help));
     }
@@ -121,6 +170,9 @@ mod tests {
             ("envoy --version", "`--version`"),
             ("envoy --version ../1", "`../1`"),
             ("envoy --version 1.", "`1.`"),
+            ("fuzz json", "`json`"),
+            ("fuzz --seconds", "`--seconds`"),
+            ("fuzz --seconds 0", "`0`"),
         ] {
             let message = parse_line(line).expect_err(line);
             assert!(message.contains(word), "`{line}`: {message}");

@@ -17,6 +17,7 @@ mod cli;
 mod demo;
 mod envoy;
 mod filter;
+mod fuzz;
 mod link;
 mod pip;
 mod process;
@@ -55,6 +56,7 @@ fn main() -> ExitCode {
         Command::BenchTables => bench_tables::command(),
         Command::Demo { keep } => demo::run(keep),
         Command::Bench { quick } => bench::run(quick),
+        Command::Fuzz { target, seconds } => fuzz::run(target.as_deref(), seconds),
         Command::Test if test::run() => Ok(()),
         // The report has said it all, and its last line is to stay the last one.
         Command::Test => return ExitCode::FAILURE,

@@ -294,7 +294,7 @@ impl<'p> Translation<'p> {
                 self.literal(len, char::from_u32(value).unwrap_or('\0'));
             }
             '1'..='9' => return Err(error("back-references are not supported by RE2", self.at)),
-            _ if c.is_ascii_punctuation() => self.literal(2, c),
+            _ if c.is_ascii() && !c.is_ascii_alphanumeric() => self.literal(2, c),
             _ => return Err(error(format!("`\\{c}` is not an escape of RE2"), self.at)),
         }
         Ok(())
@@ -311,39 +311,47 @@ impl<'p> Translation<'p> {
         let mut first = true;
         loop {
             let rest = self.rest();
-            let c = rest.chars().next().ok_or_else(unclosed)?;
-            match c {
-                ']' if !first => {
-                    self.emit(1, "]");
-                    return Ok(());
-                }
-                '[' if rest.starts_with("[:") && rest.contains(":]") => {
-                    let len = rest.find(":]").unwrap_or_default() + 2;
-                    let piece = rest.get(..len).unwrap_or_default();
-                    self.emit(len, piece);
-                }
-                '\\' => match rest.chars().nth(1).ok_or_else(unclosed)? {
-                    c @ ('d' | 'D' | 's' | 'S' | 'w' | 'W') => self.emit(2, perl_class(c)),
-                    c => self.character_escape(c)?,
-                },
-                '-' => self.class_hyphen(first),
-                _ => self.literal(c.len_utf8(), c),
+            if rest.starts_with(']') && !first {
+                self.emit(1, "]");
+                return Ok(());
             }
             first = false;
+            if rest.starts_with("[:")
+                && let Some(end) = rest.find(":]")
+            {
+                let piece = rest.get(..end + 2).unwrap_or_default();
+                self.emit(end + 2, piece);
+                continue;
+            }
+            let is_character = self.class_item(unclosed)?;
+            // Only here is a hyphen an operator: between two characters. Elsewhere it is text.
+            let rest = self.rest();
+            if is_character && rest.starts_with('-') && !rest.starts_with("-]") {
+                self.emit(1, "-");
+                let end = self.at;
+                if !self.class_item(unclosed)? {
+                    return Err(error("a range cannot end in a class", end));
+                }
+            }
         }
     }
 
-    /// A hyphen is an operator between two characters, and text first and last.
-    fn class_hyphen(&mut self, first: bool) {
-        let is_last = self
-            .rest()
-            .get(1..)
-            .is_some_and(|after| after.starts_with(']'));
-        if first || is_last {
-            self.literal(1, '-')
-        } else {
-            self.emit(1, "-")
+    /// A character of a class, or a class inside it. Tells whether it is a character, so that a range may begin.
+    fn class_item(&mut self, unclosed: impl Fn() -> RegexError) -> Result<bool, RegexError> {
+        let mut rest = self.rest().chars();
+        match (rest.next().ok_or_else(&unclosed)?, rest.next()) {
+            ('\\', None) => return Err(unclosed()),
+            ('\\', Some(c @ ('d' | 'D' | 's' | 'S' | 'w' | 'W'))) => {
+                self.emit(2, perl_class(c));
+                return Ok(false);
+            }
+            ('\\', Some(c)) => {
+                self.character_escape(c)?;
+                return Ok(!matches!(c, 'p' | 'P'));
+            }
+            (c, _) => self.literal(c.len_utf8(), c),
         }
+        Ok(true)
     }
 }
 
@@ -421,7 +429,7 @@ mod tests {
         check("(?i)straße", &["STRAßE"], &["strasse"]);
         check(r"\x41\x{42}\103\07", &["ABC\u{7}"], &[]);
         check(r"\Qa.b*\E+", &["a.b*", "a.b**"], &["axb"]);
-        check(r"\-\/\_\<", &["-/_<"], &[]);
+        check(r"\-\/\_\<\ ", &["-/_< "], &[]);
     }
 
     #[test]
@@ -442,6 +450,12 @@ mod tests {
         check("[-a]", &["-", "a"], &["b"]);
         check("[a-]", &["-", "a"], &["b"]);
         check("[+--]", &["+", ",", "-"], &["."]);
+        check("[a-c--9]", &["a", "c", "-", ".", "5"], &["d", ","]);
+        check("[a-c-e]", &["b", "-", "e"], &["d"]);
+        check(r"[\d-z]", &["1", "-", "z"], &["a"]);
+        check(r"[\pN-z]", &["1", "-", "z"], &["a"]);
+        check("[]-a]", &["]", "^", "a"], &["b"]);
+        check("[--0]", &["-", ".", "0"], &["1"]);
         check("[[:alpha:]_]", &["a", "_"], &["1"]);
     }
 
@@ -457,6 +471,12 @@ mod tests {
             0,
         );
         check_error("[a", "unclosed character class", 0);
+        check_error(r"[A-\d]", "a range cannot end in a class", 3);
+        check_error(
+            "[z-a]",
+            "invalid character class range, the start must be <= the end",
+            1,
+        );
         check_error("(a", "unclosed group", 0);
         check_error("a)", "unopened group", 1);
         check_error(r"a\", "trailing backslash", 1);

@@ -10,7 +10,7 @@ mod trie;
 
 use std::collections::HashMap;
 
-pub use reseal::{index_range, reseal};
+pub use reseal::{Parts, index_range, parts, reseal, seal};
 pub use trie::TrieEntry;
 
 use crate::automaton;

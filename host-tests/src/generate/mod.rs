@@ -3,8 +3,9 @@
 //! Everything is drawn from small alphabets of paths, names and values, so that requests often match, and often miss
 //! by one character, one header or one letter's case. What is generated is valid: an error is a bug.
 
+mod choice;
 mod requests;
 mod resources;
 
-pub use requests::{Asked, requests};
-pub use resources::{Configuration, configuration, delegating_configuration};
+pub use requests::{Draft, drafts};
+pub use resources::{Configuration, any_configuration, configuration, delegating_configuration};

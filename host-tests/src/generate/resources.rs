@@ -1,10 +1,11 @@
 //! Generated resources.
 
 use proptest::collection::vec;
-use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
 use serde_json::{Map, Value, json};
+
+use super::choice::{one_of, optional};
 
 pub(super) const SEGMENTS: &[&str] = &[
     "/", "/a", "/b", "/A", "/ab", "/a.b", "a", "/ä", "/v1", "/img.png",
@@ -14,10 +15,10 @@ const PARAMETERS: &[&str] = &["q", "p", "Q", "x"];
 pub(super) const VALUES: &[&str] = &[
     "v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7", "v8", "v9", "v10", "v11", "a.com",
 ];
-const VALUE_PATTERNS: &[&str] = &[
+pub(super) const VALUE_PATTERNS: &[&str] = &[
     "v1.*", "v[0-9]", "v10?", ".*", "v(1|2)", "[^v].*", "v1,v.*", "(?i)V2", "v\\d+",
 ];
-const PATH_PATTERNS: &[&str] = &[
+pub(super) const PATH_PATTERNS: &[&str] = &[
     "/.*",
     "/[a-z]+",
     "/a.*b",
@@ -118,7 +119,7 @@ enum Shape {
 pub fn configuration() -> impl Strategy<Value = Configuration> {
     let mixed = || vec(route(TABLES, Shape::Mixed), 1..7);
     let wide = vec(route(TABLES, Shape::Wide), 9..60);
-    with_hosts(prop_oneof![3 => mixed(), 1 => wide], Shape::Mixed)
+    with_hosts(one_of![3 => mixed(), 1 => wide], Shape::Mixed)
 }
 
 /// Configurations in which much is delegated to, often from several places.
@@ -129,6 +130,11 @@ pub fn delegating_configuration() -> impl Strategy<Value = Configuration> {
     )
 }
 
+/// Configurations of both kinds.
+pub fn any_configuration() -> impl Strategy<Value = Configuration> {
+    one_of![1 => configuration(), 1 => delegating_configuration()]
+}
+
 fn with_hosts(
     routes: impl Strategy<Value = Vec<Route>>,
     tables: Shape,
@@ -136,7 +142,7 @@ fn with_hosts(
     let tables = (0..TABLES)
         .map(|level| (-1..3_i32, vec(route(level, tables), 1..6)))
         .collect::<Vec<_>>();
-    let options = prop_oneof![2 => Just(OPTIONS), 1 => 0..OPTIONS];
+    let options = one_of![2 => Just(OPTIONS), 1 => 0..OPTIONS];
     let hosts = vec((vec(select(DOMAINS), 1..3), options, routes), 1..5);
     (hosts, tables).prop_map(|(hosts, tables)| Configuration { hosts, tables })
 }
@@ -144,8 +150,8 @@ fn with_hosts(
 /// A route that delegates, if at all, to tables below `level`, so that there are no cycles.
 fn route(level: usize, shape: Shape) -> impl Strategy<Value = Route> {
     let wide = shape == Shape::Wide;
-    let leaf = prop_oneof![
-        3 => (any::<bool>(), option::of(select(&["/new", "x/", "/"][..])))
+    let leaf = one_of![
+        3 => (any::<bool>(), optional(1, 1, select(&["/new", "x/", "/"][..])))
             .prop_map(|(weighted, rewrite)| Action::Forward { weighted, rewrite }),
         1 => (0..REDIRECTS).prop_map(Action::Redirect),
         1 => Just(Action::DirectResponse),
@@ -166,12 +172,12 @@ fn route(level: usize, shape: Shape) -> impl Strategy<Value = Route> {
     let action = match shape {
         _ if level == 0 => answering,
         Shape::Wide => answering,
-        Shape::Mixed => prop_oneof![
+        Shape::Mixed => one_of![
             2 => answering,
             1 => delegate(vec(matcher(true, false), 0..3).boxed(), 0.5),
         ]
         .boxed(),
-        Shape::Delegating => prop_oneof![
+        Shape::Delegating => one_of![
             2 => answering,
             3 => delegate(vec(delegating_matcher(), 0..2).boxed(), 0.1),
         ]
@@ -195,9 +201,9 @@ fn route(level: usize, shape: Shape) -> impl Strategy<Value = Route> {
 fn delegating_matcher() -> impl Strategy<Value = Matcher> {
     let prefix = select(&["/", "/a", "/a/", "/a/b", "/b", "/A/", "//"][..])
         .prop_map(|prefix| Path::Prefix(prefix.to_owned()));
-    let uri = option::weighted(0.9, (prefix, prop::bool::weighted(0.2)));
+    let uri = optional(1, 9, (prefix, prop::bool::weighted(0.2)));
     let header = (select(&FIELDS[..2]), Just(Test::Present), any::<bool>());
-    let headers = prop_oneof![3 => Just(Vec::new()), 1 => vec(header, 1..2)];
+    let headers = one_of![3 => Just(Vec::new()), 1 => vec(header, 1..2)];
     (uri, headers).prop_map(|(uri, headers)| Matcher {
         uri,
         headers,
@@ -224,7 +230,7 @@ fn matcher(delegates: bool, wide: bool) -> impl Strategy<Value = Matcher> {
             .prop_map(|path| Path::Prefix(path.to_owned()))
             .boxed()
     } else {
-        prop_oneof![
+        one_of![
             2 => prefix,
             2 => text.prop_map(Path::Exact),
             1 => select(SUFFIXES).prop_map(Path::Suffix),
@@ -233,7 +239,7 @@ fn matcher(delegates: bool, wide: bool) -> impl Strategy<Value = Matcher> {
         .boxed()
     };
     let test = || {
-        prop_oneof![
+        one_of![
             1 => Just(Test::Present),
             4 => select(VALUES).prop_map(Test::Exact),
             1 => select(VALUE_PATTERNS).prop_map(Test::Regex),
@@ -243,12 +249,11 @@ fn matcher(delegates: bool, wide: bool) -> impl Strategy<Value = Matcher> {
     let headers = if wide {
         vec(header, 0..3).boxed()
     } else {
-        prop_oneof![2 => Just(Vec::new()), 1 => vec(header, 1..3)].boxed()
+        one_of![2 => Just(Vec::new()), 1 => vec(header, 1..3)].boxed()
     };
-    let parameters =
-        prop_oneof![3 => Just(Vec::new()), 1 => vec((select(PARAMETERS), test()), 1..3)];
-    let uri = option::weighted(0.9, (path, prop::bool::weighted(0.25)));
-    let method = option::weighted(0.2, select(&["GET", "POST"][..]));
+    let parameters = one_of![3 => Just(Vec::new()), 1 => vec((select(PARAMETERS), test()), 1..3)];
+    let uri = optional(1, 9, (path, prop::bool::weighted(0.25)));
+    let method = optional(4, 1, select(&["GET", "POST"][..]));
     (uri, headers, parameters, method, prop::bool::weighted(0.2)).prop_map(
         |(uri, headers, parameters, method, named)| Matcher {
             uri,
