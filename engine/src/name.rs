@@ -77,7 +77,7 @@ impl Program {
     pub(crate) fn append_name(&self, id: u32, out: &mut Vec<u8>) {
         let start = out.len();
         let len: usize = self.segments(id).map(|(_, text)| text.len() + 1).sum();
-        out.resize((start + len).saturating_sub(1), b'/');
+        out.resize(start + len.saturating_sub(1), b'/');
         // From the last segment to the first, each before the slash of the one written before it.
         let mut end = out.len();
         for (_, text) in self.segments(id) {

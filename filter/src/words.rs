@@ -31,7 +31,7 @@ mod tests {
         let text = b"abcdefghijklmnopqrstuvwxyz";
         for length in 0..text.len() {
             let a = &text[..length];
-            assert!(equal(a, &a.to_vec()), "{length}");
+            assert!(equal(a, a), "{length}");
             assert!(!equal(a, &text[..length + 1]), "{length}");
             for at in 0..length {
                 let mut b = a.to_vec();
