@@ -1,7 +1,10 @@
 //! Workloads for benchmarks: resolved trees of any size, and requests for them.
 //!
-//! The trees are built in memory, so that what is measured is the engine or one stage of the compiler, not YAML.
+//! The trees are built in memory, so that what is measured is the engine or one stage of the compiler, not YAML;
+//! [`yaml`] has the same for the whole way.
 #![forbid(unsafe_code)]
+
+pub mod yaml;
 
 use std::sync::Arc;
 
@@ -11,7 +14,7 @@ use meshgate_compiler::resource::ObjectName;
 use meshgate_compiler::source::{Span, Spanned};
 use meshgate_compiler::tree::{
     Action, Destination, DestinationTarget, Domain, DomainKind, Entry, Forward, Gateway,
-    HeaderMatch, Host, LiteralPart, Matcher, Options, PathMatch, PathTail, Route, RouteName, Tree,
+    HeaderMatch, Host, LiteralPart, Matcher, PathMatch, PathTail, Route, RouteName, Tree,
     ValueMatch, VirtualHost, WeightedDestination,
 };
 use meshgate_engine::{Program, Request};
@@ -198,6 +201,7 @@ pub fn tree(table: Table, n: usize) -> Tree {
             })
         })
         .collect();
+    let above: Arc<[String]> = ["bench.www".to_owned()].into();
     let route = |i: usize| {
         let forward = Forward {
             destinations: vec![WeightedDestination {
@@ -209,12 +213,13 @@ pub fn tree(table: Table, n: usize) -> Tree {
         };
         Arc::new(Route {
             name: RouteName {
-                segments: vec!["bench.www".to_owned(), format!("r{i}")],
-                leaf: Some(format!("r{i}")),
+                above: Arc::clone(&above),
+                own: format!("r{i}"),
+                is_named: true,
             },
             matchers: vec![matcher(table, i)],
             action: Action::Forward(forward),
-            options: Options::default(),
+            options: Default::default(),
             span: Span::default(),
         })
     };

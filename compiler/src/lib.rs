@@ -13,6 +13,7 @@ pub mod load;
 pub mod lower;
 pub mod manifest;
 pub mod oracle;
+pub mod rare;
 pub mod regex;
 pub mod render;
 pub mod resolve;

@@ -69,16 +69,15 @@ pub fn evaluate(tree: &Tree, gateway: Option<&ObjectName>, request: &Request) ->
     else {
         return answer;
     };
-    let segments = route.name.segments.iter().map(String::as_str);
     let names: Vec<&str> = names
         .into_iter()
-        .chain(segments)
+        .chain(route.name.segments())
         .chain(matcher.name.as_deref())
         .collect();
     let answer = Answer {
         virtual_host: Some(virtual_host.name.to_string()),
         route: Some(names.join("/")),
-        route_name: route.name.leaf.clone(),
+        route_name: route.name.leaf().map(str::to_owned),
         ..answer
     };
     match &route.action {
@@ -384,7 +383,7 @@ fn forward(
             headers,
         }),
         response: None,
-        options: Some(answer::Options::from(&route.options)),
+        options: Some(answer::Options::from(&*route.options)),
         ..answer
     }
 }

@@ -167,21 +167,24 @@ pub fn find_route<'t>(tree: &'t Tree, gateway: usize, answer: &Answer) -> Option
 fn find_named<'t>(entries: &'t [Entry], wanted: &str) -> Option<&'t Route> {
     entries.iter().find_map(|entry| match entry {
         Entry::Route(route) => {
-            let rest = without_names(wanted, &route.name.segments)?;
+            let rest = without_names(wanted, route.name.segments())?;
             let mut names = route.matchers.iter().filter_map(|m| m.name.as_deref());
             (rest.is_empty() || names.any(|name| name == rest)).then_some(route.as_ref())
         }
         Entry::Delegation(delegation) => {
-            let rest = without_names(wanted, &delegation.names)?;
+            let rest = without_names(wanted, delegation.names.iter().map(String::as_str))?;
             find_named(&delegation.shared.entries, rest)
         }
     })
 }
 
 /// What follows names in a longer name.
-fn without_names<'n>(name: &'n str, names: &[String]) -> Option<&'n str> {
-    names.iter().try_fold(name, |rest, name| {
-        let rest = rest.strip_prefix(name.as_str())?;
+fn without_names<'n, 'a>(
+    name: &'n str,
+    mut names: impl Iterator<Item = &'a str>,
+) -> Option<&'n str> {
+    names.try_fold(name, |rest, name| {
+        let rest = rest.strip_prefix(name)?;
         rest.strip_prefix('/')
             .or_else(|| rest.is_empty().then_some(rest))
     })

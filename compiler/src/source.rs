@@ -58,8 +58,12 @@ pub struct SourceFile {
     pub name: String,
     /// The text.
     pub text: String,
+    /// Where every [`LINES`]th line starts.
     line_starts: Vec<u32>,
 }
+
+/// How many lines are skipped from one known start of a line to the next.
+const LINES: usize = 32;
 
 /// All input files of one run.
 #[derive(Debug, Default)]
@@ -89,6 +93,7 @@ impl SourceMap {
     pub fn add(&mut self, name: String, text: String) -> FileId {
         let line_starts = std::iter::once(0)
             .chain(text.match_indices('\n').map(|(at, _)| at as u32 + 1))
+            .step_by(LINES)
             .collect();
         self.files.push(SourceFile {
             name,
@@ -117,15 +122,17 @@ impl SourceMap {
                 column: 1,
             };
         };
-        let line = file
-            .line_starts
+        let known = (file.line_starts)
             .partition_point(|&start| start <= span.start)
-            .max(1);
-        let line_start = file.line_starts.get(line - 1).copied().unwrap_or(0) as usize;
-        let column = file
+            .saturating_sub(1);
+        let start = file.line_starts.get(known).copied().unwrap_or(0) as usize;
+        let before = file
             .text
-            .get(line_start..span.start as usize)
-            .map_or(0, |before| before.chars().count());
+            .get(start..span.start as usize)
+            .unwrap_or_default();
+        let line = known * LINES + before.matches('\n').count() + 1;
+        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+        let column = before[line_start..].chars().count();
         Location {
             file: file.name.clone(),
             line,

@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::rare::{Empty, Rare};
 use crate::resource::{HeaderManipulation, ObjectName, PathKind, Retries};
 use crate::source::{Span, Spanned};
 
@@ -152,7 +153,7 @@ pub struct Route {
     /// What to do.
     pub action: Action,
     /// Effective options.
-    pub options: Options,
+    pub options: Rare<Options>,
     /// The route as written.
     pub span: Span,
 }
@@ -160,15 +161,33 @@ pub struct Route {
 /// Full name of a route: `<ns>.<virtual host>/<route>/<ns>.<table>/<route>…`, with `#<index>` for a missing route name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RouteName {
-    /// Segments from the virtual host to the leaf route.
-    pub segments: Vec<String>,
+    /// Segments from the virtual host to the list that the leaf route stands in; routes of one list share them.
+    pub above: Arc<[String]>,
+    /// Last segment: the leaf route's own name, or its position.
+    pub own: String,
+    /// Whether the leaf route has a name of its own.
+    pub is_named: bool,
+}
+
+impl RouteName {
+    /// All segments.
+    pub fn segments(&self) -> impl Iterator<Item = &str> {
+        let above = self.above.iter().map(String::as_str);
+        above.chain([self.own.as_str()])
+    }
+
     /// The leaf route's own name, if it has one.
-    pub leaf: Option<String>,
+    pub fn leaf(&self) -> Option<&str> {
+        self.is_named.then_some(&self.own)
+    }
 }
 
 impl std::fmt::Display for RouteName {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.segments.join("/"))
+        for segment in self.above.iter() {
+            write!(f, "{segment}/")?;
+        }
+        f.write_str(&self.own)
     }
 }
 
@@ -431,4 +450,22 @@ pub struct Options {
     pub retries: Option<Spanned<Retries>>,
     /// Header operations.
     pub header_manipulation: Option<Spanned<Arc<HeaderManipulation>>>,
+}
+
+impl Options {
+    pub(crate) const NONE: Self = Self {
+        request_timeout: None,
+        retries: None,
+        header_manipulation: None,
+    };
+}
+
+impl Empty for Options {
+    const EMPTY: &'static Self = &Self::NONE;
+
+    fn is_empty(&self) -> bool {
+        self.request_timeout.is_none()
+            && self.retries.is_none()
+            && self.header_manipulation.is_none()
+    }
 }

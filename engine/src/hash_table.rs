@@ -25,9 +25,10 @@ pub(crate) fn hash(seed: u32, key: &[u8]) -> u32 {
         // The last word overlaps the one before it.
         [_, _, _, _, _, _, _, _, ..] => {
             let (words, _) = key.as_chunks();
-            for word in words.iter().chain(key.last_chunk()) {
+            for word in words {
                 mix(u64::from_le_bytes(*word));
             }
+            mix(key.last_chunk().copied().map_or(0, u64::from_le_bytes));
         }
         [_, _, _, _, ..] => {
             let last = key.last_chunk().copied().map_or(0, u32::from_le_bytes);

@@ -74,6 +74,7 @@ pub(crate) struct Context<'p, 'r, H: ?Sized> {
 }
 
 impl<'p, 'r, H: Headers + ?Sized> Context<'p, 'r, H> {
+    #[inline(always)]
     pub(crate) fn new(program: &'p Program, request: &'r Request<'r, H>) -> Self {
         Self {
             program,

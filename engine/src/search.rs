@@ -59,6 +59,7 @@ pub(crate) struct Search<'p, 'r, H: ?Sized> {
 }
 
 impl<'p, 'r, H: Headers + ?Sized> Search<'p, 'r, H> {
+    #[inline(always)]
     pub(crate) fn new(program: &'p Program, request: &'r Request<'r, H>) -> Self {
         Self {
             program,
@@ -85,7 +86,7 @@ impl<'p, 'r, H: Headers + ?Sized> Search<'p, 'r, H> {
 
     /// Searches a virtual host.
     fn host(&mut self, host: u32) {
-        let (tries, sets, path) = (self.tries, self.sets, self.path);
+        let (tries, path) = (self.tries, self.path);
         let records = self.program.section(Section::VirtualHosts);
         let record = records.get(host as usize * size::VIRTUAL_HOST..);
         let Some((roots, _)) = record.and_then(<[u8]>::split_first_chunk::<{ size::VIRTUAL_HOST }>)
@@ -93,26 +94,21 @@ impl<'p, 'r, H: Headers + ?Sized> Search<'p, 'r, H> {
             return;
         };
         let mut candidates = Candidates::new();
-        for (root, reading) in roots.as_chunks().0.iter().zip(READINGS) {
+        let (roots, _) = roots.as_chunks();
+        for (n, root) in roots.iter().enumerate() {
             let root = u32::from_le_bytes(*root);
             if root == NONE {
                 continue;
             }
+            let reading = READINGS[n & 3];
             walk(tries, root, path, reading, |found| {
-                let set = SetRef(found.value);
-                let candidate = Candidate {
-                    lowest: lowest(sets, set),
-                    set,
-                    // Reversed tries hold suffixes, which leave nothing to test.
-                    depth: if reading.reversed {
-                        path.len()
-                    } else {
-                        found.depth
-                    },
+                // Reversed tries hold suffixes, which leave nothing to test.
+                let depth = if reading.reversed {
+                    path.len()
+                } else {
+                    found.depth
                 };
-                if !candidates.push(candidate) {
-                    self.visit(set, path.get(candidate.depth..).unwrap_or_default());
-                }
+                self.meet(&mut candidates, SetRef(found.value), depth);
             });
         }
         for candidate in candidates.iter() {
@@ -123,6 +119,20 @@ impl<'p, 'r, H: Headers + ?Sized> Search<'p, 'r, H> {
                 candidate.set,
                 path.get(candidate.depth..).unwrap_or_default(),
             );
+        }
+    }
+
+    /// Keeps a rule set for later, or looks at it at once where too many are kept. Not inlined: it happens once or twice
+    /// for a request, and the walk is faster without it in its loop.
+    #[inline(never)]
+    fn meet(&mut self, candidates: &mut Candidates, set: SetRef, depth: usize) {
+        let candidate = Candidate {
+            lowest: lowest(self.sets, set),
+            set,
+            depth,
+        };
+        if !candidates.push(candidate) {
+            self.visit(set, self.path.get(depth..).unwrap_or_default());
         }
     }
 
@@ -179,6 +189,7 @@ struct Candidates {
 }
 
 impl Candidates {
+    #[inline(always)]
     fn new() -> Self {
         const NOTHING: Candidate = Candidate {
             lowest: NONE,

@@ -44,10 +44,10 @@ fn show(route: &Route) -> String {
     format!(
         "{} {:?} {:?} {:?} {:?} {:?}",
         route.name,
-        route.name.leaf,
+        route.name.leaf(),
         route.matchers,
         route.action,
-        answer::Options::from(&route.options),
+        answer::Options::from(&*route.options),
         headers.map(|headers| headers
             .iter()
             .map(|h| (&h.name, &h.value))

@@ -4,15 +4,15 @@ use regex_syntax::hir::{Class, Hir, HirKind};
 
 use crate::code::Code;
 use crate::diagnostic::Diagnostic;
-use crate::regex::Regex;
+use crate::regex::{Patterns, Regex};
 use crate::tree::{Matcher, PathTail, ValueMatch};
 
 /// Findings about one matcher on its own.
-pub(super) fn check(matcher: &Matcher) -> Vec<Diagnostic> {
-    contradiction(matcher)
-        .into_iter()
-        .chain(regex_without_slash(matcher))
-        .collect()
+pub(super) fn check(matcher: &Matcher, patterns: &mut Patterns) -> [Option<Diagnostic>; 2] {
+    [
+        contradiction(matcher),
+        regex_without_slash(matcher, patterns),
+    ]
 }
 
 /// The first two conditions on one header or parameter that exclude each other.
@@ -80,11 +80,19 @@ fn excludes(one: &Term<'_>, other: &Term<'_>) -> bool {
 }
 
 /// A regex that cannot match a slash where one has to follow.
-fn regex_without_slash(matcher: &Matcher) -> Option<Diagnostic> {
+fn regex_without_slash(matcher: &Matcher, patterns: &mut Patterns) -> Option<Diagnostic> {
     let PathTail::Regex(pattern) = &matcher.path.tail else {
         return None;
     };
-    let start = Start::of(Regex::parse(&pattern.value).ok()?.hir());
+    let known = patterns.parse(&pattern.value).ok()?;
+    let (plain, rest) = known.parts();
+    let start = match plain.bytes().next() {
+        Some(first) => Start {
+            slash: first == b'/',
+            empty: false,
+        },
+        None => Start::of(rest),
+    };
     let Some(last) = matcher.path.literal.last() else {
         return (!start.slash).then(|| {
             Diagnostic::at(

@@ -5,6 +5,8 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use crate::diagnostic::Diagnostics;
+use crate::resource::Route;
 use crate::source::{Span, Spanned};
 
 /// A value and its place.
@@ -22,6 +24,21 @@ pub(crate) enum Value<'s> {
     Scalar(Scalar<'s>),
     List(Vec<Node<'s>>),
     Map(Vec<Entry<'s>>),
+    /// A list of routes that were decoded as they were read.
+    Routes(Box<Routes>),
+}
+
+/// What became of a list of routes. The tree of a long list would take many times the room of its text.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Routes {
+    /// Elements so far.
+    pub(crate) count: usize,
+    /// The routes that could be decoded.
+    pub(crate) decoded: Vec<Route>,
+    /// Findings of the schema check.
+    pub(crate) checks: Diagnostics,
+    /// Findings of decoding, which are of interest only if the object around the list is decoded.
+    pub(crate) findings: Diagnostics,
 }
 
 /// A scalar as written. What a plain one means is decided by [`Scalar::kind`].
@@ -142,6 +159,7 @@ impl<'s> Node<'s> {
     pub(crate) fn size(&self) -> usize {
         match &self.value {
             Value::Scalar(_) => 1,
+            Value::Routes(_) => 1,
             Value::List(list) => 1 + list.iter().map(Node::size).sum::<usize>(),
             Value::Map(entries) => {
                 1 + entries
@@ -243,17 +261,20 @@ impl<'s> Node<'s> {
         }
     }
 
-    /// The elements under a key, to be taken out.
-    pub(crate) fn list_mut(&mut self, key: &str) -> Option<&mut Vec<Node<'s>>> {
+    /// The value of a key, to be changed.
+    pub(crate) fn get_mut(&mut self, key: &str) -> Option<&mut Node<'s>> {
         let Value::Map(entries) = &mut self.value else {
             return None;
         };
-        match &mut entries
+        entries
             .iter_mut()
-            .find(|entry| entry.key == key)?
-            .value
-            .value
-        {
+            .find(|entry| entry.key == key)
+            .map(|entry| &mut entry.value)
+    }
+
+    /// The elements under a key, to be taken out.
+    pub(crate) fn list_mut(&mut self, key: &str) -> Option<&mut Vec<Node<'s>>> {
+        match &mut self.get_mut(key)?.value {
             Value::List(list) => Some(list),
             _ => None,
         }

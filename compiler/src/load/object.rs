@@ -111,7 +111,7 @@ impl<'d> Loader<'d> {
         self.seen
             .insert((kind.name, metadata.id.clone()), metadata.span);
         if kind.used {
-            self.decode(kind, metadata, &node);
+            self.decode(kind, metadata, &mut node);
         }
     }
 
@@ -172,7 +172,7 @@ impl<'d> Loader<'d> {
             (_, Some(api_version), Some(kind)) => return Some((api_version, kind)),
             (Value::Map(_), None, _) => "this document has no `apiVersion`",
             (Value::Map(_), _, None) => "this document has no `kind`",
-            (Value::List(_), ..) => "this document is a list, not an object",
+            (Value::List(_) | Value::Routes(_), ..) => "this document is a list, not an object",
             (Value::Scalar(_), ..) => "this document is plain text, not an object",
         };
         self.diagnostics.push(
@@ -220,7 +220,7 @@ impl<'d> Loader<'d> {
         })
     }
 
-    fn decode(&mut self, kind: &'static Kind, metadata: Metadata, object: &Node<'_>) {
+    fn decode(&mut self, kind: &'static Kind, metadata: Metadata, object: &mut Node<'_>) {
         let left_out = LeftOut {
             kind: kind.name,
             id: metadata.id.clone(),
@@ -230,11 +230,14 @@ impl<'d> Loader<'d> {
         }
     }
 
-    fn decoded(&mut self, kind: &Kind, metadata: Metadata, object: &Node<'_>) -> Option<()> {
+    fn decoded(&mut self, kind: &Kind, metadata: Metadata, object: &mut Node<'_>) -> Option<()> {
         let diagnostics = &mut *self.diagnostics;
         let resources = &mut self.resources;
-        let Some(spec) = object.get("spec") else {
-            if object.entry("spec").is_none() {
+        // Faults of the spec are dealt with part by part; those beside it concern the whole object.
+        let whole = !object.faulty;
+        let written = object.entry("spec").is_some();
+        let Some(spec) = object.get_mut("spec").filter(|spec| !spec.is_null()) else {
+            if !written {
                 diagnostics.push(Diagnostic::at(
                     Code::MissingField,
                     metadata.span,
@@ -243,8 +246,6 @@ impl<'d> Loader<'d> {
             }
             return None;
         };
-        // Faults of the spec are dealt with part by part; those beside it concern the whole object.
-        let whole = !object.faulty;
         match kind.name {
             "VirtualGateway" => {
                 let gateway = decode::gateway::virtual_gateway(metadata, spec, diagnostics);

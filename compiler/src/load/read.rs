@@ -139,8 +139,9 @@ impl Reader {
             return;
         }
         match String::from_utf8(bytes) {
-            Ok(text) => match text.find('\0') {
+            Ok(mut text) => match text.find('\0') {
                 None => {
+                    text.shrink_to_fit();
                     self.sources.add(name.to_owned(), text);
                 }
                 Some(offset) => self.not_text(name, offset, "a zero byte"),

@@ -8,11 +8,12 @@ use std::collections::{BTreeMap, HashMap};
 
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError};
 
-use super::MAX_DEPTH;
 use super::keys::Keys;
-use super::node::{Entry, Node, Scalar, Value};
+use super::node::{Entry, Node, Routes, Scalar, Value};
+use super::{MAX_DEPTH, decode};
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::schema::{self, Kind, Lookup};
 use crate::source::{FileId, Span};
 
 /// Most nodes that the aliases of one document may add.
@@ -153,6 +154,16 @@ struct Open<'s> {
     key: Option<(Cow<'s, str>, Span)>,
     keys: Keys,
     faulty: bool,
+    /// Its elements are routes, which are decoded as soon as they are read.
+    routes: Option<DecodedRoutes>,
+}
+
+/// A list of routes that is being read.
+struct DecodedRoutes {
+    kind: &'static Kind,
+    routes: Box<Routes>,
+    /// End of the last element.
+    end: u32,
 }
 
 struct Builder<'s, 'd> {
@@ -206,7 +217,17 @@ impl<'s> Builder<'s, '_> {
                 ..span
             }));
         }
+        let routes = if is_map || anchor != 0 {
+            None
+        } else {
+            self.kind_of_routes().map(|kind| DecodedRoutes {
+                kind,
+                routes: Box::default(),
+                end: span.start,
+            })
+        };
         self.open.push(Open {
+            routes,
             span,
             anchor,
             is_map,
@@ -222,6 +243,33 @@ impl<'s> Builder<'s, '_> {
         Ok(())
     }
 
+    /// The kind of the object whose routes the list will be that begins now, if they can be decoded one by one: what
+    /// the object is has been read, and nothing refers to the list, or repeats it.
+    fn kind_of_routes(&self) -> Option<&'static Kind> {
+        let [object, spec] = self.open.as_slice() else {
+            return None;
+        };
+        let entries = self.entries.get(object.first..spec.first)?;
+        let siblings = self.entries.get(spec.first..)?;
+        let holds = |map: &Open<'_>, known: &[Entry<'_>], key: &str| {
+            map.is_map
+                && map.anchor == 0
+                && map.key.as_ref().is_some_and(|(waiting, _)| waiting == key)
+                && known.iter().all(|entry| entry.key != key)
+        };
+        if !holds(object, entries, "spec") || !holds(spec, siblings, "routes") {
+            return None;
+        }
+        let text = |key: &str| {
+            let entry = entries.iter().find(|entry| entry.key == key)?;
+            entry.value.string()
+        };
+        match schema::find(text("apiVersion")?, text("kind")?) {
+            Lookup::Known(kind) if matches!(kind.name, "VirtualHost" | "RouteTable") => Some(kind),
+            _ => None,
+        }
+    }
+
     fn end(&mut self, end: Span) -> Result<(), Failure> {
         let Some(open) = self.open.pop() else {
             return Ok(());
@@ -232,6 +280,9 @@ impl<'s> Builder<'s, '_> {
                 .last()
                 .map(|entry| entry.value.span.end.max(entry.key_span.end));
             (Value::Map(entries), last)
+        } else if let Some(DecodedRoutes { routes, end, .. }) = open.routes {
+            let last = (routes.count > 0).then_some(end);
+            (Value::Routes(routes), last)
         } else {
             let elements = self.elements.split_off(open.first);
             let last = elements.last().map(|node| node.span.end);
@@ -297,6 +348,14 @@ impl<'s> Builder<'s, '_> {
             self.documents.push(node);
             return Ok(());
         };
+        if let Some(DecodedRoutes { kind, routes, end }) = &mut parent.routes {
+            if let Some(root) = kind.root {
+                schema::check_element(&mut node, root, &["spec", "routes"], &mut routes.checks);
+            }
+            decode::route::add(&node, routes);
+            *end = node.span.end;
+            return Ok(());
+        }
         if !parent.is_map {
             self.elements.push(node);
             return Ok(());

@@ -2,8 +2,10 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
+use std::sync::Arc;
 use std::time::Duration;
 
+use foldhash::fast::RandomState;
 use meshgate_engine as engine;
 use meshgate_engine::{ActionKind, HeaderOperations, PathRewrite, RedirectPath};
 
@@ -14,28 +16,27 @@ use crate::tree::{self, Action, DestinationTarget, Route};
 
 /// Numbers values in the order they first appear.
 struct Interner<T> {
-    ids: HashMap<T, u32>,
-    list: Vec<T>,
+    ids: HashMap<T, u32, RandomState>,
 }
 
 impl<T> Default for Interner<T> {
     fn default() -> Self {
         Self {
-            ids: HashMap::new(),
-            list: Vec::new(),
+            ids: HashMap::default(),
         }
     }
 }
 
-impl<T: Clone + Eq + Hash> Interner<T> {
+impl<T: Eq + Hash> Interner<T> {
     fn intern(&mut self, value: T) -> u32 {
-        if let Some(&id) = self.ids.get(&value) {
-            return id;
-        }
-        let id = self.list.len() as u32;
-        self.list.push(value.clone());
-        self.ids.insert(value, id);
-        id
+        let next = self.ids.len() as u32;
+        *self.ids.entry(value).or_insert(next)
+    }
+
+    fn into_list(self) -> Vec<T> {
+        let mut list: Vec<(T, u32)> = self.ids.into_iter().collect();
+        list.sort_unstable_by_key(|(_, id)| *id);
+        list.into_iter().map(|(value, _)| value).collect()
     }
 }
 
@@ -45,6 +46,8 @@ pub(super) struct Actions {
     actions: Interner<engine::Action>,
     destinations: Interner<engine::Destination>,
     headers: Interner<HeaderOperations>,
+    /// Destinations of the tree that are known already: many routes share one.
+    known: HashMap<*const tree::Destination, u32, RandomState>,
 }
 
 impl Actions {
@@ -136,7 +139,11 @@ impl Actions {
         }
     }
 
-    fn destination(&mut self, destination: &tree::Destination) -> u32 {
+    fn destination(&mut self, destination: &Arc<tree::Destination>) -> u32 {
+        let place = Arc::as_ptr(destination);
+        if let Some(&id) = self.known.get(&place) {
+            return id;
+        }
         let (kind, name, cluster_name, subset) = match &destination.target {
             DestinationTarget::KubeService {
                 name,
@@ -158,7 +165,7 @@ impl Actions {
                 (engine::DestinationKind::StaticDestination, name, None, None)
             }
         };
-        self.destinations.intern(engine::Destination {
+        let id = self.destinations.intern(engine::Destination {
             kind,
             namespace: name.namespace.clone(),
             name: name.name.clone(),
@@ -170,7 +177,9 @@ impl Actions {
                 .collect(),
             port: destination.port,
             cluster: destination.cluster.clone(),
-        })
+        });
+        self.known.insert(place, id);
+        id
     }
 
     fn headers(&mut self, headers: &HeaderManipulation) -> Option<u32> {
@@ -196,7 +205,11 @@ impl Actions {
         Vec<engine::Destination>,
         Vec<HeaderOperations>,
     ) {
-        (self.actions.list, self.destinations.list, self.headers.list)
+        (
+            self.actions.into_list(),
+            self.destinations.into_list(),
+            self.headers.into_list(),
+        )
     }
 }
 

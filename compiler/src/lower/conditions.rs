@@ -1,12 +1,13 @@
 //! Conditions of matchers: where a path condition is stored, and predicates for the rest.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use meshgate_engine::write::{Predicate, Subject, Test, TooLarge, Writer};
 use regex_syntax::hir::{Class, ClassBytes, ClassBytesRange, Dot, Hir, Repetition};
 
 use super::paths::{Place, Slot, Trie};
-use crate::regex::{self, Budget, Regex, RegexError};
+use crate::regex::{self, Budget, Pattern, Patterns, Regex, RegexError};
 use crate::source::{Span, Spanned};
 use crate::tree::{LiteralPart, Matcher, PathMatch, PathTail, ValueMatch};
 
@@ -25,16 +26,17 @@ impl From<TooLarge> for Failure {
 /// Compiled patterns, by their text.
 #[derive(Default)]
 pub(super) struct Conditions {
+    patterns: Patterns,
     automata: HashMap<String, Result<u32, RegexError>>,
 }
 
 impl Conditions {
     /// Where a clause with this path condition is stored.
-    pub(super) fn place(
+    pub(super) fn place<'t>(
         &mut self,
-        path: &PathMatch,
+        path: &'t PathMatch,
         writer: &mut Writer,
-    ) -> Result<Place, Failure> {
+    ) -> Result<Place<'t>, Failure> {
         let (first, others) = match path.literal.split_first() {
             Some((first, others)) => (Some(first), others),
             None => (None, [].as_slice()),
@@ -45,12 +47,12 @@ impl Conditions {
             } else {
                 Trie::Reversed
             };
-            let key = suffix
-                .text
-                .bytes()
-                .rev()
-                .map(|byte| fold(byte, suffix.ignore_case))
-                .collect();
+            let mut key = suffix.text.clone().into_bytes();
+            key.reverse();
+            if suffix.ignore_case {
+                key.make_ascii_lowercase();
+            }
+            let key = key.into();
             return Ok(Place {
                 trie,
                 key,
@@ -60,11 +62,10 @@ impl Conditions {
         }
         let folded = first.is_some_and(|part| part.ignore_case);
         let trie = if folded { Trie::Folded } else { Trie::Forward };
-        let mut key: Vec<u8> = first
-            .map_or("", |part| &part.text)
-            .bytes()
-            .map(|byte| fold(byte, folded))
-            .collect();
+        let mut key = Cow::Borrowed(first.map_or("", |part| &part.text).as_bytes());
+        if folded {
+            key = key.to_ascii_lowercase().into();
+        }
         let mut tail: Vec<Hir> = others.iter().map(literal).collect();
         let slot = match &path.tail {
             PathTail::End if tail.is_empty() => Slot::End,
@@ -79,31 +80,35 @@ impl Conditions {
                 Slot::Prefix
             }
             PathTail::Regex(pattern) => {
-                let regex = self.parse(pattern)?;
+                let parsed = self.parse(pattern)?;
                 if tail.is_empty() && !folded {
-                    let (text, rest) = regex.split_literal();
-                    key.extend(text);
-                    if rest.is_empty() {
-                        return Ok(Place {
-                            trie,
-                            key,
-                            slot: Slot::End,
-                            tail: None,
-                        });
-                    }
-                    tail.push(rest.hir().clone());
-                } else {
-                    tail.push(regex.hir().clone());
+                    let [plain, literal] = parsed.literal();
+                    key = [&key, plain, literal].concat().into();
+                    let rest = parsed.tail();
+                    let (slot, tail) = if rest.regex.is_empty() {
+                        (Slot::End, None)
+                    } else {
+                        let id = self.automaton(&rest.text, &rest.regex, pattern.span, writer)?;
+                        (Slot::Prefix, Some(id))
+                    };
+                    return Ok(Place {
+                        trie,
+                        key,
+                        slot,
+                        tail,
+                    });
                 }
+                tail.push(parsed.hir());
                 Slot::Prefix
             }
         };
-        let tail = match (tail.is_empty(), &path.tail) {
-            (true, _) => None,
-            (false, PathTail::Regex(pattern)) => {
-                Some(self.automaton(Hir::concat(tail), pattern.span, writer)?)
-            }
-            (false, _) => Some(self.automaton(Hir::concat(tail), Span::default(), writer)?),
+        let span = match &path.tail {
+            PathTail::Regex(pattern) => pattern.span,
+            PathTail::End | PathTail::Any | PathTail::Suffix(_) => Span::default(),
+        };
+        let tail = match tail.is_empty() {
+            true => None,
+            false => Some(self.expression(Hir::concat(tail), span, writer)?),
         };
         Ok(Place {
             trie,
@@ -155,9 +160,9 @@ impl Conditions {
             ValueMatch::Present => Test::Present,
             ValueMatch::Exact(text) => Test::Exact(text),
             ValueMatch::Regex(pattern) => {
-                let regex = self.parse(pattern)?;
-                let id = self.automaton(regex.hir().clone(), pattern.span, writer)?;
-                prefix = regex.split_literal().0;
+                let parsed = self.parse(pattern)?;
+                let id = self.expression(parsed.hir(), pattern.span, writer)?;
+                prefix = parsed.literal().concat();
                 Test::Automaton {
                     id,
                     prefix: &prefix,
@@ -171,35 +176,38 @@ impl Conditions {
         })?)
     }
 
-    fn parse(&self, pattern: &Spanned<String>) -> Result<Regex, Failure> {
-        Regex::parse(pattern).map_err(|error| Failure::Regex {
-            error,
-            span: pattern.span,
-        })
+    fn parse<'p>(&mut self, pattern: &'p Spanned<String>) -> Result<Pattern<'p>, Failure> {
+        self.patterns
+            .parse(&pattern.value)
+            .map_err(|error| Failure::Regex {
+                error,
+                span: pattern.span,
+            })
     }
 
-    /// Equal patterns are made deterministic once, whether that succeeds or fails.
-    fn automaton(&mut self, hir: Hir, span: Span, writer: &mut Writer) -> Result<u32, Failure> {
-        let text = hir.to_string();
-        if let Some(known) = self.automata.get(&text) {
+    fn expression(&mut self, hir: Hir, span: Span, writer: &mut Writer) -> Result<u32, Failure> {
+        self.automaton(&hir.to_string(), &Regex::from_hir(hir), span, writer)
+    }
+
+    /// Equal expressions are made deterministic once, whether that succeeds or fails.
+    fn automaton(
+        &mut self,
+        text: &str,
+        regex: &Regex,
+        span: Span,
+        writer: &mut Writer,
+    ) -> Result<u32, Failure> {
+        if let Some(known) = self.automata.get(text) {
             return known
                 .clone()
                 .map_err(|error| Failure::Regex { error, span });
         }
-        let compiled = match regex::compile(&Regex::from_hir(hir), Budget::default()) {
+        let compiled = match regex::compile(regex, Budget::default()) {
             Ok(automaton) => Ok(writer.automaton(&automaton)?),
             Err(error) => Err(error),
         };
-        self.automata.insert(text, compiled.clone());
+        self.automata.insert(text.to_owned(), compiled.clone());
         compiled.map_err(|error| Failure::Regex { error, span })
-    }
-}
-
-fn fold(byte: u8, ignore_case: bool) -> u8 {
-    if ignore_case {
-        byte.to_ascii_lowercase()
-    } else {
-        byte
     }
 }
 

@@ -19,7 +19,9 @@ use sha2::{Digest, Sha256};
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::source::Span;
-use crate::tree::{self, Delegation, Gateway, Host, Route, SharedRoutes, Tree, VirtualHost};
+use crate::tree::{
+    self, Delegation, Gateway, Host, Route, RouteName, SharedRoutes, Tree, VirtualHost,
+};
 use actions::Actions;
 use conditions::Conditions;
 use paths::PathIndex;
@@ -53,6 +55,7 @@ pub fn lower(tree: &Tree, options: &Options, diagnostics: &mut Diagnostics) -> O
         hosts: HashMap::new(),
         shared: HashMap::new(),
         places: Vec::new(),
+        above: None,
         head: Head::default(),
         diagnostics,
     };
@@ -108,6 +111,8 @@ struct Lowering<'d> {
     shared: HashMap<*const SharedRoutes, u32>,
     /// Place of the matcher behind each clause.
     places: Vec<Span>,
+    /// The names above the last route, which mostly are those above the next one.
+    above: Option<(*const [String], Option<u32>)>,
     head: Head,
     diagnostics: &'d mut Diagnostics,
 }
@@ -136,7 +141,7 @@ impl Lowering<'_> {
         let action = self.actions.https_redirect();
         let clause = self.writer.clause(action, None)?;
         self.places.push(Span::default());
-        let mut paths = PathIndex::default();
+        let mut paths = PathIndex::with_capacity(1);
         paths.everything(Entry {
             clause,
             tail: None,
@@ -151,15 +156,18 @@ impl Lowering<'_> {
         if let Some(&id) = self.hosts.get(&key) {
             return Ok(id);
         }
-        let lists = host.virtual_hosts.iter();
-        let id = self.list(lists.flat_map(|virtual_host| &virtual_host.routes))?;
+        let id = self.list((host.virtual_hosts.iter()).flat_map(|host| &host.routes))?;
         self.hosts.insert(key, id);
         Ok(id)
     }
 
     /// A list of routes, as a virtual host of the program.
-    fn list<'t>(&mut self, entries: impl Iterator<Item = &'t tree::Entry>) -> Result<u32> {
-        let mut paths = PathIndex::default();
+    fn list<'t>(&mut self, entries: impl Iterator<Item = &'t tree::Entry> + Clone) -> Result<u32> {
+        let clauses = entries.clone().map(|entry| match entry {
+            tree::Entry::Route(route) => route.matchers.len(),
+            tree::Entry::Delegation(_) => 1,
+        });
+        let mut paths = PathIndex::with_capacity(clauses.sum());
         for entry in entries {
             match entry {
                 tree::Entry::Route(route) => self.route(route, &mut paths)?,
@@ -171,14 +179,19 @@ impl Lowering<'_> {
     }
 
     /// A clause that leaves what follows its prefix to a virtual host of its own.
-    fn delegation(&mut self, delegation: &Delegation, paths: &mut PathIndex) -> Result<()> {
+    fn delegation<'t>(
+        &mut self,
+        delegation: &'t Delegation,
+        paths: &mut PathIndex<'t>,
+    ) -> Result<()> {
         let matcher = &delegation.matcher;
         let place = self.conditions.place(&matcher.path, &mut self.writer);
         let predicates = self.conditions.predicates(matcher, &mut self.writer);
         let (place, predicates) = match (place, predicates) {
             (Ok(place), Ok(predicates)) => (place, predicates),
             (Err(failure), _) | (_, Err(failure)) => {
-                return self.refuse(&delegation.names, delegation.route, failure);
+                let name = delegation.names.join("/");
+                return self.refuse(&name, delegation.route, failure);
             }
         };
         let shared = Arc::as_ptr(&delegation.shared);
@@ -190,10 +203,14 @@ impl Lowering<'_> {
                 host
             }
         };
-        let mut segments = segments(&delegation.names, true);
-        let last = segments.next_back();
-        let below = self.names(segments);
-        let name = last.map(|(kind, text)| ClauseName { below, kind, text });
+        let name = delegation
+            .names
+            .split_last()
+            .map(|(own, above)| ClauseName {
+                below: self.names(above),
+                kind: SegmentKind::Route,
+                text: own,
+            });
         let base = u32::try_from(delegation.base()).map_err(|_| TooLarge("prefix"))?;
         let clause = self.writer.call(host, base, name)?;
         self.places.push(matcher.span);
@@ -201,14 +218,7 @@ impl Lowering<'_> {
         Ok(())
     }
 
-    /// The name that the next segment lies below.
-    fn names<'n>(&mut self, segments: impl Iterator<Item = (SegmentKind, &'n str)>) -> Option<u32> {
-        segments.fold(None, |below, (kind, text)| {
-            Some(self.writer.name(below, kind, text))
-        })
-    }
-
-    fn route(&mut self, route: &Route, paths: &mut PathIndex) -> Result<()> {
+    fn route<'t>(&mut self, route: &'t Route, paths: &mut PathIndex<'t>) -> Result<()> {
         // Compiled before anything is written: a route is served whole or not at all.
         let mut compiled = Vec::with_capacity(route.matchers.len());
         for matcher in &route.matchers {
@@ -217,31 +227,45 @@ impl Lowering<'_> {
             match (place, predicates) {
                 (Ok(place), Ok(predicates)) => compiled.push((matcher, place, predicates)),
                 (Err(failure), _) | (_, Err(failure)) => {
-                    return self.refuse(&route.name.segments, route.span, failure);
+                    return self.refuse(&route.name.to_string(), route.span, failure);
                 }
             }
         }
-        let mut segments = segments(&route.name.segments, route.name.leaf.is_some());
-        let leaf = segments.next_back();
-        let below = self.names(segments);
-        let route_name = leaf.map(|(kind, text)| ClauseName { below, kind, text });
+        let RouteName {
+            above,
+            own,
+            is_named,
+        } = &route.name;
+        let route_name = ClauseName {
+            below: self.above(above),
+            kind: match is_named {
+                true => SegmentKind::Route,
+                false => SegmentKind::RoutePosition,
+            },
+            text: own,
+        };
         // Matchers with names lie below the route.
-        let mut route_below = None;
+        let mut below_route = None;
         for (matcher, place, predicates) in compiled {
             let action = self.actions.intern(route, matcher.path.rewrite_len());
-            let name = match (&matcher.name, leaf) {
-                (Some(text), Some((kind, leaf))) => {
+            let name = match &matcher.name {
+                Some(text) => {
                     let writer = &mut self.writer;
-                    let route = *route_below.get_or_insert_with(|| writer.name(below, kind, leaf));
-                    Some(ClauseName {
+                    let ClauseName {
+                        below,
+                        kind,
+                        text: own,
+                    } = route_name;
+                    let route = *below_route.get_or_insert_with(|| writer.name(below, kind, own));
+                    ClauseName {
                         below: Some(route),
                         kind: SegmentKind::Matcher,
                         text,
-                    })
+                    }
                 }
-                _ => route_name,
+                None => route_name,
             };
-            let clause = self.writer.clause(action, name)?;
+            let clause = self.writer.clause(action, Some(name))?;
             self.places.push(matcher.span);
             paths.add(place, clause, predicates, true);
         }
@@ -275,12 +299,7 @@ impl Lowering<'_> {
         }
     }
 
-    fn refuse(
-        &mut self,
-        names: &[String],
-        route: Span,
-        failure: conditions::Failure,
-    ) -> Result<()> {
+    fn refuse(&mut self, name: &str, route: Span, failure: conditions::Failure) -> Result<()> {
         match failure {
             conditions::Failure::TooLarge(error) => Err(error),
             conditions::Failure::Regex { error, span } => {
@@ -291,27 +310,36 @@ impl Lowering<'_> {
                 };
                 self.diagnostics.push(
                     Diagnostic::at(code, span, error.message.clone())
-                        .also(route, format!("route `{}` is left out", names.join("/")))
+                        .also(route, format!("route `{name}` is left out"))
                         .help("match a literal prefix, or split the pattern into several matchers"),
                 );
                 Ok(())
             }
         }
     }
-}
 
-/// The segments of the name of a route, each with what it names. The last one is the route's own name, or its position.
-fn segments(
-    names: &[String],
-    is_named: bool,
-) -> impl DoubleEndedIterator<Item = (SegmentKind, &str)> {
-    let last = names.len().saturating_sub(1);
-    names.iter().enumerate().map(move |(n, segment)| {
-        let kind = match n {
-            _ if n % 2 == 0 => SegmentKind::Object,
-            _ if n == last && !is_named => SegmentKind::RoutePosition,
-            _ => SegmentKind::Route,
-        };
-        (kind, segment.as_str())
-    })
+    /// The name that the routes of one list lie below.
+    fn above(&mut self, above: &Arc<[String]>) -> Option<u32> {
+        let place = Arc::as_ptr(above);
+        if let Some((known, name)) = self.above
+            && std::ptr::eq(known, place)
+        {
+            return name;
+        }
+        let name = self.names(above);
+        self.above = Some((place, name));
+        name
+    }
+
+    fn names(&mut self, segments: &[String]) -> Option<u32> {
+        let mut name = None;
+        for (n, segment) in segments.iter().enumerate() {
+            let kind = match n % 2 {
+                0 => SegmentKind::Object,
+                _ => SegmentKind::Route,
+            };
+            name = Some(self.writer.name(name, kind, segment));
+        }
+        name
+    }
 }

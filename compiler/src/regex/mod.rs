@@ -5,6 +5,7 @@
 //! Patterns are translated for, and parsed by, the `regex-syntax` crate; `regex-automata` makes them deterministic.
 
 mod automaton;
+mod patterns;
 mod syntax;
 
 use std::fmt;
@@ -14,6 +15,7 @@ use regex_automata::util::syntax as automata_syntax;
 use regex_syntax::hir::{Hir, HirKind, Look};
 
 pub use automaton::{Budget, compile};
+pub(crate) use patterns::{Pattern, Patterns};
 
 /// What is wrong with a pattern.
 #[derive(Clone, Debug, PartialEq, Eq)]

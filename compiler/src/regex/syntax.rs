@@ -14,7 +14,7 @@ const MAX_REPEAT: u32 = 1000;
 /// Deepest nesting of groups.
 const MAX_NESTING: u32 = 200;
 /// Longest pattern in bytes.
-const MAX_LEN: usize = 16 * 1024;
+pub(super) const MAX_LEN: usize = 16 * 1024;
 
 /// Parses a pattern.
 pub(super) fn parse(pattern: &str) -> Result<Hir, RegexError> {

@@ -42,6 +42,8 @@ pub(super) struct Flattener<'t, 'r> {
     hosts: Vec<(ObjectName, Span, List)>,
     /// Findings made before, so that one place is reported once however often it is used.
     reported: HashSet<(Code, Span)>,
+    /// The names above the last leaf route.
+    above: Arc<[String]>,
 }
 
 /// Where a list of routes is being flattened.
@@ -82,6 +84,7 @@ impl<'t, 'r> Flattener<'t, 'r> {
             facts: Facts::default(),
             hosts: Vec::new(),
             reported: HashSet::new(),
+            above: Arc::default(),
         }
     }
 
@@ -206,21 +209,20 @@ impl<'t, 'r> Flattener<'t, 'r> {
             return Ok(());
         }
         let mut names = scope.names.to_vec();
-        let leaf = route.source.name.as_ref().map(|name| name.value.clone());
-        names.push(
-            leaf.clone()
-                .unwrap_or_else(|| format!("#{}", route.source.index)),
-        );
+        names.push(match &route.source.name {
+            Some(name) => name.value.clone(),
+            None => format!("#{}", route.source.index),
+        });
         let level = route.level.inherit(scope.level);
         match &route.kind {
             Kind::Leaf(action) => {
                 if self.refuse_unsupported(&level, &names, route.source.span, diagnostics) {
                     return Ok(());
                 }
-                names.drain(..scope.outside.unwrap_or(0));
                 let name = RouteName {
-                    segments: names,
-                    leaf,
+                    above: self.above(&scope.names[scope.outside.unwrap_or(0)..]),
+                    own: names.pop().unwrap_or_default(),
+                    is_named: route.source.name.is_some(),
                 };
                 let mut options = level.options;
                 if !matches!(action, Action::Forward(_)) {
@@ -231,7 +233,7 @@ impl<'t, 'r> Flattener<'t, 'r> {
                     name,
                     matchers,
                     action: action.clone(),
-                    options,
+                    options: options.into(),
                     span: route.source.span,
                 })));
                 Ok(())
@@ -621,6 +623,14 @@ impl<'t, 'r> Flattener<'t, 'r> {
                     .also(span, "delegates to it"),
             );
         }
+    }
+
+    /// The names above a route, as the routes before it in the same list have them.
+    fn above(&mut self, names: &[String]) -> Arc<[String]> {
+        if *self.above != *names {
+            self.above = names.into();
+        }
+        Arc::clone(&self.above)
     }
 
     /// Whether a finding about a place is new.

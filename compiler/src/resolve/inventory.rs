@@ -1,6 +1,7 @@
 //! What destinations can point at: the services, virtual destinations and external services of the input.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Diagnostics};
@@ -28,7 +29,12 @@ pub(super) struct Inventory<'r> {
     destinations: BTreeMap<&'r ObjectName, &'r Destination>,
     /// Services that routes name and the input does not have.
     trusted: BTreeSet<ObjectName>,
+    /// What was found so far, without findings: most routes of a large configuration go to few destinations.
+    found: HashMap<Reference<'r>, Arc<tree::Destination>>,
 }
+
+/// How a Service is referred to: namespace, name, cluster, port. A reference to a subset is not remembered.
+type Reference<'r> = (&'r str, &'r str, Option<&'r str>, Option<u16>);
 
 impl<'r> Inventory<'r> {
     /// Indexes the input. `cluster` is where the gateways run.
@@ -61,27 +67,55 @@ impl<'r> Inventory<'r> {
                 .map(|d| (&d.metadata.id, d))
                 .collect(),
             trusted: BTreeSet::new(),
+            found: HashMap::new(),
         }
     }
 
     /// Resolves one destination of a route in `namespace`. `None` after an error.
     pub(super) fn resolve(
         &mut self,
-        destination: &WeightedDestination,
-        namespace: &str,
+        destination: &'r WeightedDestination,
+        namespace: &'r str,
         diagnostics: &mut Diagnostics,
-    ) -> Option<tree::Destination> {
+    ) -> Option<Arc<tree::Destination>> {
         match &destination.kind {
             DestinationKind::KubeService(reference) => {
-                self.kube_service(reference, namespace, diagnostics)
+                self.shared_kube_service(reference, namespace, diagnostics)
             }
-            DestinationKind::Virtual { target, subset } => {
-                self.virtual_destination(target, subset, namespace, diagnostics)
-            }
-            DestinationKind::Static(target) => {
-                self.static_destination(target, namespace, diagnostics)
-            }
+            DestinationKind::Virtual { target, subset } => self
+                .virtual_destination(target, subset, namespace, diagnostics)
+                .map(Arc::new),
+            DestinationKind::Static(target) => self
+                .static_destination(target, namespace, diagnostics)
+                .map(Arc::new),
         }
+    }
+
+    fn shared_kube_service(
+        &mut self,
+        reference: &'r ClusterObjectRef,
+        namespace: &'r str,
+        diagnostics: &mut Diagnostics,
+    ) -> Option<Arc<tree::Destination>> {
+        let written = reference.namespace.as_ref();
+        let key = (
+            written.map_or(namespace, |namespace| namespace.as_str()),
+            reference.name.as_str(),
+            reference.cluster.as_ref().map(|cluster| cluster.as_str()),
+            reference.port.as_ref().map(|port| port.value),
+        );
+        if reference.subset.is_empty()
+            && let Some(known) = self.found.get(&key)
+        {
+            return Some(Arc::clone(known));
+        }
+        let before = diagnostics.list().len();
+        let destination = Arc::new(self.kube_service(reference, namespace, diagnostics)?);
+        // A finding is made for each reference.
+        if reference.subset.is_empty() && diagnostics.list().len() == before {
+            self.found.insert(key, Arc::clone(&destination));
+        }
+        Some(destination)
     }
 
     /// Says once which services were taken on trust.

@@ -2,7 +2,7 @@
 
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::regex::Regex;
+use crate::regex::Patterns;
 use crate::resource::{self, HeaderMatcher, PathKind, QueryMatcher, Uri};
 use crate::source::Spanned;
 use crate::tree::{HeaderMatch, QueryMatch, ValueMatch};
@@ -23,22 +23,23 @@ pub(super) struct Conditions<'r> {
 /// Reads the conditions of a matcher. `None` after an error: a matcher may not become weaker by losing a condition.
 pub(super) fn conditions<'r>(
     matcher: &'r resource::Matcher,
+    patterns: &mut Patterns,
     diagnostics: &mut Diagnostics,
 ) -> Option<Conditions<'r>> {
     let path = matcher
         .uri
         .as_ref()
         .filter(|uri| uri.kind == PathKind::Regex);
-    let path_valid = path.is_none_or(|uri| is_regex(&uri.value, diagnostics));
+    let path_valid = path.is_none_or(|uri| is_regex(&uri.value, patterns, diagnostics));
     let headers: Vec<_> = matcher
         .headers
         .iter()
-        .map(|header| header_match(header, diagnostics))
+        .map(|header| header_match(header, patterns, diagnostics))
         .collect();
     let query: Vec<_> = matcher
         .query
         .iter()
-        .map(|parameter| query_match(parameter, diagnostics))
+        .map(|parameter| query_match(parameter, patterns, diagnostics))
         .collect();
     Some(Conditions {
         source: matcher,
@@ -48,7 +49,11 @@ pub(super) fn conditions<'r>(
     })
 }
 
-fn header_match(header: &HeaderMatcher, diagnostics: &mut Diagnostics) -> Option<HeaderMatch> {
+fn header_match(
+    header: &HeaderMatcher,
+    patterns: &mut Patterns,
+    diagnostics: &mut Diagnostics,
+) -> Option<HeaderMatch> {
     let name = header.name.to_ascii_lowercase();
     Some(HeaderMatch {
         // Clients send the host as `Host` or `:authority`; Envoy keeps it under the latter name.
@@ -57,33 +62,49 @@ fn header_match(header: &HeaderMatcher, diagnostics: &mut Diagnostics) -> Option
         } else {
             name
         },
-        value: value_match(header.value.as_ref(), header.regex, diagnostics)?,
+        value: value_match(header.value.as_ref(), header.regex, patterns, diagnostics)?,
         invert: header.invert,
     })
 }
 
-fn query_match(parameter: &QueryMatcher, diagnostics: &mut Diagnostics) -> Option<QueryMatch> {
+fn query_match(
+    parameter: &QueryMatcher,
+    patterns: &mut Patterns,
+    diagnostics: &mut Diagnostics,
+) -> Option<QueryMatch> {
     Some(QueryMatch {
         name: parameter.name.value.clone(),
-        value: value_match(parameter.value.as_ref(), parameter.regex, diagnostics)?,
+        value: value_match(
+            parameter.value.as_ref(),
+            parameter.regex,
+            patterns,
+            diagnostics,
+        )?,
     })
 }
 
 fn value_match(
     value: Option<&Spanned<String>>,
     regex: bool,
+    patterns: &mut Patterns,
     diagnostics: &mut Diagnostics,
 ) -> Option<ValueMatch> {
     match value.filter(|value| !value.is_empty()) {
         None => Some(ValueMatch::Present),
-        Some(text) if regex => is_regex(text, diagnostics).then(|| ValueMatch::Regex(text.clone())),
+        Some(text) if regex => {
+            is_regex(text, patterns, diagnostics).then(|| ValueMatch::Regex(text.clone()))
+        }
         Some(text) => Some(ValueMatch::Exact(text.value.clone())),
     }
 }
 
 /// Whether a pattern is valid; reports it if not.
-fn is_regex(pattern: &Spanned<String>, diagnostics: &mut Diagnostics) -> bool {
-    let result = Regex::parse(&pattern.value);
+fn is_regex(
+    pattern: &Spanned<String>,
+    patterns: &mut Patterns,
+    diagnostics: &mut Diagnostics,
+) -> bool {
+    let result = patterns.parse(&pattern.value);
     if let Err(error) = &result {
         diagnostics.push(Diagnostic::at(
             Code::InvalidRegex,

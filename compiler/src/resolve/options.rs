@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::rare::Empty;
 use crate::resource;
 use crate::resource::options::HeaderValue;
 use crate::source::Spanned;
@@ -30,6 +31,17 @@ pub(super) struct LevelKey {
 struct HeaderKey {
     removed: [Vec<String>; 2],
     appended: [Vec<(String, String)>; 2],
+}
+
+impl Empty for Level {
+    const EMPTY: &'static Self = &Self {
+        options: tree::Options::NONE,
+        unsupported: Vec::new(),
+    };
+
+    fn is_empty(&self) -> bool {
+        self.options.is_empty() && self.unsupported.is_empty()
+    }
 }
 
 impl Level {

@@ -3,11 +3,13 @@
 //! however many virtual hosts it ends up in.
 
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::rare::Rare;
+use crate::regex::Patterns;
 use crate::resource::{
     self, DelegateAction, ForwardAction, ObjectName, PathKind, RedirectAction, Resources,
     SortMethod,
@@ -39,7 +41,7 @@ pub(super) struct Prepared<'r> {
     /// Alternatives; empty means everything.
     pub(super) matchers: Vec<Conditions<'r>>,
     /// Its own options.
-    pub(super) level: Level,
+    pub(super) level: Rare<Level>,
     /// What it does.
     pub(super) kind: Kind,
 }
@@ -66,6 +68,7 @@ pub(super) struct Catalogue<'r> {
     by_name: BTreeMap<&'r ObjectName, usize>,
     virtual_hosts: BTreeMap<&'r ObjectName, Span>,
     inventory: Inventory<'r>,
+    patterns: Patterns,
 }
 
 impl<'r> Catalogue<'r> {
@@ -86,6 +89,7 @@ impl<'r> Catalogue<'r> {
                 .map(|h| (&h.metadata.id, h.metadata.span))
                 .collect(),
             inventory: Inventory::new(resources, cluster),
+            patterns: Patterns::default(),
         }
     }
 
@@ -98,26 +102,27 @@ impl<'r> Catalogue<'r> {
     pub(super) fn prepare(
         &mut self,
         routes: &'r [resource::Route],
-        namespace: &str,
+        namespace: &'r str,
         diagnostics: &mut Diagnostics,
     ) -> Vec<Prepared<'r>> {
         report_duplicate_names(routes, diagnostics);
-        routes
-            .iter()
-            .filter_map(|route| self.prepare_route(route, namespace, diagnostics))
-            .collect()
+        let mut prepared = Vec::with_capacity(routes.len());
+        for route in routes {
+            prepared.extend(self.prepare_route(route, namespace, diagnostics));
+        }
+        prepared
     }
 
     fn prepare_route(
         &mut self,
         route: &'r resource::Route,
-        namespace: &str,
+        namespace: &'r str,
         diagnostics: &mut Diagnostics,
     ) -> Option<Prepared<'r>> {
         let matchers = route
             .matchers
             .iter()
-            .map(|matcher| matcher::conditions(matcher, diagnostics))
+            .map(|matcher| matcher::conditions(matcher, &mut self.patterns, diagnostics))
             .collect::<Vec<_>>();
         let kind = match &route.action.value {
             resource::Action::Delegate(delegate) => {
@@ -142,7 +147,7 @@ impl<'r> Catalogue<'r> {
             }
         };
         matcher::report_without_path(&route.matchers, diagnostics);
-        let level = Level::new(&route.options);
+        let level = Rare::from(Level::new(&route.options));
         if matches!(
             kind,
             Some(Kind::Leaf(Action::Redirect(_) | Action::DirectResponse(_)))
@@ -159,9 +164,9 @@ impl<'r> Catalogue<'r> {
 
     fn forward(
         &mut self,
-        forward: &ForwardAction,
+        forward: &'r ForwardAction,
         span: Span,
-        namespace: &str,
+        namespace: &'r str,
         diagnostics: &mut Diagnostics,
     ) -> Option<Forward> {
         let shares = weights::shares(&forward.destinations, span, diagnostics);
@@ -180,7 +185,7 @@ impl<'r> Catalogue<'r> {
             .map(|((found, written), weight)| {
                 Some(WeightedDestination {
                     weight,
-                    destination: Arc::new(found?),
+                    destination: found?,
                     headers: written
                         .options
                         .header_manipulation
@@ -288,8 +293,8 @@ impl<'r> Catalogue<'r> {
                 .help("name route tables under `refs`; for all tables of the namespace write `selector: {}`"),
             );
         }
-        let mut taken = vec![false; self.tables.len()];
-        targets.retain(|&(table, _)| !std::mem::replace(&mut taken[table], true));
+        let mut taken = HashSet::with_capacity(targets.len());
+        targets.retain(|&(table, _)| taken.insert(table));
         targets.sort_by_key(|&(table, _)| std::cmp::Reverse(self.tables[table].weight));
         targets
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Metadata, ObjectRef, Options};
+use crate::rare::Rare;
 use crate::source::{Span, Spanned};
 
 /// One entry of `routeAction.destinations`.
@@ -13,7 +14,7 @@ pub struct WeightedDestination {
     /// Weight, if written.
     pub weight: Option<Spanned<u32>>,
     /// `options`; only `headerManipulation` exists on this level.
-    pub options: Options,
+    pub options: Rare<Options>,
     /// The whole entry.
     pub span: Span,
 }

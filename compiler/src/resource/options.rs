@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::rare::Empty;
 use crate::source::{Span, Spanned};
 
 /// Options of one level; every field is inherited on its own.
@@ -16,6 +17,22 @@ pub struct Options {
     /// Options of the API that meshgate does not enforce yet: field name and place. A route that has one, its own
     /// or inherited, is refused.
     pub unsupported: Vec<Spanned<String>>,
+}
+
+impl Empty for Options {
+    const EMPTY: &'static Self = &Self {
+        request_timeout: None,
+        retries: None,
+        header_manipulation: None,
+        unsupported: Vec::new(),
+    };
+
+    fn is_empty(&self) -> bool {
+        self.request_timeout.is_none()
+            && self.retries.is_none()
+            && self.header_manipulation.is_none()
+            && self.unsupported.is_empty()
+    }
 }
 
 /// `retries`.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{ObjectRef, ObjectSelector, Options, WeightedDestination};
+use crate::rare::Rare;
 use crate::source::{Span, Spanned};
 
 /// One route of a virtual host or route table. It has exactly one action; a route with none or several was
@@ -18,7 +19,7 @@ pub struct Route {
     /// What to do.
     pub action: Spanned<Action>,
     /// Its own options.
-    pub options: Options,
+    pub options: Rare<Options>,
     /// Labels, for TrafficPolicy selection.
     pub labels: BTreeMap<String, String>,
     /// The whole route.
@@ -28,8 +29,8 @@ pub struct Route {
 /// All parts must hold.
 #[derive(Clone, Debug)]
 pub struct Matcher {
-    /// Name, appended to the route name.
-    pub name: Option<Spanned<String>>,
+    /// Name, appended to the route name. Few have one.
+    pub name: Option<Box<Spanned<String>>>,
     /// Path condition; absent = every path.
     pub uri: Option<Uri>,
     /// Header conditions.
@@ -102,11 +103,11 @@ pub enum Action {
     /// `routeAction`.
     Forward(ForwardAction),
     /// `redirectAction`.
-    Redirect(RedirectAction),
+    Redirect(Box<RedirectAction>),
     /// `directResponseAction`.
-    DirectResponse(DirectResponseAction),
+    DirectResponse(Box<DirectResponseAction>),
     /// `delegateAction`.
-    Delegate(DelegateAction),
+    Delegate(Box<DelegateAction>),
 }
 
 /// `routeAction`.

@@ -12,6 +12,40 @@ pub(crate) fn check(node: &mut Node<'_>, root: &'static Object, diagnostics: &mu
     value(node, Type::Object(root), None, diagnostics);
 }
 
+/// Checks an element of the list that a path of fields leads to, as [`check`] does for the whole object.
+pub(crate) fn check_element(
+    node: &mut Node<'_>,
+    root: &'static Object,
+    path: &[&str],
+    diagnostics: &mut Diagnostics,
+) {
+    element(node, root, path, None, diagnostics);
+}
+
+fn element(
+    node: &mut Node<'_>,
+    object: &'static Object,
+    path: &[&str],
+    parent: Option<&Level<'_>>,
+    diagnostics: &mut Diagnostics,
+) {
+    let Some((key, below)) = path.split_first() else {
+        return;
+    };
+    let level = Level {
+        object,
+        key,
+        parent,
+    };
+    match object.field(key).map(|field| field.ty) {
+        Some(Type::Object(inner)) => element(node, inner, below, Some(&level), diagnostics),
+        Some(Type::List(inner)) => {
+            value(node, *inner, Some(&level), diagnostics);
+        }
+        _ => {}
+    }
+}
+
 /// Checks one value. Returns whether its owner is faulty because of it.
 fn value(
     node: &mut Node<'_>,
@@ -38,6 +72,10 @@ fn value(
                 faulty |= value(node, *inner, level, diagnostics);
             }
         }
+        // Its elements were checked one by one.
+        (Type::List(_), Value::Routes(routes)) => {
+            diagnostics.append(std::mem::take(&mut routes.checks));
+        }
         (_, Value::Scalar(written)) => faulty |= scalar(written, ty, node.span, diagnostics),
         (_, found) => {
             faulty = true;
@@ -49,7 +87,7 @@ fn value(
                 (Type::Object(_) | Type::Map(_), Value::List(_)) => Some("remove the `- `"),
                 _ => None,
             };
-            let found = if matches!(found, Value::List(_)) {
+            let found = if matches!(found, Value::List(_) | Value::Routes(_)) {
                 "a list"
             } else {
                 "a map"

@@ -10,7 +10,7 @@ mod mesh;
 mod policy;
 mod route;
 
-pub(crate) use check::check;
+pub(crate) use check::{check, check_element};
 
 /// Type of a value.
 #[derive(Clone, Copy)]

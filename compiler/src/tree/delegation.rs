@@ -54,11 +54,21 @@ impl Delegation {
 /// Puts shared routes below the delegating route of these names and conditions. Routes that nobody else has are changed
 /// where they lie.
 pub(crate) fn below(names: &[String], parent: &Matcher, mut entries: Vec<Entry>) -> Vec<Entry> {
+    // Names above the last route, before and after.
+    let mut above: Option<[Arc<[String]>; 2]> = None;
     for entry in &mut entries {
         match entry {
             Entry::Route(route) => {
                 let route = Arc::make_mut(route);
-                route.name.segments.splice(0..0, names.iter().cloned());
+                let [_, whole] = match above.take() {
+                    Some(known) if Arc::ptr_eq(&known[0], &route.name.above) => above.insert(known),
+                    _ => {
+                        let own = route.name.above.clone();
+                        let whole = names.iter().chain(own.iter()).cloned().collect();
+                        above.insert([own, whole])
+                    }
+                };
+                route.name.above = Arc::clone(whole);
                 for matcher in &mut route.matchers {
                     matcher.move_below(parent);
                 }

@@ -18,7 +18,7 @@ fn effective(yaml: &str) -> (Vec<String>, Vec<String>) {
         .flat_map(|host| written_out(&host.routes));
     let options = routes
         .map(|route| {
-            let options = answer::Options::from(&route.options);
+            let options = answer::Options::from(&*route.options);
             let retries = options.retries.map(|retries| retries.attempts.to_string());
             let headers = route
                 .options

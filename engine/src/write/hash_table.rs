@@ -11,9 +11,9 @@ pub(super) struct Arrangement {
 
 const SEEDS: u32 = 8;
 
-/// Arranges the keys, at most four fifths full. `None` when there are too many, or one is too long.
+/// Arranges the keys, at most two thirds full. `None` when there are too many, or one is too long.
 pub(super) fn arrange(keys: &[(Vec<u8>, u32)]) -> Option<Arrangement> {
-    let slots = u32::try_from(keys.len() + keys.len() / 4 + 1).ok()?;
+    let slots = u32::try_from(keys.len() + keys.len() / 2 + 1).ok()?;
     if keys.iter().any(|(key, _)| key.len() > MAX_KEY) {
         return None;
     }

@@ -52,7 +52,7 @@ impl Seen {
             ..Answer::not_found()
         };
         if let Some(route) = route::find_route(tree, self.gateway, &answer) {
-            answer.route_name = route.name.leaf.clone();
+            answer.route_name = route.name.leaf().map(str::to_owned);
             // Several destinations may have one cluster; the route tells which one is meant.
             if let (Action::Forward(forward), Some(cluster)) = (&route.action, &self.cluster) {
                 let mut destinations = forward.destinations.iter();

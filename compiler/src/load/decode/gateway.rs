@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::value::{non_empty, strings};
-use super::{every, selector, virtual_host};
+use super::{every_mut, selector, virtual_host};
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::load::node::Node;
@@ -13,15 +13,18 @@ use crate::source::Span;
 /// A VirtualGateway.
 pub(in crate::load) fn virtual_gateway(
     metadata: Metadata,
-    node: &Node<'_>,
+    node: &mut Node<'_>,
     diagnostics: &mut Diagnostics,
 ) -> Option<VirtualGateway> {
+    let handlers = match node.list_mut("connectionHandlers") {
+        Some(handlers) => every_mut(handlers, |node| connection_handler(node, diagnostics)),
+        None => Some(Vec::new()),
+    };
     let selectors = node.list_at("ingressGatewaySelectors");
     let port_name = selectors
         .iter()
         .find_map(|selector| non_empty(selector.text_at("portName")));
     let written = node.list_at("connectionHandlers");
-    let handlers = every(written, |node| connection_handler(node, diagnostics));
     if written.is_empty() && !node.faulty {
         diagnostics.push(
             Diagnostic::at(
@@ -75,14 +78,19 @@ pub(in crate::load) fn virtual_gateway(
     })
 }
 
-fn connection_handler(node: &Node<'_>, diagnostics: &mut Diagnostics) -> Option<ConnectionHandler> {
+fn connection_handler(
+    node: &mut Node<'_>,
+    diagnostics: &mut Diagnostics,
+) -> Option<ConnectionHandler> {
+    let routes = node
+        .get_mut("http")
+        .map(|http| route_configs(http, diagnostics));
     let options = node.get("connectionOptions");
     let https_redirect = options.is_some_and(|options| options.flag("httpsRedirect"));
     let tls = options.and_then(|options| options.get("sslConfig"));
     let kind = if let Some(http) = node.get("http") {
-        let routes = route_configs(http, diagnostics);
         check_route_options(http, diagnostics)?;
-        HandlerKind::Http(routes?)
+        HandlerKind::Http(routes.flatten()?)
     } else if let Some(tcp) = node.get("tcp") {
         check_tcp_hosts(tcp, tls.is_some(), diagnostics)?;
         HandlerKind::Tcp(tcp.span)
@@ -124,11 +132,14 @@ fn connection_handler(node: &Node<'_>, diagnostics: &mut Diagnostics) -> Option<
 }
 
 /// Inline hosts with mistakes are left out; their siblings stay.
-fn route_configs(http: &Node<'_>, diagnostics: &mut Diagnostics) -> Option<Vec<RouteConfig>> {
+fn route_configs(http: &mut Node<'_>, diagnostics: &mut Diagnostics) -> Option<Vec<RouteConfig>> {
     let mut configs = Vec::new();
     let mut sound = true;
-    for node in http.list_at("routeConfig") {
-        if let Some(host) = node.get("virtualHost") {
+    let nodes = http
+        .list_mut("routeConfig")
+        .map_or(&mut [][..], |list| list);
+    for node in nodes {
+        if let Some(host) = node.get_mut("virtualHost").filter(|node| !node.is_null()) {
             let spec = virtual_host::spec(host, diagnostics);
             configs.extend(spec.map(|spec| RouteConfig::Inline(Box::new(spec))));
         } else if let Some(selector) = node.get("virtualHostSelector") {

@@ -23,7 +23,7 @@ pub(super) fn matcher(node: &Node<'_>, diagnostics: &mut Diagnostics) -> Option<
         check_method(method, diagnostics);
     }
     Some(Matcher {
-        name: non_empty(node.text_at("name")),
+        name: non_empty(node.text_at("name")).map(Box::new),
         uri: uri?,
         headers: headers?,
         query: query?,

@@ -8,7 +8,7 @@ pub(super) mod gateway;
 pub(super) mod inventory;
 mod matcher;
 mod options;
-mod route;
+pub(super) mod route;
 mod selector;
 mod value;
 pub(super) mod virtual_host;
@@ -21,5 +21,14 @@ fn every<'n, 's: 'n, T>(
     decode: impl FnMut(&'n Node<'s>) -> Option<T>,
 ) -> Option<Vec<T>> {
     let decoded: Vec<Option<T>> = nodes.into_iter().map(decode).collect();
+    decoded.into_iter().collect()
+}
+
+/// The same for nodes that are changed by it.
+fn every_mut<'s, T>(
+    nodes: &mut [Node<'s>],
+    decode: impl FnMut(&mut Node<'s>) -> Option<T>,
+) -> Option<Vec<T>> {
+    let decoded: Vec<Option<T>> = nodes.iter_mut().map(decode).collect();
     decoded.into_iter().collect()
 }

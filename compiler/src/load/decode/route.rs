@@ -4,22 +4,40 @@ use super::value::{header_safe, integer_in, missing, non_empty, object_ref, path
 use super::{every, matcher, options, selector};
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::load::node::{Entry, Node};
+use crate::load::node::{Entry, Node, Routes, Value};
+use crate::rare::Rare;
 use crate::resource::{
     Action, ClusterObjectRef, DelegateAction, DestinationKind, DirectResponseAction, ForwardAction,
-    Options, RedirectAction, Route, SortMethod, WeightedDestination,
+    RedirectAction, Route, SortMethod, WeightedDestination,
 };
 use crate::source::Spanned;
 
 /// Longest body of a direct response in bytes; Envoy refuses more.
 const MAX_BODY_BYTES: usize = 4096;
 
-/// The routes of a virtual host or route table; a route with an error is left out.
-pub(super) fn routes(owner: &Node<'_>, diagnostics: &mut Diagnostics) -> Vec<Route> {
-    let nodes = owner.list_at("routes").iter().enumerate();
-    nodes
-        .filter_map(|(index, node)| route(index, node, diagnostics))
-        .collect()
+/// Takes the routes of a virtual host or route table out; a route with an error is left out.
+pub(super) fn routes(owner: &mut Node<'_>, diagnostics: &mut Diagnostics) -> Vec<Route> {
+    let mut routes = match owner.get_mut("routes").map(|node| &mut node.value) {
+        Some(Value::Routes(routes)) => std::mem::take(&mut **routes),
+        Some(Value::List(list)) => {
+            let mut routes = Routes::default();
+            for node in std::mem::take(list) {
+                add(&node, &mut routes);
+            }
+            routes
+        }
+        _ => Routes::default(),
+    };
+    diagnostics.append(routes.findings);
+    routes.decoded.shrink_to_fit();
+    routes.decoded
+}
+
+/// Decodes the next route of a list.
+pub(in crate::load) fn add(node: &Node<'_>, routes: &mut Routes) {
+    let route = route(routes.count, node, &mut routes.findings);
+    routes.decoded.extend(route);
+    routes.count += 1;
 }
 
 fn route(index: usize, node: &Node<'_>, diagnostics: &mut Diagnostics) -> Option<Route> {
@@ -28,8 +46,8 @@ fn route(index: usize, node: &Node<'_>, diagnostics: &mut Diagnostics) -> Option
     });
     let action = action(node, diagnostics);
     let options = match node.get("options") {
-        Some(options) => options::options(options, diagnostics),
-        None => Some(Options::default()),
+        Some(options) => options::options(options, diagnostics).map(Rare::from),
+        None => Some(Rare::default()),
     };
     if node.faulty {
         return None;
@@ -55,15 +73,17 @@ fn action(node: &Node<'_>, diagnostics: &mut Diagnostics) -> Option<Spanned<Acti
         value,
     } in node.entries()
     {
-        let action = match key.as_ref() {
-            "routeAction" => forward(value, diagnostics).map(Action::Forward),
-            "redirectAction" => redirect(value, diagnostics).map(Action::Redirect),
-            "directResponseAction" => {
-                direct_response(value, diagnostics).map(Action::DirectResponse)
-            }
-            "delegateAction" => delegate(value, diagnostics).map(Action::Delegate),
-            _ => continue,
-        };
+        let action =
+            match key.as_ref() {
+                "routeAction" => forward(value, diagnostics).map(Action::Forward),
+                "redirectAction" => redirect(value, diagnostics)
+                    .map(|redirect| Action::Redirect(Box::new(redirect))),
+                "directResponseAction" => direct_response(value, diagnostics)
+                    .map(|response| Action::DirectResponse(Box::new(response))),
+                "delegateAction" => delegate(value, diagnostics)
+                    .map(|delegate| Action::Delegate(Box::new(delegate))),
+                _ => continue,
+            };
         written = true;
         let span = crate::source::Span {
             end: value.span.end.max(key_span.end),
@@ -119,8 +139,8 @@ fn weighted_destination(
     let weight = weight
         .and_then(|weight| Some(Spanned::new(u32::try_from(weight.value).ok()?, weight.span)));
     let options = match node.get("options") {
-        Some(options) => options::options(options, diagnostics),
-        None => Some(Options::default()),
+        Some(options) => options::options(options, diagnostics).map(Rare::from),
+        None => Some(Rare::default()),
     };
     Some(WeightedDestination {
         kind: kind?,

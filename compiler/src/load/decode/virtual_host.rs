@@ -8,7 +8,7 @@ use crate::resource::{Metadata, Options, RouteTable, VirtualHostSpec};
 
 /// The spec of a VirtualHost, of its own or inline in a gateway.
 pub(in crate::load) fn spec(
-    node: &Node<'_>,
+    node: &mut Node<'_>,
     diagnostics: &mut Diagnostics,
 ) -> Option<VirtualHostSpec> {
     let routes = route::routes(node, diagnostics);
@@ -27,7 +27,7 @@ pub(in crate::load) fn spec(
 /// A RouteTable.
 pub(in crate::load) fn route_table(
     metadata: Metadata,
-    node: &Node<'_>,
+    node: &mut Node<'_>,
     diagnostics: &mut Diagnostics,
 ) -> Option<RouteTable> {
     let routes = route::routes(node, diagnostics);

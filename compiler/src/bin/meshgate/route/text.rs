@@ -77,7 +77,7 @@ pub(super) fn render(
         headers(&mut lines, request, &forwarded.headers);
     }
     if let Some(options) = &answer.options {
-        let origin = route.map(|route| &route.options);
+        let origin = route.map(|route| &*route.options);
         let timeout_place = origin
             .and_then(|options| options.request_timeout.as_ref())
             .map(|timeout| place(timeout.span));
