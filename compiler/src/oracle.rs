@@ -69,10 +69,9 @@ pub fn evaluate(tree: &Tree, gateway: Option<&ObjectName>, request: &Request) ->
     else {
         return answer;
     };
-    let segments = route.name.segments();
     let names: Vec<&str> = names
         .into_iter()
-        .chain(segments)
+        .chain(route.name.segments())
         .chain(matcher.name.as_deref())
         .collect();
     let answer = Answer {

@@ -179,9 +179,9 @@ fn find_named<'t>(entries: &'t [Entry], wanted: &str) -> Option<&'t Route> {
 }
 
 /// What follows names in a longer name.
-fn without_names<'n, 's>(
+fn without_names<'n, 'a>(
     name: &'n str,
-    mut names: impl Iterator<Item = &'s str>,
+    mut names: impl Iterator<Item = &'a str>,
 ) -> Option<&'n str> {
     names.try_fold(name, |rest, name| {
         let rest = rest.strip_prefix(name)?;

@@ -172,7 +172,8 @@ pub struct RouteName {
 impl RouteName {
     /// All segments.
     pub fn segments(&self) -> impl Iterator<Item = &str> {
-        self.above.iter().chain([&self.own]).map(String::as_str)
+        let above = self.above.iter().map(String::as_str);
+        above.chain([self.own.as_str()])
     }
 
     /// The leaf route's own name, if it has one.

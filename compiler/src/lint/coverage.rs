@@ -8,8 +8,11 @@
 //! conditions, so that its cost does not grow with the number of matchers.
 
 use std::collections::{BTreeSet, HashMap};
+use std::hash::BuildHasher;
 
-use crate::regex::Regex;
+use foldhash::fast::RandomState;
+
+use crate::regex::Patterns;
 use crate::tree::{LiteralPart, Matcher, PathMatch, PathTail, ValueMatch};
 
 /// With more conditions than this, only their whole set, single ones and none are tried as weaker sets.
@@ -18,25 +21,25 @@ const MAX_COMBINED: usize = 6;
 /// A byte of literal text, and whether its case is ignored.
 type Byte = (u8, bool);
 
-/// What is compared of a matcher.
+/// A matcher to be compared with earlier ones.
 #[derive(Clone, Debug)]
 pub(super) struct Clause<'t> {
-    /// Literal text at the start of the path.
-    literal: Vec<Byte>,
-    tail: Tail<'t>,
-    /// Text that every matching path starts with: the literal text, a regex's own start, at least `/` if it is whole.
+    /// Text that every matching path starts with: the literal text, a regex's own start, at least `/`.
     start: Vec<Byte>,
+    /// How much of it is the literal text.
+    literal: usize,
+    tail: Tail<'t>,
     /// The path is whole, so it begins with a slash; that of a shared route is what follows a prefix.
     is_whole: bool,
     conditions: Vec<Condition<'t>>,
 }
 
 /// What follows the literal text.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Tail<'t> {
     End,
     Any,
-    Suffix(Vec<Byte>),
+    Suffix(&'t LiteralPart),
     Regex(&'t str),
     /// Nothing that is known.
     Unknown,
@@ -66,8 +69,8 @@ pub(super) enum Value<'t> {
 
 impl<'t> Clause<'t> {
     /// What a matcher says.
-    pub(super) fn new(matcher: &'t Matcher) -> Self {
-        let mut clause = Self::shared(matcher);
+    pub(super) fn new(matcher: &'t Matcher, patterns: &mut Patterns) -> Self {
+        let mut clause = Self::shared(matcher, patterns);
         clause.is_whole = true;
         if clause.start.is_empty() {
             clause.start.push((b'/', false));
@@ -76,7 +79,7 @@ impl<'t> Clause<'t> {
     }
 
     /// What a matcher of a shared route says about what follows the prefix.
-    pub(super) fn shared(matcher: &'t Matcher) -> Self {
+    pub(super) fn shared(matcher: &'t Matcher, patterns: &mut Patterns) -> Self {
         let headers = matcher.headers.iter().map(|header| Condition::Header {
             name: &header.name,
             value: (&header.value).into(),
@@ -87,80 +90,55 @@ impl<'t> Clause<'t> {
             value: (&parameter.value).into(),
         });
         let method = matcher.method.as_deref().map(Condition::Method);
-        let mut clause = Self::path(&matcher.path);
-        let all: Vec<Condition<'_>> = headers.chain(query).chain(method).collect();
-        let follows = |condition: &Condition<'_>| {
-            all.iter()
-                .any(|other| other.weaker().as_ref() == Some(condition))
-        };
-        for condition in all.iter().filter(|condition| !follows(condition)) {
-            if !clause.conditions.contains(condition) {
-                clause.conditions.push(*condition);
-            }
+        let mut start = Vec::with_capacity(matcher.path.literal_len());
+        start.extend(bytes(&matcher.path.literal));
+        let literal = start.len();
+        if let PathTail::Regex(pattern) = &matcher.path.tail
+            && let Ok(pattern) = patterns.parse(&pattern.value)
+        {
+            let own = pattern.literal().into_iter().flatten();
+            start.extend(own.map(|byte| (*byte, false)));
         }
-        clause
+        Self {
+            start,
+            literal,
+            tail: (&matcher.path).into(),
+            is_whole: false,
+            conditions: without_consequences(headers.chain(query).chain(method).collect()),
+        }
     }
 
     /// The same conditions, on other paths: those that start with a text, or (`exact`) the text alone.
     pub(super) fn with_path(&self, text: &str, exact: bool) -> Self {
-        let literal: Vec<Byte> = text.bytes().map(|byte| (byte, false)).collect();
         Self {
-            start: literal.clone(),
-            literal,
+            start: text.bytes().map(|byte| (byte, false)).collect(),
+            literal: text.len(),
             tail: if exact { Tail::End } else { Tail::Any },
             is_whole: true,
             conditions: self.conditions.clone(),
         }
     }
 
-    fn path(path: &'t PathMatch) -> Self {
-        let literal: Vec<Byte> = path.literal.iter().flat_map(bytes).collect();
-        let mut start = literal.clone();
-        let tail = match &path.tail {
-            PathTail::End => Tail::End,
-            PathTail::Any => Tail::Any,
-            PathTail::Suffix(suffix) => Tail::Suffix(bytes(suffix).collect()),
-            PathTail::Regex(pattern) => {
-                if let Ok(regex) = Regex::parse(&pattern.value) {
-                    start.extend(
-                        regex
-                            .split_literal()
-                            .0
-                            .into_iter()
-                            .map(|byte| (byte, false)),
-                    );
-                }
-                Tail::Regex(&pattern.value)
-            }
-        };
-        Self {
-            literal,
-            tail,
-            start,
-            is_whole: false,
-            conditions: Vec::new(),
-        }
-    }
-
     /// The clause below a delegating route, about what follows its prefix, if all its paths begin with that and the
     /// other conditions of the delegating route follow from its own.
     pub(super) fn below(&self, parent: &Self) -> Option<Self> {
-        let len = parent.literal.len();
-        if !parent.covers_path(self) || !parent.conditions.iter().all(|c| self.implies(c)) {
+        let (prefix, len) = (&parent.start[..parent.literal], parent.literal);
+        let begins = match len {
+            0 => true,
+            _ => covers(prefix.iter().copied(), self.start.get(..len)?),
+        };
+        if !begins || !parent.conditions.iter().all(|c| self.implies(c)) {
             return None;
         }
-        if len == 0 {
-            return Some(self.clone());
-        }
-        let (literal, tail) = match self.literal.get(len..) {
-            Some(literal) => (literal.to_vec(), self.tail.clone()),
-            None => (Vec::new(), Tail::Unknown),
+        let (literal, tail) = match self.literal.checked_sub(len) {
+            Some(literal) => (literal, self.tail),
+            None => (0, Tail::Unknown),
         };
         Some(Self {
+            start: self.start[len..].to_vec(),
             literal,
             tail,
-            start: self.start.get(len..).unwrap_or_default().to_vec(),
-            is_whole: false,
+            is_whole: self.is_whole && len == 0,
             conditions: self.conditions.clone(),
         })
     }
@@ -174,62 +152,98 @@ impl<'t> Clause<'t> {
 
     /// Literal text at the start, in lower case.
     pub(super) fn literal(&self) -> Vec<u8> {
-        folded(&self.literal)
+        folded(self.start[..self.literal].iter().copied())
     }
 
     /// Text that every path starts with, in lower case.
     pub(super) fn start(&self) -> Vec<u8> {
-        folded(&self.start)
+        folded(self.start.iter().copied())
+    }
+
+    /// Whether it takes everything that begins with the literal text.
+    pub(super) fn is_prefix(&self) -> bool {
+        self.tail == Tail::Any
     }
 
     /// Conditions beside the path.
     pub(super) fn conditions(&self) -> &[Condition<'t>] {
         &self.conditions
     }
+}
 
-    /// Whether every path of `other` is one of this clause's paths.
-    fn covers_path(&self, other: &Self) -> bool {
-        match (&self.tail, &other.tail) {
-            (Tail::Any, _) if self.literal.is_empty() => true,
-            (Tail::Any, _) if other.is_whole && matches!(self.literal.as_slice(), [(b'/', _)]) => {
-                true
+/// Conditions without those that follow from others.
+fn without_consequences(all: Vec<Condition<'_>>) -> Vec<Condition<'_>> {
+    let follows = |at: usize| {
+        let (condition, mut before) = (&all[at], all[..at].iter());
+        before.any(|other| other == condition)
+            || all
+                .iter()
+                .any(|other| other.weaker().as_ref() == Some(condition))
+    };
+    if (0..all.len()).any(follows) {
+        let kept = (0..all.len()).filter(|&at| !follows(at));
+        return kept.map(|at| all[at]).collect();
+    }
+    all
+}
+
+/// Whether every path that the conditions of a clause leave is one of the paths of an earlier one.
+fn covers_path(earlier: &PathMatch, clause: &Clause<'_>) -> bool {
+    let same_literal = || covers(bytes(&earlier.literal), &clause.start[..clause.literal]);
+    match (earlier.into(), clause.tail) {
+        (Tail::Any, _) => match earlier.literal_len() {
+            0 => true,
+            // Every path starts with a slash.
+            1 if clause.is_whole && bytes(&earlier.literal).any(|(byte, _)| byte == b'/') => true,
+            len => {
+                (clause.start.get(..len)).is_some_and(|text| covers(bytes(&earlier.literal), text))
             }
-            (Tail::Any, _) => other
-                .start
-                .get(..self.literal.len())
-                .is_some_and(|text| covers(&self.literal, text)),
-            (Tail::Suffix(suffix), Tail::Suffix(other_suffix)) => {
-                covers(&self.literal, &other.literal)
-                    && other_suffix
-                        .len()
-                        .checked_sub(suffix.len())
-                        .is_some_and(|at| covers(suffix, &other_suffix[at..]))
-            }
-            (own, other_tail) => own == other_tail && covers(&self.literal, &other.literal),
+        },
+        (Tail::Suffix(suffix), Tail::Suffix(other)) => {
+            let ends: Vec<Byte> = bytes([other]).collect();
+            same_literal()
+                && (ends.len().checked_sub(suffix.text.len()))
+                    .is_some_and(|at| covers(bytes([suffix]), &ends[at..]))
         }
+        (own, other) => own == other && same_literal(),
     }
 }
 
 /// Whether every text that `narrow` stands for is one that `wide`, of the same length, stands for.
-fn covers(wide: &[Byte], narrow: &[Byte]) -> bool {
-    wide.len() == narrow.len()
-        && wide.iter().zip(narrow).all(|(wide, narrow)| {
+fn covers(mut wide: impl Iterator<Item = Byte>, narrow: &[Byte]) -> bool {
+    let covered = narrow.iter().all(|narrow| {
+        wide.next().is_some_and(|wide| {
             if wide.1 {
                 wide.0.eq_ignore_ascii_case(&narrow.0)
             } else {
                 wide.0 == narrow.0 && (!narrow.1 || !narrow.0.is_ascii_alphabetic())
             }
         })
+    });
+    covered && wide.next().is_none()
 }
 
-fn bytes(part: &LiteralPart) -> impl Iterator<Item = Byte> {
-    part.text.bytes().map(|byte| (byte, part.ignore_case))
+fn bytes<'p>(parts: impl IntoIterator<Item = &'p LiteralPart>) -> impl Iterator<Item = Byte> {
+    parts
+        .into_iter()
+        .flat_map(|part| part.text.bytes().map(|byte| (byte, part.ignore_case)))
 }
 
-fn folded(text: &[Byte]) -> Vec<u8> {
-    text.iter()
+fn folded(text: impl IntoIterator<Item = Byte>) -> Vec<u8> {
+    text.into_iter()
         .map(|(byte, _)| byte.to_ascii_lowercase())
         .collect()
+}
+
+impl<'t> From<&'t PathMatch> for Tail<'t> {
+    fn from(path: &'t PathMatch) -> Self {
+        match &path.tail {
+            PathTail::End => Self::End,
+            PathTail::Any => Self::Any,
+            PathTail::Suffix(suffix) => Self::Suffix(suffix),
+            PathTail::Regex(pattern) => Self::Regex(&pattern.value),
+        }
+    }
 }
 
 impl<'t> From<&'t ValueMatch> for Value<'t> {
@@ -270,99 +284,118 @@ impl Condition<'_> {
 /// Numbers of conditions, sorted.
 type ConditionSet = Vec<u32>;
 
-/// Clauses with one literal text, by what follows it and by conditions.
-type Slot<'t> = HashMap<Tail<'t>, HashMap<ConditionSet, Vec<usize>>>;
+/// Number of a [`ConditionSet`].
+type SetId = u32;
+
+/// A clause seen before.
+#[derive(Debug)]
+struct Seen<'t> {
+    path: &'t PathMatch,
+    /// The one before it that is found under the same key.
+    before: Option<u32>,
+}
 
 /// The clauses seen so far.
 #[derive(Debug, Default)]
 pub(super) struct Index<'t> {
-    clauses: Vec<Clause<'t>>,
-    numbers: HashMap<Condition<'t>, u32>,
-    /// Clauses by literal text, in lower case.
-    slots: HashMap<Vec<u8>, Slot<'t>>,
+    clauses: Vec<Seen<'t>>,
+    /// The last clause for each path, as a hash of what matters of it, and each set of conditions.
+    last: HashMap<(u64, SetId), u32, RandomState>,
+    conditions: HashMap<Condition<'t>, u32, RandomState>,
+    sets: HashMap<ConditionSet, SetId, RandomState>,
     /// Lengths of the prefixes among them.
     prefix_lengths: BTreeSet<usize>,
+    hasher: RandomState,
 }
 
 impl<'t> Index<'t> {
-    /// Adds a clause; its number counts from 0.
-    pub(super) fn add(&mut self, clause: Clause<'t>) -> usize {
+    /// Adds the clause of a matcher; its number counts from 0.
+    pub(super) fn add(&mut self, clause: &Clause<'t>, matcher: &'t Matcher) -> usize {
         let number = self.clauses.len();
         let mut set = ConditionSet::with_capacity(clause.conditions.len());
         for condition in &clause.conditions {
-            let next = self.numbers.len() as u32;
-            set.push(*self.numbers.entry(*condition).or_insert(next));
+            let next = self.conditions.len() as u32;
+            set.push(*self.conditions.entry(*condition).or_insert(next));
         }
         normalise(&mut set);
+        let next = self.sets.len() as SetId;
+        let set = *self.sets.entry(set).or_insert(next);
         if clause.tail == Tail::Any {
-            self.prefix_lengths.insert(clause.literal.len());
+            self.prefix_lengths.insert(clause.literal);
         }
-        self.slots
-            .entry(folded(&clause.literal))
-            .or_default()
-            .entry(folded_tail(&clause.tail))
-            .or_default()
-            .entry(set)
-            .or_default()
-            .push(number);
-        self.clauses.push(clause);
+        let literal = folded(clause.start[..clause.literal].iter().copied());
+        let place = (self.place(&literal, clause.tail), set);
+        self.clauses.push(Seen {
+            path: &matcher.path,
+            before: self.last.insert(place, number as u32),
+        });
         number
-    }
-
-    /// The clause of a number.
-    pub(super) fn clause(&self, number: usize) -> Option<&Clause<'t>> {
-        self.clauses.get(number)
     }
 
     /// The earliest clause that covers this one.
     pub(super) fn covering(&self, clause: &Clause<'t>) -> Option<usize> {
-        self.all_covering(clause).into_iter().min()
+        let mut earliest: Option<usize> = None;
+        self.each_covering(clause, |number| {
+            earliest = Some(earliest.map_or(number, |known| known.min(number)));
+        });
+        earliest
     }
 
     /// All clauses that cover this one.
     pub(super) fn all_covering(&self, clause: &Clause<'t>) -> Vec<usize> {
+        let mut all = Vec::new();
+        self.each_covering(clause, |number| all.push(number));
+        all
+    }
+
+    fn each_covering(&self, clause: &Clause<'t>, mut found: impl FnMut(usize)) {
         if self.clauses.is_empty() {
-            return Vec::new();
+            return;
         }
         let sets = self.weaker_sets(&clause.conditions);
-        let start = folded(&clause.start);
+        let start = folded(clause.start.iter().copied());
         let prefixes = self
             .prefix_lengths
             .range(..=start.len())
-            .filter_map(|&len| self.slots.get(&start[..len])?.get(&Tail::Any));
-        let same = self
-            .slots
-            .get(&folded(&clause.literal))
-            .and_then(|tails| tails.get(&folded_tail(&clause.tail)));
-        prefixes
-            .chain(same)
-            .flat_map(|by_conditions| sets.iter().filter_map(|set| by_conditions.get(set)))
-            .flatten()
-            .copied()
-            .filter(|&earlier| self.clauses[earlier].covers_path(clause))
-            .collect()
+            .map(|&len| self.place(&start[..len], Tail::Any));
+        let same = self.place(&start[..clause.literal], clause.tail);
+        for place in prefixes.chain([same]) {
+            for &set in &sets {
+                let mut next = self.last.get(&(place, set)).copied();
+                while let Some(number) = next {
+                    let Seen { path, before } = &self.clauses[number as usize];
+                    // Different paths may have the same hash.
+                    if covers_path(path, clause) {
+                        found(number as usize);
+                    }
+                    next = *before;
+                }
+            }
+        }
     }
 
-    /// Clauses for all paths that begin with a text that this one (in lower case) begins with, and is longer than.
-    pub(super) fn prefixes_of(&self, text: &[u8]) -> Vec<usize> {
-        self.prefix_lengths
-            .range(..text.len())
-            .filter_map(|&len| self.slots.get(&text[..len])?.get(&Tail::Any))
-            .flat_map(HashMap::values)
-            .flatten()
-            .copied()
-            .collect()
+    /// Hash of what clauses have in common that may cover one another, and that they are looked up by: the literal
+    /// text in lower case, and what follows it, suffixes without regard to case.
+    fn place(&self, literal: &[u8], tail: Tail<'_>) -> u64 {
+        let tail = match tail {
+            Tail::End => (0, Default::default()),
+            Tail::Any => (1, Default::default()),
+            Tail::Suffix(suffix) => (2, suffix.text.to_ascii_lowercase()),
+            Tail::Regex(pattern) => return self.hasher.hash_one((literal, 3, pattern)),
+            Tail::Unknown => (4, Default::default()),
+        };
+        self.hasher.hash_one((literal, tail))
     }
 
-    /// Sets of known conditions that all follow from the given ones.
-    fn weaker_sets(&self, conditions: &[Condition<'t>]) -> Vec<ConditionSet> {
+    /// Known sets of conditions that all follow from the given ones.
+    fn weaker_sets(&self, conditions: &[Condition<'t>]) -> Vec<SetId> {
         let choices: Vec<Vec<u32>> = conditions
             .iter()
             .map(|condition| {
                 [Some(*condition), condition.weaker()]
                     .into_iter()
                     .flatten()
-                    .filter_map(|condition| self.numbers.get(&condition).copied())
+                    .filter_map(|condition| self.conditions.get(&condition).copied())
                     .collect()
             })
             .collect();
@@ -386,29 +419,17 @@ impl<'t> Index<'t> {
                 }
             }
         }
-        for set in &mut sets {
-            normalise(set);
-        }
-        sets.sort();
-        sets.dedup();
-        sets
+        let known = sets.into_iter().filter_map(|mut set| {
+            normalise(&mut set);
+            self.sets.get(&set).copied()
+        });
+        let mut known: Vec<SetId> = known.collect();
+        normalise(&mut known);
+        known
     }
 }
 
-fn normalise(set: &mut ConditionSet) {
-    set.sort_unstable();
-    set.dedup();
-}
-
-/// Suffixes are looked up without regard to case.
-fn folded_tail<'t>(tail: &Tail<'t>) -> Tail<'t> {
-    match tail {
-        Tail::Suffix(suffix) => Tail::Suffix(
-            suffix
-                .iter()
-                .map(|(byte, _)| (byte.to_ascii_lowercase(), false))
-                .collect(),
-        ),
-        other => other.clone(),
-    }
+fn normalise(numbers: &mut Vec<u32>) {
+    numbers.sort_unstable();
+    numbers.dedup();
 }

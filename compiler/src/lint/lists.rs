@@ -3,7 +3,7 @@
 //! Shared routes are read once, however many lists refer to them. Looking for a clause that covers another one follows
 //! those references that the path of the other one leads to.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -12,6 +12,9 @@ use crate::tree::{Action, Delegation, Matcher, Route, SharedRoutes};
 
 use super::coverage::{Clause, Condition, Index};
 
+/// With more clauses than this around a delegating route, some are taken to matter without a look at their conditions.
+const COMPARED: usize = 64;
+
 /// A list, or what has been added of it.
 #[derive(Default)]
 pub(super) struct List<'t> {
@@ -19,12 +22,13 @@ pub(super) struct List<'t> {
     /// Position, route and matcher of each clause in the index.
     clauses: Vec<(usize, &'t Route, &'t Matcher)>,
     delegations: Index<'t>,
-    /// Position, delegating route and its routes, for each clause of the other index.
-    delegated: Vec<(usize, &'t Delegation, Rc<List<'t>>)>,
+    delegated: Vec<Delegated<'t>>,
     /// Prefixes of the delegating routes, in lower case.
     prefixes: BTreeMap<Vec<u8>, Vec<usize>>,
     /// What the paths of the clauses begin with, in lower case.
     starts: BTreeSet<Vec<u8>>,
+    /// The conditions of clauses for all paths that begin with a text, by this text, in lower case.
+    wide: HashMap<Vec<u8>, Vec<Vec<Condition<'t>>>>,
     /// Conditions of clauses, and what follows from them.
     conditions: HashSet<Condition<'t>>,
     /// Number of entries.
@@ -33,6 +37,14 @@ pub(super) struct List<'t> {
     pub(super) size: usize,
     /// Whether some route redirects.
     pub(super) has_redirects: bool,
+}
+
+/// A delegating route in a list.
+struct Delegated<'t> {
+    position: usize,
+    clause: Clause<'t>,
+    delegation: &'t Delegation,
+    list: Rc<List<'t>>,
 }
 
 /// A matcher that covers another one.
@@ -62,22 +74,29 @@ pub(super) struct Contact {
 }
 
 impl<'t> List<'t> {
+    /// Adds a matcher. `delegates`: there may be delegating routes to be compared with it.
     pub(super) fn add_clause(
         &mut self,
-        clause: Clause<'t>,
+        clause: &Clause<'t>,
         route: &'t Route,
         matcher: &'t Matcher,
-        keeps_starts: bool,
+        delegates: bool,
     ) {
-        if keeps_starts {
+        if delegates {
             self.starts.insert(clause.start());
+            if clause.is_prefix() {
+                let conditions = clause.conditions().to_vec();
+                let same = self.wide.entry(clause.literal()).or_default();
+                same.push(conditions);
+            }
         }
         self.size += 1;
         self.has_redirects |= matches!(route.action, Action::Redirect(_));
-        self.index.add(clause);
+        self.index.add(clause, matcher);
         self.clauses.push((self.len, route, matcher));
     }
 
+    /// Adds a delegating route.
     pub(super) fn add_delegation(
         &mut self,
         clause: Clause<'t>,
@@ -87,9 +106,14 @@ impl<'t> List<'t> {
         self.size += list.size;
         self.has_redirects |= list.has_redirects;
         let prefix = clause.literal();
-        let number = self.delegations.add(clause);
+        let number = self.delegations.add(&clause, &delegation.matcher);
         self.prefixes.entry(prefix).or_default().push(number);
-        self.delegated.push((self.len, delegation, list));
+        self.delegated.push(Delegated {
+            position: self.len,
+            clause,
+            delegation,
+            list,
+        });
     }
 
     /// Remembers the conditions of an entry.
@@ -110,21 +134,21 @@ impl<'t> List<'t> {
     pub(super) fn covering(&self, clause: &Clause<'t>) -> Option<(usize, By)> {
         let own = self.index.covering(clause);
         let own = own.and_then(|number| self.clauses.get(number));
-        let shared = self
-            .delegations
-            .all_covering(clause)
-            .into_iter()
-            .filter(|&number| {
-                let position = self.delegated.get(number).map(|(position, ..)| *position);
-                own.is_none_or(|(own, ..)| position.is_some_and(|position| position < *own))
-            })
-            .filter_map(|number| {
-                let (position, delegation, list) = self.delegated.get(number)?;
-                let below = clause.below(self.delegations.clause(number)?)?;
-                let (_, mut by) = list.covering(&below)?;
-                by.move_below(&delegation.names, &delegation.matcher);
-                by.shared.push(Arc::as_ptr(&delegation.shared));
-                Some((*position, by))
+        let delegated = self.delegations.all_covering(clause).into_iter();
+        let shared = delegated
+            .filter_map(|number| self.delegated.get(number))
+            .filter(|found| own.is_none_or(|(own, ..)| found.position < *own))
+            .filter_map(|found| {
+                let Delegation {
+                    names,
+                    matcher,
+                    shared,
+                    ..
+                } = found.delegation;
+                let (_, mut by) = found.list.covering(&clause.below(&found.clause)?)?;
+                by.move_below(names, matcher);
+                by.shared.push(Arc::as_ptr(shared));
+                Some((found.position, by))
             })
             .min_by_key(|(position, _)| *position);
         shared.or_else(|| {
@@ -143,20 +167,20 @@ impl<'t> List<'t> {
     /// Whether clauses of this list may cover routes that a delegating route leads to.
     pub(super) fn contact(&self, delegating: &Clause<'t>, routes: &List<'t>) -> Contact {
         let prefix = delegating.literal();
-        let narrower = |number: &usize| {
-            let wider = self.index.clause(*number);
-            wider.is_some_and(|wider| {
-                wider.conditions().iter().all(|condition| {
-                    delegating.implies(condition) || routes.conditions.contains(condition)
-                })
+        let may_follow = |conditions: &Vec<Condition<'t>>| {
+            conditions.iter().all(|condition| {
+                delegating.implies(condition) || routes.conditions.contains(condition)
             })
         };
+        let mut wide = (0..prefix.len())
+            .filter_map(|len| self.wide.get(prefix.get(..len)?))
+            .flatten();
+        let is_close = wide.by_ref().take(COMPARED).any(may_follow) || wide.next().is_some();
         let inside = |text: &Vec<u8>| {
             text.get(prefix.len()..)
                 .is_some_and(|rest| routes.may_begin_with(rest))
         };
-        let is_close = self.index.prefixes_of(&prefix).iter().any(narrower)
-            || below(&self.starts, &prefix).any(inside);
+        let is_close = is_close || below(&self.starts, &prefix).any(inside);
         let wider = (0..prefix.len()).filter_map(|len| {
             let numbers = self.prefixes.get(prefix.get(..len)?)?;
             Some((numbers, format!("-{:?}", prefix.get(len..))))
@@ -169,10 +193,9 @@ impl<'t> List<'t> {
         let mut shared = Vec::new();
         for (numbers, relation) in wider.chain(narrower) {
             for number in numbers {
-                if let Some((_, delegation, _)) = self.delegated.get(*number) {
-                    let conditions = self.delegations.clause(*number).map(Clause::conditions);
-                    let relation = format!("{relation}{conditions:?}");
-                    shared.push((Arc::as_ptr(&delegation.shared), relation));
+                if let Some(found) = self.delegated.get(*number) {
+                    let relation = format!("{relation}{:?}", found.clause.conditions());
+                    shared.push((Arc::as_ptr(&found.delegation.shared), relation));
                 }
             }
         }

@@ -33,8 +33,8 @@ pub fn lint(tree: &Tree, diagnostics: &mut Diagnostics) {
         lists: HashMap::new(),
         situations: HashSet::new(),
         again: AGAIN,
-        patterns: Patterns::default(),
         seen: HashSet::new(),
+        patterns: Patterns::default(),
         diagnostics,
     };
     let mut done = HashSet::new();
@@ -56,9 +56,9 @@ struct Linter<'t, 'd> {
     situations: HashSet<(*const SharedRoutes, String)>,
     /// How many more shared routes are looked at again.
     again: usize,
-    patterns: Patterns,
     /// Code, place, and the other place if there is one.
     seen: HashSet<(Code, Span, Option<Span>)>,
+    patterns: Patterns,
     diagnostics: &'d mut Diagnostics,
 }
 
@@ -95,13 +95,14 @@ impl<'t> Linter<'t, '_> {
             match entry {
                 Entry::Route(route) => {
                     for (clause, matcher) in self.route(place, context, route) {
-                        list.add_clause(clause, route, matcher, delegates);
+                        list.add_clause(&clause, route, matcher, delegates);
                     }
                 }
                 Entry::Delegation(delegation) => {
                     if self.delegation(place, context, delegation) {
                         let shared = self.list(&delegation.shared);
-                        list.add_delegation(Clause::new(&delegation.matcher), delegation, shared);
+                        let clause = Clause::new(&delegation.matcher, &mut self.patterns);
+                        list.add_delegation(clause, delegation, shared);
                     }
                 }
             }
@@ -125,7 +126,7 @@ impl<'t> Linter<'t, '_> {
             for finding in conditions::check(matcher, &mut self.patterns) {
                 self.report(finding);
             }
-            let clause = Clause::new(matcher);
+            let clause = Clause::new(matcher, &mut self.patterns);
             let earlier = Context {
                 own: Some(&own),
                 ..context
@@ -142,7 +143,7 @@ impl<'t> Linter<'t, '_> {
             let by = earlier.earlier(&clause);
             if by.is_none() {
                 if route.matchers.len() > 1 {
-                    own.add_clause(clause.clone(), route, matcher, false);
+                    own.add_clause(&clause, route, matcher, false);
                 }
                 uncovered.push((clause, matcher));
             }
@@ -161,11 +162,11 @@ impl<'t> Linter<'t, '_> {
     ) -> bool {
         let around = context.frames.last();
         let (names, matcher) = whole(delegation, around);
-        if let Some(by) = context.earlier(&Clause::new(&matcher)) {
-            // Tables that are delegated to twice are reached the first time.
-            if !by.shared.contains(&Arc::as_ptr(&delegation.shared)) {
-                self.report_unreachable_delegation(place.host, &names, delegation, &matcher, by);
-            }
+        // A table that is delegated to twice is reached the first time; that may not hold for each of its routes.
+        let twice = |by: &By| by.shared.contains(&Arc::as_ptr(&delegation.shared));
+        let earlier = context.earlier(&Clause::new(&matcher, &mut self.patterns));
+        if let Some(by) = earlier.filter(|by| !twice(by)) {
+            self.report_unreachable_delegation(place.host, &names, delegation, &matcher, by);
             return false;
         }
         let list = self.list(&delegation.shared);
@@ -174,8 +175,8 @@ impl<'t> Linter<'t, '_> {
             return true;
         }
         let parent = match around {
-            None => Clause::new(&delegation.matcher),
-            Some(_) => Clause::shared(&delegation.matcher),
+            None => Clause::new(&delegation.matcher, &mut self.patterns),
+            Some(_) => Clause::shared(&delegation.matcher, &mut self.patterns),
         };
         let frame = Frame {
             parent,
@@ -220,7 +221,7 @@ impl<'t> Linter<'t, '_> {
     ) -> bool {
         let shared = Arc::as_ptr(&delegation.shared);
         let is_first = self.situations.insert((shared, String::new()));
-        let clause = Clause::new(matcher);
+        let clause = Clause::new(matcher, &mut self.patterns);
         let contacts = context.contacts(&clause, list);
         let situation = format!(
             "{} {} {:?} {:?}",
@@ -266,14 +267,14 @@ impl<'t> Linter<'t, '_> {
             match entry {
                 Entry::Route(route) => {
                     for matcher in &route.matchers {
-                        let clause = Clause::shared(matcher);
+                        let clause = Clause::shared(matcher, &mut self.patterns);
                         list.add_conditions(&clause, None);
-                        list.add_clause(clause, route, matcher, true);
+                        list.add_clause(&clause, route, matcher, true);
                     }
                 }
                 Entry::Delegation(delegation) => {
                     let inner = self.list(&delegation.shared);
-                    let clause = Clause::shared(&delegation.matcher);
+                    let clause = Clause::shared(&delegation.matcher, &mut self.patterns);
                     list.add_conditions(&clause, Some(&inner));
                     list.add_delegation(clause, delegation, inner);
                 }
@@ -306,6 +307,9 @@ impl<'t> Linter<'t, '_> {
     }
 
     fn report_covered(&mut self, host: &Host, route: &Route, covered: &[Option<Covered<'_>>]) {
+        if covered.iter().all(Option::is_none) {
+            return;
+        }
         if covered.iter().all(Option::is_some) {
             self.report_unreachable(host, route, covered);
             return;

@@ -156,8 +156,7 @@ impl Lowering<'_> {
         if let Some(&id) = self.hosts.get(&key) {
             return Ok(id);
         }
-        let lists = host.virtual_hosts.iter();
-        let id = self.list(lists.flat_map(|virtual_host| &virtual_host.routes))?;
+        let id = self.list((host.virtual_hosts.iter()).flat_map(|host| &host.routes))?;
         self.hosts.insert(key, id);
         Ok(id)
     }
@@ -191,7 +190,8 @@ impl Lowering<'_> {
         let (place, predicates) = match (place, predicates) {
             (Ok(place), Ok(predicates)) => (place, predicates),
             (Err(failure), _) | (_, Err(failure)) => {
-                return self.refuse(&delegation.names.join("/"), delegation.route, failure);
+                let name = delegation.names.join("/");
+                return self.refuse(&name, delegation.route, failure);
             }
         };
         let shared = Arc::as_ptr(&delegation.shared);
@@ -203,14 +203,14 @@ impl Lowering<'_> {
                 host
             }
         };
-        let name = match delegation.names.split_last() {
-            Some((own, above)) => Some(ClauseName {
+        let name = delegation
+            .names
+            .split_last()
+            .map(|(own, above)| ClauseName {
                 below: self.names(above),
                 kind: SegmentKind::Route,
                 text: own,
-            }),
-            None => None,
-        };
+            });
         let base = u32::try_from(delegation.base()).map_err(|_| TooLarge("prefix"))?;
         let clause = self.writer.call(host, base, name)?;
         self.places.push(matcher.span);
@@ -227,7 +227,7 @@ impl Lowering<'_> {
             match (place, predicates) {
                 (Ok(place), Ok(predicates)) => compiled.push((matcher, place, predicates)),
                 (Err(failure), _) | (_, Err(failure)) => {
-                    return self.refuse(&route.name, route.span, failure);
+                    return self.refuse(&route.name.to_string(), route.span, failure);
                 }
             }
         }
@@ -299,12 +299,7 @@ impl Lowering<'_> {
         }
     }
 
-    fn refuse(
-        &mut self,
-        name: &dyn std::fmt::Display,
-        route: Span,
-        failure: conditions::Failure,
-    ) -> Result<()> {
+    fn refuse(&mut self, name: &str, route: Span, failure: conditions::Failure) -> Result<()> {
         match failure {
             conditions::Failure::TooLarge(error) => Err(error),
             conditions::Failure::Regex { error, span } => {
@@ -336,7 +331,6 @@ impl Lowering<'_> {
         name
     }
 
-    /// The name of these segments, which are in turn objects and routes.
     fn names(&mut self, segments: &[String]) -> Option<u32> {
         let mut name = None;
         for (n, segment) in segments.iter().enumerate() {

@@ -1,7 +1,6 @@
 //! The path tries of one virtual host.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
 
 use meshgate_engine::write::{Entry, PathTries, TooLarge, TrieEntry, Writer};
 
@@ -38,13 +37,13 @@ struct Clause<'t> {
     key: Cow<'t, [u8]>,
     slot: Slot,
     entry: Entry,
+    /// It holds when its conditions do; whether a call holds is decided by what it calls.
+    is_final: bool,
 }
 
 /// Clauses by place, in clause order.
 pub(super) struct PathIndex<'t> {
     clauses: Vec<Clause<'t>>,
-    /// Clauses that may not hold although all their conditions do: what they lead to has the last word.
-    open: HashSet<u32>,
 }
 
 impl<'t> PathIndex<'t> {
@@ -52,11 +51,10 @@ impl<'t> PathIndex<'t> {
     pub(super) fn with_capacity(clauses: usize) -> Self {
         Self {
             clauses: Vec::with_capacity(clauses),
-            open: HashSet::new(),
         }
     }
 
-    /// Adds a clause. `is_final`: it holds when its conditions do.
+    /// Adds a clause. `is_final`: it holds when its conditions do; it is no call.
     pub(super) fn add(
         &mut self,
         place: Place<'t>,
@@ -64,9 +62,6 @@ impl<'t> PathIndex<'t> {
         predicates: Vec<u32>,
         is_final: bool,
     ) {
-        if !is_final {
-            self.open.insert(clause);
-        }
         let Place {
             trie,
             key,
@@ -83,6 +78,7 @@ impl<'t> PathIndex<'t> {
                 tail,
                 predicates,
             },
+            is_final,
         });
     }
 
@@ -94,6 +90,7 @@ impl<'t> PathIndex<'t> {
             key: Cow::Borrowed(&[]),
             slot: Slot::Prefix,
             entry,
+            is_final: true,
         });
     }
 
@@ -131,7 +128,7 @@ impl<'t> PathIndex<'t> {
             for of_key in of_trie.chunk_by_mut(|a, b| a.key == b.key) {
                 let mut values = [None, None];
                 for of_slot in of_key.chunk_by_mut(|a, b| a.slot == b.slot) {
-                    values[of_slot[0].slot as usize] = Some(rule_set(of_slot, &self.open, writer)?);
+                    values[of_slot[0].slot as usize] = Some(rule_set(of_slot, writer)?);
                 }
                 let [end, prefix] = values;
                 entries.push(TrieEntry {
@@ -160,17 +157,13 @@ fn head(key: &[u8]) -> u64 {
 }
 
 /// The clauses of one place, up to the first that always holds. Takes their predicates out.
-fn rule_set(
-    clauses: &mut [Clause<'_>],
-    open: &HashSet<u32>,
-    writer: &mut Writer,
-) -> Result<u32, TooLarge> {
-    let always = |entry: &Entry| {
-        entry.tail.is_none() && entry.predicates.is_empty() && !open.contains(&entry.clause)
+fn rule_set(clauses: &mut [Clause<'_>], writer: &mut Writer) -> Result<u32, TooLarge> {
+    let always = |clause: &Clause<'_>| {
+        clause.is_final && clause.entry.tail.is_none() && clause.entry.predicates.is_empty()
     };
     let reachable = clauses
         .iter()
-        .position(|clause| always(&clause.entry))
+        .position(always)
         .map_or(clauses.len(), |last| last + 1);
     let entries: Vec<Entry> = clauses
         .iter_mut()

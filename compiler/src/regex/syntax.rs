@@ -281,7 +281,12 @@ impl<'p> Translation<'p> {
                 let piece = rest
                     .get(..len)
                     .ok_or_else(|| error("incomplete escape", self.at))?;
-                self.emit(len, piece);
+                // Negated inside: `\p{^Greek}`.
+                match piece.get(2..).and_then(|name| name.strip_prefix("{^")) {
+                    Some(name) if c == 'p' => self.emit(len, &format!("\\P{{{name}")),
+                    Some(name) if c == 'P' => self.emit(len, &format!("\\p{{{name}")),
+                    _ => self.emit(len, piece),
+                }
             }
             '0' => {
                 let len = 1 + digits(3);
@@ -320,6 +325,10 @@ impl<'p> Translation<'p> {
                 && let Some(end) = rest.find(":]")
             {
                 let piece = rest.get(..end + 2).unwrap_or_default();
+                let name = rest.get(2..end).unwrap_or_default();
+                if !ASCII_CLASSES.contains(&name.trim_start_matches('^')) {
+                    return Err(error(format!("`{piece}` is not a class of RE2"), self.at));
+                }
                 self.emit(end + 2, piece);
                 continue;
             }
@@ -354,6 +363,12 @@ impl<'p> Translation<'p> {
         Ok(true)
     }
 }
+
+/// Names of classes that are written in brackets of their own, as in `[[:alpha:]]`.
+const ASCII_CLASSES: [&str; 14] = [
+    "alnum", "alpha", "ascii", "blank", "cntrl", "digit", "graph", "lower", "print", "punct",
+    "space", "upper", "word", "xdigit",
+];
 
 /// ASCII classes, which also work inside brackets.
 fn perl_class(c: char) -> &'static str {
@@ -457,6 +472,8 @@ mod tests {
         check("[]-a]", &["]", "^", "a"], &["b"]);
         check("[--0]", &["-", ".", "0"], &["1"]);
         check("[[:alpha:]_]", &["a", "_"], &["1"]);
+        check("[[:^alpha:]]", &["1", "_"], &["a"]);
+        check(r"\p{^Lu}[\P{^Lu}]", &["aA"], &["Aa", "aa"]);
     }
 
     #[test]
@@ -471,6 +488,7 @@ mod tests {
             0,
         );
         check_error("[a", "unclosed character class", 0);
+        check_error("[[:no:]]", "`[:no:]` is not a class of RE2", 1);
         check_error(r"[A-\d]", "a range cannot end in a class", 3);
         check_error(
             "[z-a]",

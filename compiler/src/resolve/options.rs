@@ -18,17 +18,6 @@ pub(super) struct Level {
     pub(super) unsupported: Vec<Spanned<String>>,
 }
 
-impl Empty for Level {
-    const EMPTY: &'static Self = &Self {
-        options: tree::Options::NONE,
-        unsupported: Vec::new(),
-    };
-
-    fn is_empty(&self) -> bool {
-        self.options.is_empty() && self.unsupported.is_empty()
-    }
-}
-
 /// What the enforced options of a level are, wherever they were written.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct LevelKey {
@@ -42,6 +31,17 @@ pub(super) struct LevelKey {
 struct HeaderKey {
     removed: [Vec<String>; 2],
     appended: [Vec<(String, String)>; 2],
+}
+
+impl Empty for Level {
+    const EMPTY: &'static Self = &Self {
+        options: tree::Options::NONE,
+        unsupported: Vec::new(),
+    };
+
+    fn is_empty(&self) -> bool {
+        self.options.is_empty() && self.unsupported.is_empty()
+    }
 }
 
 impl Level {

@@ -54,20 +54,21 @@ impl Delegation {
 /// Puts shared routes below the delegating route of these names and conditions. Routes that nobody else has are changed
 /// where they lie.
 pub(crate) fn below(names: &[String], parent: &Matcher, mut entries: Vec<Entry>) -> Vec<Entry> {
-    // Routes of one list share the names above them; so they do afterwards.
+    // Names above the last route, before and after.
     let mut above: Option<[Arc<[String]>; 2]> = None;
     for entry in &mut entries {
         match entry {
             Entry::Route(route) => {
                 let route = Arc::make_mut(route);
-                let old = &mut route.name.above;
-                let [_, new] = match above.take().filter(|[known, _]| Arc::ptr_eq(known, old)) {
-                    Some(known) => above.insert(known),
-                    None => {
-                        above.insert([old.clone(), names.iter().chain(&**old).cloned().collect()])
+                let [_, whole] = match above.take() {
+                    Some(known) if Arc::ptr_eq(&known[0], &route.name.above) => above.insert(known),
+                    _ => {
+                        let own = route.name.above.clone();
+                        let whole = names.iter().chain(own.iter()).cloned().collect();
+                        above.insert([own, whole])
                     }
                 };
-                *old = new.clone();
+                route.name.above = Arc::clone(whole);
                 for matcher in &mut route.matchers {
                     matcher.move_below(parent);
                 }
