@@ -200,6 +200,12 @@ impl<'p> Translation<'p> {
                 .ok_or_else(|| error("unclosed group name", self.at))?
                 + 1;
             let piece = rest.get(..len).unwrap_or_default();
+            let name = piece.trim_start_matches("(?P").trim_start_matches("(?");
+            let name = name.trim_matches(['<', '>']);
+            if !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
+                let message = format!("`{name}` is not a name of a group in RE2");
+                return Err(error(message, self.at));
+            }
             self.emit(len, piece);
             return Ok(());
         }
@@ -281,10 +287,11 @@ impl<'p> Translation<'p> {
                 let piece = rest
                     .get(..len)
                     .ok_or_else(|| error("incomplete escape", self.at))?;
-                // Negated inside: `\p{^Greek}`.
-                match piece.get(2..).and_then(|name| name.strip_prefix("{^")) {
-                    Some(name) if c == 'p' => self.emit(len, &format!("\\P{{{name}")),
-                    Some(name) if c == 'P' => self.emit(len, &format!("\\p{{{name}")),
+                match piece.get(2..).and_then(|name| name.strip_prefix('{')) {
+                    Some(name) if c != 'x' => {
+                        let class = unicode_class(c == 'P', name.trim_end_matches('}'));
+                        self.emit(len, &class);
+                    }
                     _ => self.emit(len, piece),
                 }
             }
@@ -362,6 +369,21 @@ impl<'p> Translation<'p> {
         }
         Ok(true)
     }
+}
+
+/// A class by the name of a general category, or of a script: RE2 has no others. A `^` before the name negates once more.
+fn unicode_class(negated: bool, name: &str) -> String {
+    let (negated, name) = match name.strip_prefix('^') {
+        Some(name) => (!negated, name),
+        None => (negated, name),
+    };
+    let kind = match name {
+        "Any" => "",
+        _ if name.len() <= 2 => "gc=",
+        _ => "sc=",
+    };
+    let letter = if negated { 'P' } else { 'p' };
+    format!("\\{letter}{{{kind}{name}}}")
 }
 
 /// Names of classes that are written in brackets of their own, as in `[[:alpha:]]`.
