@@ -1,5 +1,6 @@
 //! Answers requests from a compiled program, with the same engine that the gateway runs.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use meshgate_engine::{
@@ -156,24 +157,26 @@ pub fn evaluate(program: &Program, tree: &Tree, gateway: usize, request: &Reques
     }
 }
 
-/// The route of the tree that an answer names: the first one, should several have one name.
-pub fn find_route<'t>(tree: &'t Tree, gateway: usize, answer: &Answer) -> Option<&'t Route> {
+/// The route of the tree that an answer names: the first one, should several have one name. Its options are from the places
+/// that they have where the answer found it; its path and its own name are below those of the routes that delegate to it.
+pub fn find_route(tree: &Tree, gateway: usize, answer: &Answer) -> Option<Arc<Route>> {
     let wanted = answer.route.as_deref()?;
     let hosts = &tree.gateways.get(gateway)?.hosts;
     let mut virtual_hosts = hosts.iter().flat_map(|host| &host.virtual_hosts);
     virtual_hosts.find_map(|host| find_named(&host.routes, wanted))
 }
 
-fn find_named<'t>(entries: &'t [Entry], wanted: &str) -> Option<&'t Route> {
+fn find_named(entries: &[Entry], wanted: &str) -> Option<Arc<Route>> {
     entries.iter().find_map(|entry| match entry {
         Entry::Route(route) => {
             let rest = without_names(wanted, route.name.segments())?;
             let mut names = route.matchers.iter().filter_map(|m| m.name.as_deref());
-            (rest.is_empty() || names.any(|name| name == rest)).then_some(route.as_ref())
+            (rest.is_empty() || names.any(|name| name == rest)).then(|| route.clone())
         }
         Entry::Delegation(delegation) => {
             let rest = without_names(wanted, delegation.names.iter().map(String::as_str))?;
-            find_named(&delegation.shared.entries, rest)
+            let route = find_named(&delegation.shared.entries, rest)?;
+            Some(delegation.with_options(route))
         }
     })
 }

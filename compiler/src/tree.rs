@@ -15,7 +15,7 @@ use crate::rare::{Empty, Rare};
 use crate::resource::{HeaderManipulation, ObjectName, PathKind, Retries};
 use crate::source::{Span, Spanned};
 
-pub(crate) use self::delegation::below;
+pub(crate) use self::delegation::{Above, below};
 pub use self::delegation::{Delegation, Entry, SharedRoutes, written_out};
 
 /// The result of resolution.

@@ -10,7 +10,7 @@ use meshgate_compiler::diagnostic::Diagnostics;
 use meshgate_compiler::resolve::{self, ResolveOptions, Sharing};
 use meshgate_compiler::source::Span;
 use meshgate_compiler::tree::{Entry, Route, Tree, written_out};
-use meshgate_compiler::{answer, lint, load, lower, oracle, route};
+use meshgate_compiler::{lint, load, lower, oracle, route};
 use meshgate_engine::Program;
 use meshgate_host_tests::generate;
 use proptest::prelude::*;
@@ -37,21 +37,15 @@ fn configurations() -> impl Strategy<Value = String> {
     ]
 }
 
-/// Everything a route says; where its options were written does not matter.
+/// Everything a route says, with the places where its options are written.
 fn show(route: &Route) -> String {
-    let headers = route.options.header_manipulation.as_ref();
-    let headers = headers.map(|headers| &headers.value.append_request);
     format!(
-        "{} {:?} {:?} {:?} {:?} {:?}",
+        "{} {:?} {:?} {:?} {:?}",
         route.name,
         route.name.leaf(),
         route.matchers,
         route.action,
-        answer::Options::from(&*route.options),
-        headers.map(|headers| headers
-            .iter()
-            .map(|h| (&h.name, &h.value))
-            .collect::<Vec<_>>()),
+        *route.options,
     )
 }
 
@@ -103,7 +97,13 @@ proptest! {
             prop_assert_eq!(&answer, &expected, "{:?}\n{}", request, text);
             let answer = route::evaluate(&program, &shared, 0, &request);
             prop_assert_eq!(&answer, &expected, "{:?}\n{}", request, text);
-            let leaf = |tree| route::find_route(tree, 0, &expected).map(|found| found.span);
+            // Where the route and its options are written.
+            let leaf = |tree| {
+                let found = route::find_route(tree, 0, &expected)?;
+                let timeout = found.options.request_timeout.as_ref().map(|option| option.span);
+                let headers = found.options.header_manipulation.as_ref();
+                Some((found.span, timeout, headers.map(|option| option.span)))
+            };
             prop_assert_eq!(leaf(&shared), leaf(&plain), "{}", text);
         }
     }

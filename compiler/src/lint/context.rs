@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use crate::tree::{Delegation, Entry, Matcher, below};
+use crate::tree::{Above, Delegation, Entry, Matcher, Options, below};
 
 use super::coverage::Clause;
 use super::lists::{By, Contact, List};
@@ -76,7 +76,13 @@ impl<'t> Context<'_, 't> {
     /// A shared route as if it stood in the virtual host.
     pub(super) fn written_out(&self, entry: &Entry) -> Option<Entry> {
         let frame = self.frames.last()?;
-        below(&frame.names, &frame.matcher, vec![entry.clone()]).pop()
+        let above = Above {
+            names: &frame.names,
+            matcher: &frame.matcher,
+            // No finding is about an option.
+            options: [&Options::NONE; 2],
+        };
+        below(above, vec![entry.clone()]).pop()
     }
 }
 

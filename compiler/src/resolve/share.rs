@@ -9,7 +9,9 @@ use std::sync::Arc;
 
 use crate::resource::SortMethod;
 use crate::source::Span;
-use crate::tree::{Delegation, Entry, Matcher, PathMatch, PathTail, Route, SharedRoutes, below};
+use crate::tree::{
+    Above, Delegation, Entry, Matcher, Options, PathMatch, PathTail, Route, SharedRoutes, below,
+};
 
 use super::Sharing;
 use super::options::LevelKey;
@@ -40,6 +42,8 @@ pub(super) struct Reference {
     /// As in [`Delegation`].
     pub(super) matcher: Matcher,
     pub(super) route: Span,
+    /// Options that are passed down.
+    pub(super) options: Options,
     pub(super) unit: usize,
 }
 
@@ -121,6 +125,8 @@ pub(super) struct Key {
 #[derive(Debug)]
 pub(super) struct Unit<'r> {
     pub(super) entries: Vec<Draft>,
+    /// Options that were passed down to it.
+    pub(super) options: Options,
     /// Number of clauses.
     pub(super) size: usize,
     pub(super) facts: Facts<'r>,
@@ -241,9 +247,12 @@ pub(super) fn settle(
     for (unit, is_shared) in units.into_iter().zip(is_shared) {
         let entries = settled.list(unit.entries);
         settled.units.push(if is_shared {
-            Contents::Shared(Arc::new(SharedRoutes { entries }))
+            Contents::Shared(Arc::new(SharedRoutes {
+                entries,
+                options: unit.options.into(),
+            }))
         } else {
-            Contents::WrittenOut(entries)
+            Contents::WrittenOut(entries, unit.options)
         });
     }
     lists.into_iter().map(|list| settled.list(list)).collect()
@@ -257,7 +266,8 @@ struct Settled {
 
 enum Contents {
     Shared(Arc<SharedRoutes>),
-    WrittenOut(Vec<Entry>),
+    /// With the options that were passed down to them.
+    WrittenOut(Vec<Entry>, Options),
 }
 
 impl Settled {
@@ -275,6 +285,7 @@ impl Settled {
                 names,
                 matcher,
                 route,
+                options,
                 unit,
             } = reference;
             match &mut self.units[unit] {
@@ -282,9 +293,10 @@ impl Settled {
                     names,
                     matcher,
                     route,
+                    options: options.into(),
                     shared: shared.clone(),
                 }))),
-                Contents::WrittenOut(list) => {
+                Contents::WrittenOut(list, from) => {
                     self.uses[unit] = self.uses[unit].saturating_sub(1);
                     let list = if self.uses[unit] == 0 {
                         // Nobody else needs it, so its routes are not copied.
@@ -292,7 +304,12 @@ impl Settled {
                     } else {
                         list.clone()
                     };
-                    entries.extend(below(&names, &matcher, list));
+                    let above = Above {
+                        names: &names,
+                        matcher: &matcher,
+                        options: [from, &options],
+                    };
+                    entries.extend(below(above, list));
                 }
             }
         }

@@ -6,7 +6,9 @@
 
 use std::sync::Arc;
 
-use super::{LiteralPart, Matcher, PathMatch, Route};
+use super::{LiteralPart, Matcher, Options, PathMatch, Route};
+use crate::rare::{Empty as _, Rare};
+use crate::source::Spanned;
 
 /// An element of a list of routes.
 #[derive(Clone, Debug)]
@@ -27,6 +29,8 @@ pub struct Delegation {
     pub matcher: Matcher,
     /// The delegating route as written.
     pub route: crate::source::Span,
+    /// Options that it passes down, with the places where they are written. The routes have inherited them already.
+    pub options: Rare<Options>,
     /// What it delegates to.
     pub shared: Arc<SharedRoutes>,
 }
@@ -37,6 +41,8 @@ pub struct SharedRoutes {
     /// Routes in first-match order. Paths are matched against what follows the prefix of the delegating route, names
     /// begin with the table.
     pub entries: Vec<Entry>,
+    /// Options that one of the delegating routes passes down. All pass down the same, but may have it from other places.
+    pub options: Rare<Options>,
 }
 
 impl Delegation {
@@ -47,18 +53,43 @@ impl Delegation {
 
     /// The routes as if they stood in this place. What they delegate to remains shared.
     pub fn written_out(&self) -> Vec<Entry> {
-        below(&self.names, &self.matcher, self.shared.entries.clone())
+        let above = Above {
+            names: &self.names,
+            matcher: &self.matcher,
+            options: [&self.shared.options, &self.options],
+        };
+        below(above, self.shared.entries.clone())
+    }
+
+    /// A route below, with its options from the places that they have here.
+    pub(crate) fn with_options(&self, mut route: Arc<Route>) -> Arc<Route> {
+        inherit_here(&mut route, [&self.shared.options, &self.options]);
+        route
     }
 }
 
-/// Puts shared routes below the delegating route of these names and conditions. Routes that nobody else has are changed
-/// where they lie.
-pub(crate) fn below(names: &[String], parent: &Matcher, mut entries: Vec<Entry>) -> Vec<Entry> {
+/// A delegating route, as the routes below it need it.
+#[derive(Clone, Copy)]
+pub(crate) struct Above<'a> {
+    pub(crate) names: &'a [String],
+    pub(crate) matcher: &'a Matcher,
+    /// Options as the routes have inherited them, and the same as they are passed down here.
+    pub(crate) options: [&'a Options; 2],
+}
+
+/// Puts shared routes below a delegating route. Routes that nobody else has are changed where they lie.
+pub(crate) fn below(parent: Above<'_>, mut entries: Vec<Entry>) -> Vec<Entry> {
+    let Above {
+        names,
+        matcher: parent,
+        options,
+    } = parent;
     // Names above the last route, before and after.
     let mut above: Option<[Arc<[String]>; 2]> = None;
     for entry in &mut entries {
         match entry {
             Entry::Route(route) => {
+                inherit_here(route, options);
                 let route = Arc::make_mut(route);
                 let [_, whole] = match above.take() {
                     Some(known) if Arc::ptr_eq(&known[0], &route.name.above) => above.insert(known),
@@ -76,10 +107,54 @@ pub(crate) fn below(names: &[String], parent: &Matcher, mut entries: Vec<Entry>)
             Entry::Delegation(delegation) => {
                 delegation.names.splice(0..0, names.iter().cloned());
                 delegation.matcher.move_below(parent);
+                if let Some(options) = moved(&delegation.options, options) {
+                    delegation.options = options;
+                }
             }
         }
     }
     entries
+}
+
+fn inherit_here(route: &mut Arc<Route>, options: [&Options; 2]) {
+    if let Some(options) = moved(&route.options, options) {
+        Arc::make_mut(route).options = options;
+    }
+}
+
+/// Options of which those that were inherited as `from` are inherited as `to`. `None` if that changes nothing.
+fn moved(own: &Options, [from, to]: [&Options; 2]) -> Option<Rare<Options>> {
+    fn field<T: Clone>(
+        own: &mut Option<Spanned<T>>,
+        from: &Option<Spanned<T>>,
+        to: &Option<Spanned<T>>,
+    ) -> bool {
+        match (own, from, to) {
+            (Some(own), Some(from), Some(to)) if own.span == from.span && from.span != to.span => {
+                own.clone_from(to);
+                true
+            }
+            _ => false,
+        }
+    }
+    if own.is_empty() {
+        return None;
+    }
+    let mut options = own.clone();
+    let changes = [
+        field(
+            &mut options.request_timeout,
+            &from.request_timeout,
+            &to.request_timeout,
+        ),
+        field(&mut options.retries, &from.retries, &to.retries),
+        field(
+            &mut options.header_manipulation,
+            &from.header_manipulation,
+            &to.header_manipulation,
+        ),
+    ];
+    changes.contains(&true).then(|| options.into())
 }
 
 /// All routes of a list, with everything that is shared written out.

@@ -40,6 +40,7 @@ impl<'r> Flattener<'_, 'r> {
                 names,
                 matcher: prefix,
                 route,
+                options: scope.level.options.clone(),
                 unit,
             });
         }
@@ -136,6 +137,7 @@ impl<'r> Flattener<'_, 'r> {
             .sum();
         let unit = Unit {
             entries: list.entries,
+            options: scope.level.options.clone(),
             size,
             facts,
         };

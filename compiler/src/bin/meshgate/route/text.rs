@@ -41,7 +41,10 @@ pub(super) fn render(
         "virtual host",
         answer.virtual_host.as_deref().unwrap_or("none"),
     );
-    let route_place = route.map(|route| place(route.span)).unwrap_or_default();
+    let route_place = route
+        .as_ref()
+        .map(|route| place(route.span))
+        .unwrap_or_default();
     lines.add(
         "route",
         &format!("{}{route_place}", answer.route.as_deref().unwrap_or("none")),
@@ -77,7 +80,7 @@ pub(super) fn render(
         headers(&mut lines, request, &forwarded.headers);
     }
     if let Some(options) = &answer.options {
-        let origin = route.map(|route| &*route.options);
+        let origin = route.as_ref().map(|route| &*route.options);
         let timeout_place = origin
             .and_then(|options| options.request_timeout.as_ref())
             .map(|timeout| place(timeout.span));
@@ -106,7 +109,10 @@ pub(super) fn render(
             );
         }
     }
-    if let Some(manipulation) = route.and_then(|route| route.options.header_manipulation.as_ref()) {
+    if let Some(manipulation) = route
+        .as_ref()
+        .and_then(|route| route.options.header_manipulation.as_ref())
+    {
         lines.add(
             "headers from",
             &sources.location(manipulation.span).to_string(),
