@@ -23,6 +23,9 @@ fn mutate_part(data: &mut [u8], size: usize, max_size: usize, seed: u32) -> Opti
         _ => {
             // Sections are found by their offsets, so the index keeps its length.
             let length = index.len();
+            if length == 0 {
+                return None;
+            }
             mutate(&mut index, 0);
             index.resize(length, 0);
         }

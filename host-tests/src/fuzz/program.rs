@@ -106,6 +106,8 @@ fn use_match(found: &Match<'_>, request: &Request<'_, [(Vec<u8>, Vec<u8>)]>) {
     let longest = route
         .map_or(0, |route| route.len())
         .max(virtual_host.map_or(0, |name| name.len()));
+    // A broken program may have names that are no UTF-8; what stands for a byte of them is longer than that.
+    let name = String::from_utf8_lossy(&name);
     assert!(longest <= name.len(), "the full name has all the others");
     found.headers();
     match &found.action().kind {
