@@ -2,6 +2,8 @@
 //!
 //! Slow and obvious on purpose. It shares no matching code with the engine, which is held to its answers.
 
+mod policies;
+
 use crate::answer::{self, Answer, Outcome, Response};
 use crate::regex::Regex;
 use crate::resource::{HeaderManipulation, ObjectName};
@@ -80,13 +82,17 @@ pub fn evaluate(tree: &Tree, gateway: Option<&ObjectName>, request: &Request) ->
         route_name: route.name.leaf().map(str::to_owned),
         ..answer
     };
+    if let Some(answer) = policies::check(&answer, route, request) {
+        return with_response_headers(answer, route, request);
+    }
     match &route.action {
         Action::Forward(action) => forward(answer, action, route, matched, request),
         Action::Redirect(action) => {
-            with_response_headers(redirect(answer, action, matched, request), route)
+            let answer = redirect(answer, action, matched, request);
+            with_response_headers(answer, route, request)
         }
-        Action::DirectResponse(action) => with_response_headers(
-            Answer {
+        Action::DirectResponse(action) => {
+            let answer = Answer {
                 outcome: Outcome::DirectResponse,
                 response: Some(Response {
                     status: action.status,
@@ -94,9 +100,9 @@ pub fn evaluate(tree: &Tree, gateway: Option<&ObjectName>, request: &Request) ->
                     body: action.body.clone(),
                 }),
                 ..answer
-            },
-            route,
-        ),
+            };
+            with_response_headers(answer, route, request)
+        }
     }
 }
 
@@ -121,6 +127,7 @@ pub fn response_headers(
     {
         change_response(&mut headers, level);
     }
+    policies::change_response(route, request, &mut headers);
     Some(headers)
 }
 
@@ -343,18 +350,8 @@ fn forward(
         .into_iter()
         .chain(chosen.headers.as_deref())
     {
-        headers.retain(|(name, _)| {
-            level
-                .remove_request
-                .iter()
-                .all(|removed| removed.value != *name)
-        });
-        headers.extend(
-            level
-                .append_request
-                .iter()
-                .map(|header| (header.name.clone(), header.value.clone())),
-        );
+        headers.retain(|(name, _)| level.remove_request.iter().all(|removed| removed != name));
+        headers.extend_from_slice(&level.append_request);
     }
     let path = match &action.path_rewrite {
         Some(rewrite) => {
@@ -457,9 +454,12 @@ fn redirect(
     }
 }
 
-fn with_response_headers(mut answer: Answer, route: &Route) -> Answer {
-    if let (Some(response), Some(level)) = (&mut answer.response, route_headers(route)) {
-        change_response(&mut response.headers, level);
+fn with_response_headers(mut answer: Answer, route: &Route, request: &Request) -> Answer {
+    if let Some(response) = &mut answer.response {
+        if let Some(level) = route_headers(route) {
+            change_response(&mut response.headers, level);
+        }
+        policies::change_response(route, request, &mut response.headers);
     }
     answer
 }
@@ -473,18 +473,8 @@ fn route_headers(route: &Route) -> Option<&HeaderManipulation> {
 }
 
 fn change_response(headers: &mut Vec<(String, String)>, level: &HeaderManipulation) {
-    headers.retain(|(name, _)| {
-        level
-            .remove_response
-            .iter()
-            .all(|removed| removed.value != *name)
-    });
-    headers.extend(
-        level
-            .append_response
-            .iter()
-            .map(|header| (header.name.clone(), header.value.clone())),
-    );
+    headers.retain(|(name, _)| level.remove_response.iter().all(|removed| removed != name));
+    headers.extend_from_slice(&level.append_response);
 }
 
 fn lower_case(headers: &[(String, String)]) -> Vec<(String, String)> {

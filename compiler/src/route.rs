@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use meshgate_engine::policy::Verdict;
 use meshgate_engine::{
-    Action, ActionKind, Decision, Destination, DestinationKind, Forward, HeaderOperations, Headers,
-    Match, Program,
+    Action, ActionKind, Decision, Destination, DestinationKind, Forward, Headers, Match, Program,
 };
 
 use crate::answer::{self, Answer, Outcome, Response, duration};
@@ -130,6 +130,15 @@ pub fn evaluate(program: &Program, tree: &Tree, gateway: usize, request: &Reques
         route_name: found.route_name(),
         ..answer
     };
+    if let Verdict::Answer(reply) = found.check(&received) {
+        let outcome = match reply.is_refusal {
+            true => Outcome::Rejected,
+            false => Outcome::DirectResponse,
+        };
+        let headers = reply.headers.into_iter().map(text_header).collect();
+        let response = (reply.status, headers, reply.body.as_ref());
+        return self::reply(answer, outcome, response, &found, &received);
+    }
     let Action { kind, .. } = found.action();
     match kind {
         ActionKind::Forward(_) => forward(answer, program, &found, &received, request),
@@ -137,23 +146,13 @@ pub fn evaluate(program: &Program, tree: &Tree, gateway: usize, request: &Reques
             let location =
                 String::from_utf8_lossy(&found.location(redirect, &received)).into_owned();
             let headers = vec![("location".to_owned(), location)];
-            reply(
-                answer,
-                Outcome::Redirect,
-                redirect.status,
-                headers,
-                "",
-                found.headers(),
-            )
+            let response = (redirect.status, headers, "");
+            reply(answer, Outcome::Redirect, response, &found, &received)
         }
-        ActionKind::DirectResponse(response) => reply(
-            answer,
-            Outcome::DirectResponse,
-            response.status,
-            Vec::new(),
-            &response.body,
-            found.headers(),
-        ),
+        ActionKind::DirectResponse(response) => {
+            let response = (response.status, Vec::new(), response.body.as_str());
+            reply(answer, Outcome::DirectResponse, response, &found, &received)
+        }
     }
 }
 
@@ -237,17 +236,21 @@ fn forward(
 fn reply(
     answer: Answer,
     outcome: Outcome,
-    status: u16,
-    mut headers: Vec<(String, String)>,
-    body: &str,
-    operations: Option<&HeaderOperations>,
+    (status, mut headers, body): (u16, Vec<(String, String)>, &str),
+    found: &Match<'_>,
+    received: &meshgate_engine::Request<'_, Fields>,
 ) -> Answer {
-    if let Some(operations) = operations {
+    if let Some(operations) = found.headers() {
         change(
             &mut headers,
             &operations.remove_response,
             &operations.append_response,
         );
+    }
+    for header in found.response_headers(received) {
+        let (name, value) = text_header(header);
+        headers.retain(|(other, _)| *other != name);
+        headers.push((name, value));
     }
     Answer {
         outcome,
@@ -258,6 +261,11 @@ fn reply(
         }),
         ..answer
     }
+}
+
+fn text_header((name, value): (&str, Vec<u8>)) -> (String, String) {
+    let value = String::from_utf8_lossy(&value).into_owned();
+    (name.to_owned(), value)
 }
 
 fn change(headers: &mut Vec<(String, String)>, remove: &[String], append: &[(String, String)]) {

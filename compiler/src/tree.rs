@@ -9,10 +9,10 @@ mod delegation;
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
-use std::time::Duration;
 
-use crate::rare::{Empty, Rare};
-use crate::resource::{HeaderManipulation, ObjectName, PathKind, Retries};
+pub use crate::options::Options;
+use crate::rare::Rare;
+use crate::resource::{HeaderManipulation, ObjectName, PathKind};
 use crate::source::{Span, Spanned};
 
 pub(crate) use self::delegation::{Above, below};
@@ -152,7 +152,7 @@ pub struct Route {
     pub matchers: Vec<Matcher>,
     /// What to do.
     pub action: Action,
-    /// Effective options.
+    /// Effective options, each with the place it comes from.
     pub options: Rare<Options>,
     /// The route as written.
     pub span: Span,
@@ -439,33 +439,4 @@ pub struct DirectResponse {
     pub status: u16,
     /// Body.
     pub body: String,
-}
-
-/// Effective options of a leaf route: for each, the value and the level it comes from.
-#[derive(Clone, Debug, Default)]
-pub struct Options {
-    /// Whole-request timeout; zero = none. The span is where it was written.
-    pub request_timeout: Option<Spanned<Duration>>,
-    /// Retries.
-    pub retries: Option<Spanned<Retries>>,
-    /// Header operations.
-    pub header_manipulation: Option<Spanned<Arc<HeaderManipulation>>>,
-}
-
-impl Options {
-    pub(crate) const NONE: Self = Self {
-        request_timeout: None,
-        retries: None,
-        header_manipulation: None,
-    };
-}
-
-impl Empty for Options {
-    const EMPTY: &'static Self = &Self::NONE;
-
-    fn is_empty(&self) -> bool {
-        self.request_timeout.is_none()
-            && self.retries.is_none()
-            && self.header_manipulation.is_none()
-    }
 }

@@ -102,6 +102,7 @@ spec:
     assert_eq!(
         host.spec
             .options
+            .plain
             .request_timeout
             .as_ref()
             .map(|t| t.as_secs()),
@@ -122,12 +123,16 @@ spec:
     );
     let headers = &route
         .options
+        .plain
         .header_manipulation
         .as_ref()
         .expect("headers")
         .append_request;
     assert_eq!(
-        headers.iter().map(|h| h.name.as_str()).collect::<Vec<_>>(),
+        headers
+            .iter()
+            .map(|(name, _)| name.as_str())
+            .collect::<Vec<_>>(),
         ["x-a", "x-b"]
     );
     assert!(

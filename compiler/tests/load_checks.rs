@@ -309,6 +309,7 @@ fn header_operations() {
     );
     let headers = resources.route_tables[0].routes[0]
         .options
+        .plain
         .header_manipulation
         .as_ref()
         .expect("headers");
@@ -362,7 +363,7 @@ fn unsupported_options_are_kept_by_name_and_checked() {
             .iter()
             .map(|name| name.as_str())
             .collect::<Vec<_>>(),
-        ["corsPolicy", "mirror"]
+        ["mirror"]
     );
     assert!(!check_options(
         "{faultInjection: {percentage: 101}, mirror: {percentage: 5}}",

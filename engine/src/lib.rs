@@ -29,6 +29,7 @@ mod forward;
 mod hash_table;
 mod host;
 mod name;
+pub mod policy;
 mod predicate;
 mod program;
 mod redirect;

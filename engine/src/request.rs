@@ -1,5 +1,7 @@
 //! A request as the engine sees it: bytes, borrowed, as they came.
 
+use std::borrow::Cow;
+
 /// The header fields of a request.
 pub trait Headers {
     /// Name and value of each header field in order. Names are lower-case; a name may come several times.
@@ -33,6 +35,20 @@ impl<'a, H: ?Sized> Request<'a, H> {
     pub fn path_only(&self) -> &'a [u8] {
         let end = memchr::memchr2(b'?', b'#', self.path).unwrap_or(self.path.len());
         self.path.get(..end).unwrap_or_default()
+    }
+
+    /// The value of a header field, by its lower-case name; those of one that comes several times joined with `,`.
+    pub fn header(&self, name: &[u8]) -> Option<Cow<'a, [u8]>>
+    where
+        H: Headers,
+    {
+        let values = self.headers.iter().filter(|(field, _)| *field == name);
+        values.fold(None, |joined: Option<Cow<'_, [u8]>>, (_, value)| {
+            Some(match joined {
+                None => Cow::Borrowed(value),
+                Some(joined) => Cow::Owned([&*joined, b",", value].concat()),
+            })
+        })
     }
 
     /// What follows the `?`, without fragment; `None` without a `?`.

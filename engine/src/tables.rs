@@ -4,6 +4,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::policy::Policies;
+
 /// The cold part of a program.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Head {
@@ -17,6 +19,8 @@ pub struct Head {
     pub destinations: Vec<Destination>,
     /// Header operations of actions and destinations.
     pub header_operations: Vec<HeaderOperations>,
+    /// Policies of actions.
+    pub policies: Vec<Policies>,
 }
 
 /// One VirtualGateway.
@@ -37,6 +41,8 @@ pub struct Action {
     pub kind: ActionKind,
     /// Index of the route's header operations.
     pub headers: Option<u32>,
+    /// Index of the route's policies.
+    pub policies: Option<u32>,
 }
 
 /// The three kinds of actions.

@@ -64,6 +64,7 @@ impl Builder {
                 retries: None,
             }),
             headers: None,
+            policies: None,
         });
         let name = self.name(Some(below), text);
         entry(self.writer.clause(action, Some(name)).unwrap())

@@ -45,6 +45,7 @@ impl Builder {
         self.head.actions.push(Action {
             kind: ActionKind::DirectResponse(response),
             headers: None,
+            policies: None,
         });
         let host = self.writer.name(None, SegmentKind::Object, "ns.host");
         let name = ClauseName {

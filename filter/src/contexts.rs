@@ -19,8 +19,17 @@ use crate::root::Router;
 #[derive(Clone, Debug)]
 pub(crate) struct Stream {
     pub(crate) router: Rc<Router>,
+    /// What happens to its response.
+    pub(crate) response: ResponseChanges,
+}
+
+/// What happens to a response, in this order.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ResponseChanges {
     /// Header operations of the route, then of the destination, by their index in the program.
     pub(crate) operations: [Option<u32>; 2],
+    /// Headers that policies set.
+    pub(crate) headers: Rc<[(&'static str, Vec<u8>)]>,
 }
 
 /// What [`delete`] has ended.
@@ -146,7 +155,7 @@ impl Contexts {
         {
             let waiting = Stream {
                 router,
-                operations: [None; 2],
+                response: ResponseChanges::default(),
             };
             self.streams.borrow_mut().insert(stream, waiting);
         }
@@ -234,11 +243,17 @@ mod tests {
         root(1);
         let stream = || Stream {
             router: Rc::default(),
-            operations: [Some(7), None],
+            response: ResponseChanges {
+                operations: [Some(7), None],
+                ..ResponseChanges::default()
+            },
         };
         keep(10, stream());
         keep(11, stream());
-        assert_eq!(kept(10).map(|kept| kept.operations), Some([Some(7), None]));
+        assert_eq!(
+            kept(10).map(|kept| kept.response.operations),
+            Some([Some(7), None])
+        );
         assert_eq!(delete(10), Deleted::Stream);
         assert!(kept(10).is_none());
         assert!(kept(11).is_some());

@@ -3,6 +3,7 @@
 use std::cell::Cell;
 
 use itoa::Integer;
+use meshgate_engine::policy::Reply;
 use meshgate_engine::{Forwarding, HeaderOperations, Match, Retries};
 use proxy_wasm::types::MapType;
 
@@ -32,7 +33,7 @@ pub(crate) fn forward(forwarding: &Forwarding<'_>) {
         );
     }
     if let Some(path) = &forwarding.path {
-        host::replace_request_header(b":path", path);
+        host::replace_header(MapType::HttpRequestHeaders, b":path", path);
     }
     if let Some(timeout) = forwarding.forward.timeout_ms {
         set_number(control::TIMEOUT, timeout);
@@ -40,7 +41,11 @@ pub(crate) fn forward(forwarding: &Forwarding<'_>) {
     if let Some(retries) = &forwarding.forward.retries {
         set_retries(retries);
     }
-    host::replace_request_header(control::CLUSTER, forwarding.destination.cluster.as_bytes());
+    host::replace_header(
+        MapType::HttpRequestHeaders,
+        control::CLUSTER,
+        forwarding.destination.cluster.as_bytes(),
+    );
 }
 
 fn set_retries(retries: &Retries) {
@@ -49,16 +54,28 @@ fn set_retries(retries: &Retries) {
     if retries.attempts == 0 {
         return;
     }
-    host::replace_request_header(control::RETRY_ON, RETRY_ON);
-    host::replace_request_header(control::RETRY_GRPC_ON, RETRY_GRPC_ON);
-    host::replace_request_header(control::RETRIABLE_STATUS_CODES, RETRIABLE_STATUS_CODES);
+    host::replace_header(MapType::HttpRequestHeaders, control::RETRY_ON, RETRY_ON);
+    host::replace_header(
+        MapType::HttpRequestHeaders,
+        control::RETRY_GRPC_ON,
+        RETRY_GRPC_ON,
+    );
+    host::replace_header(
+        MapType::HttpRequestHeaders,
+        control::RETRIABLE_STATUS_CODES,
+        RETRIABLE_STATUS_CODES,
+    );
     if let Some(timeout) = retries.per_try_timeout_ms {
         set_number(control::PER_TRY_TIMEOUT, timeout);
     }
 }
 
 fn set_number(name: &[u8], number: impl Integer) {
-    host::replace_request_header(name, itoa::Buffer::new().format(number).as_bytes());
+    host::replace_header(
+        MapType::HttpRequestHeaders,
+        name,
+        itoa::Buffer::new().format(number).as_bytes(),
+    );
 }
 
 /// Whether there is something to do when the response comes.
@@ -87,7 +104,7 @@ fn change_headers(map: MapType, remove: &[String], append: &[(String, String)]) 
 /// Answers with a redirect.
 pub(crate) fn redirect(status: u16, location: &[u8]) {
     with_buffer(|buffer| {
-        headers::encode_pair(b"location", location, buffer);
+        headers::encode_pairs(&[(b"location", location)], buffer);
         host::send_local_response(status, b"meshgate_redirect", buffer, b"");
     });
 }
@@ -101,6 +118,27 @@ pub(crate) fn respond(status: u16, details: &[u8], body: &[u8]) {
         body
     };
     host::send_local_response(status, details, b"", body);
+}
+
+/// Answers as a policy wants it.
+pub(crate) fn reply(reply: &Reply) {
+    let headers: Vec<(&[u8], &[u8])> = reply
+        .headers
+        .iter()
+        .map(|(name, value)| (name.as_bytes(), value.as_slice()))
+        .collect();
+    with_buffer(|buffer| {
+        headers::encode_pairs(&headers, buffer);
+        let body = reply.body.as_bytes();
+        host::send_local_response(reply.status, reply.details.as_bytes(), buffer, body);
+    });
+}
+
+/// Makes values the only ones of response headers.
+pub(crate) fn set_response_headers(headers: &[(&'static str, Vec<u8>)]) {
+    for (name, value) in headers {
+        host::replace_header(MapType::HttpResponseHeaders, name.as_bytes(), value);
+    }
 }
 
 /// Tells access logs which program decided.

@@ -90,14 +90,19 @@ fn take_terminated<'a>(data: &mut &'a [u8], length: u32) -> Option<&'a [u8]> {
     Some(bytes)
 }
 
-/// Appends a single header in its wire form.
-pub(crate) fn encode_pair(name: &[u8], value: &[u8], out: &mut Vec<u8>) {
-    let length = |bytes: &[u8]| u32::try_from(bytes.len()).unwrap_or(u32::MAX).to_le_bytes();
-    out.reserve(14 + name.len() + value.len());
-    out.extend_from_slice(&1_u32.to_le_bytes());
-    out.extend_from_slice(&length(name));
-    out.extend_from_slice(&length(value));
-    for text in [name, value] {
+/// Appends headers in their wire form.
+pub(crate) fn encode_pairs(pairs: &[(&[u8], &[u8])], out: &mut Vec<u8>) {
+    let number = |number| u32::try_from(number).unwrap_or(u32::MAX).to_le_bytes();
+    let size = pairs
+        .iter()
+        .map(|(name, value)| 10 + name.len() + value.len());
+    out.reserve(4 + size.sum::<usize>());
+    out.extend_from_slice(&number(pairs.len()));
+    for (name, value) in pairs {
+        out.extend_from_slice(&number(name.len()));
+        out.extend_from_slice(&number(value.len()));
+    }
+    for text in pairs.iter().flat_map(|(name, value)| [name, value]) {
         out.extend_from_slice(text);
         out.push(0);
     }
@@ -109,7 +114,7 @@ mod tests {
 
     fn encoded(name: &[u8], value: &[u8]) -> Vec<u8> {
         let mut bytes = Vec::new();
-        encode_pair(name, value, &mut bytes);
+        encode_pairs(&[(name, value)], &mut bytes);
         bytes
     }
 

@@ -139,12 +139,17 @@ fn returned(call: impl FnOnce(*mut *mut u8, *mut usize) -> u32) -> Option<Vec<u8
     Some(unsafe { Vec::from_raw_parts(data, size, size) })
 }
 
-/// Makes `value` the only value of a request header.
-pub(crate) fn replace_request_header(name: &[u8], value: &[u8]) {
-    let map = MapType::HttpRequestHeaders as u32;
+/// Makes `value` the only value of a header of the request or the response.
+pub(crate) fn replace_header(map: MapType, name: &[u8], value: &[u8]) {
     // SAFETY: the host reads name and value, which live during the call.
     unsafe {
-        proxy_replace_header_map_value(map, name.as_ptr(), name.len(), value.as_ptr(), value.len())
+        proxy_replace_header_map_value(
+            map as u32,
+            name.as_ptr(),
+            name.len(),
+            value.as_ptr(),
+            value.len(),
+        )
     };
 }
 

@@ -9,6 +9,7 @@ pub(crate) enum Outcome {
     Forwarded,
     Redirected,
     DirectResponse,
+    Rejected,
     NotFound,
     NoProgram,
 }
@@ -17,7 +18,7 @@ pub(crate) enum Outcome {
 #[derive(Debug, Default)]
 pub(crate) struct Stats {
     /// Ids that the host gave, in the order of [`Outcome`]. Id 0 counts nothing.
-    counters: [u32; 5],
+    counters: [u32; 6],
 }
 
 impl Stats {
@@ -27,6 +28,7 @@ impl Stats {
             "meshgate.forwarded",
             "meshgate.redirected",
             "meshgate.direct_response",
+            "meshgate.rejected",
             "meshgate.not_found",
             "meshgate.no_program",
         ];

@@ -2,10 +2,11 @@
 
 use std::rc::Rc;
 
+use meshgate_engine::policy::Verdict;
 use meshgate_engine::{ActionKind, Decision, HeaderOperations, Match, Program, Request};
 use proxy_wasm::types::Action;
 
-use crate::contexts::{self, Stream};
+use crate::contexts::{self, ResponseChanges, Stream};
 use crate::headers::HeaderPairs;
 use crate::root::Router;
 use crate::stats::Outcome;
@@ -54,11 +55,12 @@ pub(crate) fn on_response_headers(stream: u32) -> Action {
     if let Some(stream) = contexts::kept(stream)
         && let Some(program) = &stream.router.program
     {
-        for index in stream.operations.into_iter().flatten() {
+        for index in stream.response.operations.into_iter().flatten() {
             if let Some(operations) = header_operations(program, index) {
                 effects::change_response(operations);
             }
         }
+        effects::set_response_headers(&stream.response.headers);
     }
     Action::Continue
 }
@@ -73,16 +75,25 @@ impl Exchange<'_> {
             return not_found();
         };
         effects::set_route(&found);
-        let operations = found.action().headers;
+        if found.action().policies.is_some()
+            && let Verdict::Answer(reply) = found.check(self.request)
+        {
+            self.keep(&found, None);
+            effects::reply(&reply);
+            return match reply.is_refusal {
+                true => Outcome::Rejected,
+                false => Outcome::DirectResponse,
+            };
+        }
         match &found.action().kind {
             ActionKind::Forward(_) => self.forward(&found),
             ActionKind::Redirect(redirect) => {
-                self.keep([operations, None]);
+                self.keep(&found, None);
                 effects::redirect(redirect.status, &found.location(redirect, self.request));
                 Outcome::Redirected
             }
             ActionKind::DirectResponse(response) => {
-                self.keep([operations, None]);
+                self.keep(&found, None);
                 effects::respond(
                     response.status,
                     b"meshgate_direct_response",
@@ -102,22 +113,31 @@ impl Exchange<'_> {
             // CONNECT has no path, and must not get one.
             forwarding.path = None;
         }
-        self.keep([found.action().headers, forwarding.share.headers]);
+        self.keep(found, forwarding.share.headers);
         effects::forward(&forwarding);
         Outcome::Forwarded
     }
 
-    /// Keeps the stream if its response is to be changed.
-    fn keep(&self, operations: [Option<u32>; 2]) {
+    /// Keeps the stream if its response is to be changed: by route and policies, and by header operations of the
+    /// destination.
+    fn keep(&self, found: &Match<'_>, destination: Option<u32>) {
+        let operations = [found.action().headers, destination];
+        let headers = match found.action().policies {
+            Some(_) => found.response_headers(self.request),
+            None => Vec::new(),
+        };
         let changes_response = |index: Option<u32>| {
             index
                 .and_then(|index| header_operations(self.program, index))
                 .is_some_and(effects::changes_response)
         };
-        if operations.into_iter().any(changes_response) {
+        if !headers.is_empty() || operations.into_iter().any(changes_response) {
             let stream = Stream {
                 router: Rc::clone(self.router),
-                operations,
+                response: ResponseChanges {
+                    operations,
+                    headers: headers.into(),
+                },
             };
             contexts::keep(self.stream, stream);
         }

@@ -10,12 +10,10 @@ use meshgate_engine as engine;
 use meshgate_engine::{ActionKind, HeaderOperations, PathRewrite, RedirectPath};
 
 use crate::resource::HeaderManipulation;
-use crate::resource::options::HeaderValue;
-use crate::source::Spanned;
 use crate::tree::{self, Action, DestinationTarget, Route};
 
 /// Numbers values in the order they first appear.
-struct Interner<T> {
+pub(super) struct Interner<T> {
     ids: HashMap<T, u32, RandomState>,
 }
 
@@ -28,12 +26,12 @@ impl<T> Default for Interner<T> {
 }
 
 impl<T: Eq + Hash> Interner<T> {
-    fn intern(&mut self, value: T) -> u32 {
+    pub(super) fn intern(&mut self, value: T) -> u32 {
         let next = self.ids.len() as u32;
         *self.ids.entry(value).or_insert(next)
     }
 
-    fn into_list(self) -> Vec<T> {
+    pub(super) fn into_list(self) -> Vec<T> {
         let mut list: Vec<(T, u32)> = self.ids.into_iter().collect();
         list.sort_unstable_by_key(|(_, id)| *id);
         list.into_iter().map(|(value, _)| value).collect()
@@ -52,7 +50,12 @@ pub(super) struct Actions {
 
 impl Actions {
     /// The action of a route for a matcher whose literal prefix has `rewrite_len` bytes (`None`: not a prefix).
-    pub(super) fn intern(&mut self, route: &Route, rewrite_len: Option<usize>) -> u32 {
+    pub(super) fn intern(
+        &mut self,
+        route: &Route,
+        rewrite_len: Option<usize>,
+        policies: Option<u32>,
+    ) -> u32 {
         let rewrite = |to: &String| match rewrite_len {
             Some(len) => PathRewrite::Prefix {
                 len: len as u32,
@@ -110,7 +113,11 @@ impl Actions {
             .header_manipulation
             .as_ref()
             .and_then(|headers| self.headers(headers));
-        self.actions.intern(engine::Action { kind, headers })
+        self.actions.intern(engine::Action {
+            kind,
+            headers,
+            policies,
+        })
     }
 
     /// Everything is redirected to https.
@@ -125,6 +132,7 @@ impl Actions {
         self.actions.intern(engine::Action {
             kind: ActionKind::Redirect(redirect),
             headers: None,
+            policies: None,
         })
     }
 
@@ -183,17 +191,11 @@ impl Actions {
     }
 
     fn headers(&mut self, headers: &HeaderManipulation) -> Option<u32> {
-        let names = |list: &[Spanned<String>]| list.iter().map(|name| name.value.clone()).collect();
-        let values = |list: &[HeaderValue]| {
-            list.iter()
-                .map(|header| (header.name.clone(), header.value.clone()))
-                .collect()
-        };
         let operations = HeaderOperations {
-            remove_request: names(&headers.remove_request),
-            append_request: values(&headers.append_request),
-            remove_response: names(&headers.remove_response),
-            append_response: values(&headers.append_response),
+            remove_request: headers.remove_request.clone(),
+            append_request: headers.append_request.clone(),
+            remove_response: headers.remove_response.clone(),
+            append_response: headers.append_response.clone(),
         };
         (operations != HeaderOperations::default()).then(|| self.headers.intern(operations))
     }

@@ -176,6 +176,13 @@ impl Conditions {
         })?)
     }
 
+    /// An automaton for all of a text, by a pattern that is known to be valid.
+    pub(super) fn whole(&mut self, pattern: &str, writer: &mut Writer) -> Result<u32, Failure> {
+        let pattern = Spanned::new(pattern.to_owned(), Span::default());
+        let hir = self.parse(&pattern)?.hir();
+        self.expression(hir, pattern.span, writer)
+    }
+
     fn parse<'p>(&mut self, pattern: &'p Spanned<String>) -> Result<Pattern<'p>, Failure> {
         self.patterns
             .parse(&pattern.value)

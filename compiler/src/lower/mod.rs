@@ -8,6 +8,7 @@ mod actions;
 mod conditions;
 mod hosts;
 mod paths;
+mod policies;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -25,6 +26,7 @@ use crate::tree::{
 use actions::Actions;
 use conditions::Conditions;
 use paths::PathIndex;
+use policies::PolicyTable;
 
 type Result<T> = std::result::Result<T, TooLarge>;
 
@@ -51,6 +53,7 @@ pub fn lower(tree: &Tree, options: &Options, diagnostics: &mut Diagnostics) -> O
     let mut lowering = Lowering {
         writer: Writer::default(),
         actions: Actions::default(),
+        policies: PolicyTable::default(),
         conditions: Conditions::default(),
         hosts: HashMap::new(),
         shared: HashMap::new(),
@@ -74,11 +77,13 @@ pub fn lower(tree: &Tree, options: &Options, diagnostics: &mut Diagnostics) -> O
     let Lowering {
         writer,
         actions,
+        policies,
         mut head,
         diagnostics,
         ..
     } = lowering;
     (head.actions, head.destinations, head.header_operations) = actions.into_tables();
+    head.policies = policies.into_list();
     finish(writer, head, options)
         .map_err(|error| {
             diagnostics.push(Diagnostic::global(Code::ProgramTooLarge, error.to_string()))
@@ -104,6 +109,7 @@ fn finish(mut writer: Writer, mut head: Head, options: &Options) -> Result<Vec<u
 struct Lowering<'d> {
     writer: Writer,
     actions: Actions,
+    policies: PolicyTable,
     conditions: Conditions,
     /// Hosts that several gateways share are written once, by the virtual hosts behind them.
     hosts: HashMap<Vec<*const VirtualHost>, u32>,
@@ -231,6 +237,14 @@ impl Lowering<'_> {
                 }
             }
         }
+        let conditions = &mut self.conditions;
+        let policies = self
+            .policies
+            .intern(&route.options, conditions, &mut self.writer);
+        let policies = match policies {
+            Ok(policies) => policies,
+            Err(failure) => return self.refuse(&route.name.to_string(), route.span, failure),
+        };
         let RouteName {
             above,
             own,
@@ -247,7 +261,9 @@ impl Lowering<'_> {
         // Matchers with names lie below the route.
         let mut below_route = None;
         for (matcher, place, predicates) in compiled {
-            let action = self.actions.intern(route, matcher.path.rewrite_len());
+            let action = self
+                .actions
+                .intern(route, matcher.path.rewrite_len(), policies);
             let name = match &matcher.name {
                 Some(text) => {
                     let writer = &mut self.writer;

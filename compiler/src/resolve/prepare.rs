@@ -188,9 +188,10 @@ impl<'r> Catalogue<'r> {
                     destination: found?,
                     headers: written
                         .options
+                        .plain
                         .header_manipulation
                         .as_ref()
-                        .map(|headers| Arc::new(headers.value.clone())),
+                        .map(|headers| Arc::clone(&headers.value)),
                 })
             })
             .collect();

@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use crate::options::SameOptions;
 use crate::resource::SortMethod;
 use crate::source::Span;
 use crate::tree::{
@@ -14,7 +15,6 @@ use crate::tree::{
 };
 
 use super::Sharing;
-use super::options::LevelKey;
 use super::repetition::Repetitions;
 
 /// Shared routes may delegate to shared routes, so often.
@@ -113,7 +113,7 @@ pub(super) struct Key {
     /// How their routes are ordered.
     pub(super) sort: SortMethod,
     /// Options that are passed down.
-    pub(super) level: LevelKey,
+    pub(super) level: SameOptions,
     /// Whether the prefix of the delegating route ends in a slash, and then whether that slash stands in text whose case
     /// is ignored: a route without a path takes the prefix with the slash.
     pub(super) slash: Option<bool>,

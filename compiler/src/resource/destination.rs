@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Metadata, ObjectRef, Options};
+use super::{Metadata, ObjectRef, WrittenOptions};
 use crate::rare::Rare;
 use crate::source::{Span, Spanned};
 
@@ -14,7 +14,7 @@ pub struct WeightedDestination {
     /// Weight, if written.
     pub weight: Option<Spanned<u32>>,
     /// `options`; only `headerManipulation` exists on this level.
-    pub options: Rare<Options>,
+    pub options: Rare<WrittenOptions>,
     /// The whole entry.
     pub span: Span,
 }

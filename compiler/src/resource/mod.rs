@@ -19,7 +19,7 @@ pub use destination::{
     VirtualDestination, WeightedDestination,
 };
 pub use gateway::{ConnectionHandler, HandlerKind, RouteConfig, VirtualGateway};
-pub use options::{HeaderManipulation, Options, Retries};
+pub use options::{HeaderManipulation, Retries, WrittenOptions};
 pub use route::{
     Action, DelegateAction, DirectResponseAction, ForwardAction, HeaderMatcher, Matcher, PathKind,
     QueryMatcher, RedirectAction, Route, SortMethod, Uri,
@@ -73,7 +73,7 @@ pub struct VirtualHostSpec {
     /// Routes in order; routes that could not be read are left out.
     pub routes: Vec<Route>,
     /// `options.trafficPolicy`.
-    pub options: Options,
+    pub options: WrittenOptions,
     /// The whole spec.
     pub span: Span,
 }
@@ -97,7 +97,7 @@ pub struct RouteTable {
     /// Sort key among the tables of one delegating route; higher comes first.
     pub weight: i32,
     /// `options.trafficPolicy`: defaults for its routes, below the route's own, above what it inherits.
-    pub options: Options,
+    pub options: WrittenOptions,
     /// The whole spec.
     pub span: Span,
 }

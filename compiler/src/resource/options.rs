@@ -2,41 +2,33 @@
 
 use std::time::Duration;
 
+use crate::options::Options;
 use crate::rare::Empty;
-use crate::source::{Span, Spanned};
+use crate::source::Spanned;
 
-/// Options of one level; every field is inherited on its own.
+/// What one level says for itself.
 #[derive(Clone, Debug, Default)]
-pub struct Options {
-    /// Whole-request timeout; zero = none.
-    pub request_timeout: Option<Spanned<Duration>>,
-    /// Retries.
-    pub retries: Option<Spanned<Retries>>,
-    /// Header operations.
-    pub header_manipulation: Option<Spanned<HeaderManipulation>>,
+pub struct WrittenOptions {
+    /// Options that mean the same wherever they stand.
+    pub plain: Options,
     /// Options of the API that meshgate does not enforce yet: field name and place. A route that has one, its own
     /// or inherited, is refused.
     pub unsupported: Vec<Spanned<String>>,
 }
 
-impl Empty for Options {
+impl Empty for WrittenOptions {
     const EMPTY: &'static Self = &Self {
-        request_timeout: None,
-        retries: None,
-        header_manipulation: None,
+        plain: Options::NONE,
         unsupported: Vec::new(),
     };
 
     fn is_empty(&self) -> bool {
-        self.request_timeout.is_none()
-            && self.retries.is_none()
-            && self.header_manipulation.is_none()
-            && self.unsupported.is_empty()
+        self.plain.is_empty() && self.unsupported.is_empty()
     }
 }
 
 /// `retries`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Retries {
     /// Number of retries after the first try.
     pub attempts: u32,
@@ -45,25 +37,14 @@ pub struct Retries {
 }
 
 /// `headerManipulation`. Removal comes before addition.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct HeaderManipulation {
     /// Names, lower-case.
-    pub remove_request: Vec<Spanned<String>>,
+    pub remove_request: Vec<String>,
     /// Names (lower-case) and values, ordered by name.
-    pub append_request: Vec<HeaderValue>,
+    pub append_request: Vec<(String, String)>,
     /// Names, lower-case.
-    pub remove_response: Vec<Spanned<String>>,
+    pub remove_response: Vec<String>,
     /// Names (lower-case) and values, ordered by name.
-    pub append_response: Vec<HeaderValue>,
-}
-
-/// A header to add.
-#[derive(Clone, Debug)]
-pub struct HeaderValue {
-    /// Name, lower-case.
-    pub name: String,
-    /// Value.
-    pub value: String,
-    /// The entry.
-    pub span: Span,
+    pub append_response: Vec<(String, String)>,
 }

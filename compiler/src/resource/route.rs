@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{ObjectRef, ObjectSelector, Options, WeightedDestination};
+use super::{ObjectRef, ObjectSelector, WeightedDestination, WrittenOptions};
 use crate::rare::Rare;
 use crate::source::{Span, Spanned};
 
@@ -19,7 +19,7 @@ pub struct Route {
     /// What to do.
     pub action: Spanned<Action>,
     /// Its own options.
-    pub options: Rare<Options>,
+    pub options: Rare<WrittenOptions>,
     /// Labels, for TrafficPolicy selection.
     pub labels: BTreeMap<String, String>,
     /// The whole route.

@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use super::{LiteralPart, Matcher, Options, PathMatch, Route};
 use crate::rare::{Empty as _, Rare};
-use crate::source::Spanned;
 
 /// An element of a list of routes.
 #[derive(Clone, Debug)]
@@ -124,37 +123,12 @@ fn inherit_here(route: &mut Arc<Route>, options: [&Options; 2]) {
 
 /// Options of which those that were inherited as `from` are inherited as `to`. `None` if that changes nothing.
 fn moved(own: &Options, [from, to]: [&Options; 2]) -> Option<Rare<Options>> {
-    fn field<T: Clone>(
-        own: &mut Option<Spanned<T>>,
-        from: &Option<Spanned<T>>,
-        to: &Option<Spanned<T>>,
-    ) -> bool {
-        match (own, from, to) {
-            (Some(own), Some(from), Some(to)) if own.span == from.span && from.span != to.span => {
-                own.clone_from(to);
-                true
-            }
-            _ => false,
-        }
-    }
     if own.is_empty() {
         return None;
     }
     let mut options = own.clone();
-    let changes = [
-        field(
-            &mut options.request_timeout,
-            &from.request_timeout,
-            &to.request_timeout,
-        ),
-        field(&mut options.retries, &from.retries, &to.retries),
-        field(
-            &mut options.header_manipulation,
-            &from.header_manipulation,
-            &to.header_manipulation,
-        ),
-    ];
-    changes.contains(&true).then(|| options.into())
+    let changes = options.inherit_instead(from, to);
+    changes.then(|| options.into())
 }
 
 /// All routes of a list, with everything that is shared written out.

@@ -29,7 +29,7 @@ fn effective(yaml: &str) -> (Vec<String>, Vec<String>) {
                 "{} {} {}",
                 options.request_timeout.as_deref().unwrap_or("-"),
                 retries.as_deref().unwrap_or("-"),
-                headers.map_or("-", |header| &header.value)
+                headers.map_or("-", |(_, value)| value)
             )
         })
         .collect();

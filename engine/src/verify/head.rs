@@ -5,6 +5,8 @@ use crate::tables::{
     ActionKind, Forward, Head, HeaderOperations, PathRewrite, Redirect, RedirectPath,
 };
 
+mod policies;
+
 /// The head has no offsets of its own: the name of what is wrong says where it is.
 fn check(holds: bool, what: &str) -> Result<(), FormatError> {
     if holds {
@@ -14,7 +16,8 @@ fn check(holds: bool, what: &str) -> Result<(), FormatError> {
     }
 }
 
-pub(super) fn verify(head: &Head) -> Result<(), FormatError> {
+/// `automata`: how many there are.
+pub(super) fn verify(head: &Head, automata: usize) -> Result<(), FormatError> {
     check(
         is_text(&head.generation),
         "generation has control characters",
@@ -26,6 +29,12 @@ pub(super) fn verify(head: &Head) -> Result<(), FormatError> {
         check(
             has_operations(action.headers),
             "action refers to no header operations",
+        )?;
+        check(
+            action
+                .policies
+                .is_none_or(|id| (id as usize) < head.policies.len()),
+            "action refers to no policies",
         )?;
         match &action.kind {
             ActionKind::Forward(forward) => {
@@ -63,9 +72,12 @@ pub(super) fn verify(head: &Head) -> Result<(), FormatError> {
             "name of a cluster is malformed",
         )?;
     }
-    head.header_operations
+    for operations in &head.header_operations {
+        check(is_operations(operations), "header is malformed")?;
+    }
+    head.policies
         .iter()
-        .try_for_each(|operations| check(is_operations(operations), "header is malformed"))
+        .try_for_each(|policies| policies::verify(policies, automata))
 }
 
 fn has_weight(forward: &Forward) -> bool {

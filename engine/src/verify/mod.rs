@@ -25,7 +25,7 @@ pub(crate) fn verify(bytes: &[u8], start: usize, head: &Head) -> Result<Layout, 
         layout: &layout,
         head,
     };
-    head::verify(head)?;
+    head::verify(head, v.records(Section::Automata))?;
     v.string_refs(Section::Fields)?;
     v.string_refs(Section::Parameters)?;
     v.field_table()?;

@@ -34,7 +34,11 @@ impl Builder {
 
     pub(crate) fn clause(&mut self, name: &str, kind: ActionKind, headers: Option<u32>) -> u32 {
         let action = self.head.actions.len() as u32;
-        self.head.actions.push(Action { kind, headers });
+        self.head.actions.push(Action {
+            kind,
+            headers,
+            policies: None,
+        });
         let name = ClauseName {
             below: Some(self.host),
             kind: SegmentKind::Route,

@@ -34,7 +34,8 @@ impl Seen {
         let outcome = match self.details.as_str() {
             "via_upstream" => Outcome::Forward,
             "meshgate_redirect" => Outcome::Redirect,
-            "meshgate_direct_response" => Outcome::DirectResponse,
+            "meshgate_direct_response" | "meshgate_cors_preflight" => Outcome::DirectResponse,
+            refused if refused.starts_with("meshgate_refused_") => Outcome::Rejected,
             "meshgate_route_not_found" => Outcome::NotFound,
             other => {
                 let status = self.response.status;

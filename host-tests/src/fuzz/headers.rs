@@ -11,7 +11,7 @@ mod filter {
     pub(crate) mod words;
 }
 
-use filter::headers::{HeaderPairs, encode_pair};
+use filter::headers::{HeaderPairs, encode_pairs};
 
 pub fn run(data: &[u8]) {
     read(data);
@@ -26,7 +26,7 @@ pub fn run(data: &[u8]) {
 
 fn encoded(name: &[u8], value: &[u8]) -> Vec<u8> {
     let mut pair = Vec::new();
-    encode_pair(name, value, &mut pair);
+    encode_pairs(&[(name, value)], &mut pair);
     pair
 }
 

@@ -67,7 +67,11 @@ impl ProgramBuilder {
     ) -> ProgramBuilder {
         let headers = headers.map(|headers| self.operations(headers));
         let action = index(&self.head.actions);
-        self.head.actions.push(Action { kind, headers });
+        self.head.actions.push(Action {
+            kind,
+            headers,
+            policies: None,
+        });
         let host = self.writer.name(None, SegmentKind::Object, "shop.www");
         let name = ClauseName {
             below: Some(host),

@@ -341,6 +341,7 @@ fn outcomes_are_counted() {
         ("meshgate.no_program", &Metric::Counter(0)),
         ("meshgate.not_found", &Metric::Counter(1)),
         ("meshgate.redirected", &Metric::Counter(1)),
+        ("meshgate.rejected", &Metric::Counter(0)),
     ];
     assert_eq!(counts, expected);
 }

@@ -5,6 +5,8 @@ use super::value::{header_name, header_safe, is_token, non_empty};
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::load::node::Node;
+use crate::policy::TextMatch;
+use crate::regex::{self, Regex};
 use crate::resource::{HeaderMatcher, Matcher, PathKind, QueryMatcher, Uri};
 use crate::source::Spanned;
 
@@ -93,6 +95,41 @@ pub(super) fn string_match(
         return None;
     }
     Some((kind, value))
+}
+
+/// The same, with its case option; a regex is checked.
+pub(super) fn text_match(node: &Node<'_>, diagnostics: &mut Diagnostics) -> Option<TextMatch> {
+    let (kind, value) = string_match(node, diagnostics)?;
+    if kind == PathKind::Regex {
+        check_regex(&value, diagnostics)?;
+    }
+    Some(TextMatch {
+        kind,
+        value: value.value,
+        ignore_case: node
+            .get("ignoreCase")
+            .and_then(Node::boolean)
+            .unwrap_or_default(),
+    })
+}
+
+/// Whether a pattern is valid and small enough to be made deterministic.
+fn check_regex(pattern: &Spanned<String>, diagnostics: &mut Diagnostics) -> Option<()> {
+    let compiled = Regex::parse(&pattern.value)
+        .and_then(|regex| regex::compile(&regex, regex::Budget::default()));
+    let error = match compiled {
+        Ok(_) => return Some(()),
+        Err(error) => error,
+    };
+    let (code, message) = match error.is_budget {
+        true => (Code::RegexTooComplex, error.message),
+        false => {
+            let message = format!("`{}` is not a valid RE2 expression: {error}", pattern.value);
+            (Code::InvalidRegex, message)
+        }
+    };
+    diagnostics.push(Diagnostic::at(code, pattern.span, message));
+    None
 }
 
 fn empty_regex(value: &Spanned<String>) -> Diagnostic {

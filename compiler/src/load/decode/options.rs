@@ -1,23 +1,25 @@
 //! Route options: decoding of those that are supported, value checks of all.
 
+mod cors;
+
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::value::{
-    duration, header_name, header_safe, integer_in, is_token, missing, string_entries,
-};
+use super::value::{duration, header_name, header_safe, integer_in, missing, string_entries};
 use super::{every, matcher};
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::load::node::{Entry, Node};
-use crate::resource::options::HeaderValue;
-use crate::resource::{HeaderManipulation, Options, Retries};
+use crate::resource::options::WrittenOptions;
+use crate::resource::{HeaderManipulation, Retries};
 use crate::source::{Span, Spanned};
 
 const MILLISECOND: Duration = Duration::from_millis(1);
 
 /// Options of one level. An option that is not supported yet is checked all the same and kept by name.
-pub(super) fn options(node: &Node<'_>, diagnostics: &mut Diagnostics) -> Option<Options> {
-    let mut options = Options::default();
+pub(super) fn options(node: &Node<'_>, diagnostics: &mut Diagnostics) -> Option<WrittenOptions> {
+    let mut options = WrittenOptions::default();
+    let plain = &mut options.plain;
     let mut sound = true;
     for Entry {
         key,
@@ -27,19 +29,24 @@ pub(super) fn options(node: &Node<'_>, diagnostics: &mut Diagnostics) -> Option<
     {
         let read = match key.as_ref() {
             "requestTimeout" => {
-                options.request_timeout =
+                plain.request_timeout =
                     duration(value, "`requestTimeout`", Duration::ZERO, diagnostics);
-                options.request_timeout.is_some()
+                plain.request_timeout.is_some()
             }
             "retries" => {
-                options.retries =
+                plain.retries =
                     retries(value, diagnostics).map(|retries| Spanned::new(retries, *key_span));
-                options.retries.is_some()
+                plain.retries.is_some()
             }
             "headerManipulation" => {
-                options.header_manipulation = header_manipulation(value, diagnostics)
-                    .map(|headers| Spanned::new(headers, *key_span));
-                options.header_manipulation.is_some()
+                plain.header_manipulation = header_manipulation(value, diagnostics)
+                    .map(|headers| Spanned::new(Arc::new(headers), *key_span));
+                plain.header_manipulation.is_some()
+            }
+            "corsPolicy" => {
+                plain.cors = cors::cors_policy(value, diagnostics)
+                    .map(|cors| Spanned::new(Arc::new(cors), *key_span));
+                plain.cors.is_some()
             }
             name => {
                 options
@@ -47,7 +54,6 @@ pub(super) fn options(node: &Node<'_>, diagnostics: &mut Diagnostics) -> Option<
                     .push(Spanned::new(name.to_owned(), *key_span));
                 match name {
                     "faultInjection" => fault_injection(value, diagnostics),
-                    "corsPolicy" => cors_policy(value, diagnostics),
                     "mirror" => mirror(value, diagnostics),
                     "csrf" => csrf(value, diagnostics),
                     _ => Some(()),
@@ -102,26 +108,22 @@ fn header_manipulation(
     })
 }
 
-fn removed(
-    node: &Node<'_>,
-    key: &str,
-    diagnostics: &mut Diagnostics,
-) -> Option<Vec<Spanned<String>>> {
+fn removed(node: &Node<'_>, key: &str, diagnostics: &mut Diagnostics) -> Option<Vec<String>> {
     every(node.list_at(key), |node| {
         let name = node.text()?;
         changeable_header(&name, name.span, diagnostics)?;
-        Some(Spanned::new(name.to_ascii_lowercase(), name.span))
+        Some(name.to_ascii_lowercase())
     })
 }
 
-fn appended(node: &Node<'_>, key: &str, diagnostics: &mut Diagnostics) -> Option<Vec<HeaderValue>> {
+fn appended(
+    node: &Node<'_>,
+    key: &str,
+    diagnostics: &mut Diagnostics,
+) -> Option<Vec<(String, String)>> {
     let mut sound = true;
     let mut headers = Vec::new();
     for (entry, value) in string_entries(node, key) {
-        let span = Span {
-            end: entry.value.span.end.max(entry.key_span.end),
-            ..entry.key_span
-        };
         let name = changeable_header(&entry.key, entry.key_span, diagnostics);
         let safe = header_safe(
             value,
@@ -140,13 +142,9 @@ fn appended(node: &Node<'_>, key: &str, diagnostics: &mut Diagnostics) -> Option
                 .help("values of headers are literal text"),
             );
         }
-        headers.push(HeaderValue {
-            name: entry.key.to_ascii_lowercase(),
-            value: value.to_owned(),
-            span,
-        });
+        headers.push((entry.key.to_ascii_lowercase(), value.to_owned()));
     }
-    headers.sort_by(|a, b| a.name.cmp(&b.name));
+    headers.sort_by(|(a, _), (b, _)| a.cmp(b));
     sound.then_some(headers)
 }
 
@@ -227,63 +225,6 @@ fn fault_injection(node: &Node<'_>, diagnostics: &mut Diagnostics) -> Option<()>
     };
     percentage.and(fault)
 }
-
-fn cors_policy(node: &Node<'_>, diagnostics: &mut Diagnostics) -> Option<()> {
-    let origins = every(node.list_at("allowOrigins"), |node| {
-        matcher::string_match(node, diagnostics)
-    });
-    let headers = every(
-        node.list_at("allowHeaders")
-            .iter()
-            .chain(node.list_at("exposeHeaders")),
-        |node| header_name(node.string()?, node.span, diagnostics),
-    );
-    let methods = every(node.list_at("allowMethods"), |node| {
-        let method = node.string()?;
-        // `*` stands for every method.
-        if KNOWN_METHODS.contains(&method) || method == "*" {
-            return Some(());
-        }
-        let message = if is_token(method) {
-            "is not a known method"
-        } else {
-            "is not a legal method"
-        };
-        diagnostics.push(
-            Diagnostic::at(
-                Code::UnknownMethod,
-                node.span,
-                format!("`{}` {message}", method),
-            )
-            .help(format!("known methods are {}", KNOWN_METHODS.join(", "))),
-        );
-        None
-    });
-    let max_age = match node.get("maxAge") {
-        Some(node) => duration(node, "`maxAge`", Duration::ZERO, diagnostics).and_then(|max_age| {
-            if max_age.subsec_nanos() == 0 {
-                return Some(());
-            }
-            diagnostics.push(Diagnostic::at(
-                Code::InvalidDuration,
-                max_age.span,
-                "`maxAge` is sent in whole seconds",
-            ));
-            None
-        }),
-        None => Some(()),
-    };
-    origins
-        .is_some()
-        .then_some(())
-        .and(headers.map(|_| ()))
-        .and(methods.map(|_| ()))
-        .and(max_age)
-}
-
-const KNOWN_METHODS: [&str; 9] = [
-    "GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH",
-];
 
 fn mirror(node: &Node<'_>, diagnostics: &mut Diagnostics) -> Option<()> {
     let percentage = percentage(node, diagnostics);

@@ -4,7 +4,7 @@ use super::value::strings;
 use super::{options, route};
 use crate::diagnostic::Diagnostics;
 use crate::load::node::Node;
-use crate::resource::{Metadata, Options, RouteTable, VirtualHostSpec};
+use crate::resource::{Metadata, RouteTable, VirtualHostSpec, WrittenOptions};
 
 /// The spec of a VirtualHost, of its own or inline in a gateway.
 pub(in crate::load) fn spec(
@@ -46,12 +46,12 @@ pub(in crate::load) fn route_table(
 }
 
 /// `options.trafficPolicy`: the options that the routes inherit.
-fn inherited_options(node: &Node<'_>, diagnostics: &mut Diagnostics) -> Option<Options> {
+fn inherited_options(node: &Node<'_>, diagnostics: &mut Diagnostics) -> Option<WrittenOptions> {
     match node
         .get("options")
         .and_then(|options| options.get("trafficPolicy"))
     {
         Some(policy) => options::options(policy, diagnostics),
-        None => Some(Options::default()),
+        None => Some(WrittenOptions::default()),
     }
 }

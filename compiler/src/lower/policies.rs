@@ -1,0 +1,79 @@
+//! The policies of routes, each set of them stored once.
+
+use meshgate_engine as engine;
+use meshgate_engine::policy::{Policies, TextKind};
+use meshgate_engine::write::Writer;
+
+use super::actions::Interner;
+use super::conditions::{Conditions, Failure};
+use crate::options::Options;
+use crate::policy::{Cors, TextMatch};
+use crate::resource::PathKind;
+
+/// The table in the making.
+#[derive(Default)]
+pub(super) struct PolicyTable {
+    policies: Interner<Policies>,
+}
+
+impl PolicyTable {
+    /// The policies among the options of a route; `None` if there are none.
+    pub(super) fn intern(
+        &mut self,
+        options: &Options,
+        conditions: &mut Conditions,
+        writer: &mut Writer,
+    ) -> Result<Option<u32>, Failure> {
+        let mut lower = Lower { conditions, writer };
+        let policies = Policies {
+            cors: options
+                .cors
+                .as_ref()
+                .map(|cors| lower.cors(cors))
+                .transpose()?,
+        };
+        Ok((policies != Policies::default()).then(|| self.policies.intern(policies)))
+    }
+
+    pub(super) fn into_list(self) -> Vec<Policies> {
+        self.policies.into_list()
+    }
+}
+
+struct Lower<'a> {
+    conditions: &'a mut Conditions,
+    writer: &'a mut Writer,
+}
+
+impl Lower<'_> {
+    fn cors(&mut self, cors: &Cors) -> Result<engine::policy::Cors, Failure> {
+        Ok(engine::policy::Cors {
+            origins: self.texts(&cors.origins)?,
+            methods: cors.methods.join(","),
+            headers: cors.headers.join(","),
+            expose: cors.expose.join(","),
+            max_age: cors.max_age.map(|max_age| max_age.as_secs()),
+            credentials: cors.credentials,
+        })
+    }
+
+    fn texts(&mut self, texts: &[TextMatch]) -> Result<Vec<engine::policy::TextMatch>, Failure> {
+        texts.iter().map(|text| self.text(text)).collect()
+    }
+
+    fn text(&mut self, text: &TextMatch) -> Result<engine::policy::TextMatch, Failure> {
+        let value = || text.value.clone();
+        let kind = match text.kind {
+            PathKind::Exact => TextKind::Exact(value()),
+            PathKind::Prefix => TextKind::Prefix(value()),
+            PathKind::Suffix => TextKind::Suffix(value()),
+            PathKind::Regex => {
+                TextKind::Automaton(self.conditions.whole(&text.value, self.writer)?)
+            }
+        };
+        Ok(engine::policy::TextMatch {
+            kind,
+            ignore_case: text.ignore_case,
+        })
+    }
+}

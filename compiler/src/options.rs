@@ -1,0 +1,98 @@
+//! The options of a route, each with the place it comes from: what a level says for itself, and what it has with all
+//! that it inherits.
+//!
+//! One list says which options there are. Whatever treats all of them alike (inheritance, comparison, sharing) is
+//! written once, for that list.
+
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::policy::Cors;
+use crate::rare::Empty;
+use crate::resource::{HeaderManipulation, Retries};
+use crate::source::Spanned;
+
+macro_rules! options {
+    ($($(#[$doc:meta])* $name:ident: $type:ty,)*) => {
+        /// Options; every one is inherited on its own.
+        #[derive(Clone, Debug, Default)]
+        pub struct Options {
+            $($(#[$doc])* pub $name: Option<Spanned<$type>>,)*
+        }
+
+        impl Options {
+            pub(crate) const NONE: Self = Self { $($name: None,)* };
+
+            /// These options, with what they leave open taken from `outer`.
+            #[must_use]
+            pub(crate) fn inherit(&self, outer: &Self) -> Self {
+                Self {
+                    $($name: self.$name.as_ref().or(outer.$name.as_ref()).cloned(),)*
+                }
+            }
+
+            /// Makes options that were inherited as `from` be inherited as `to`. Whether that changes anything.
+            pub(crate) fn inherit_instead(&mut self, from: &Self, to: &Self) -> bool {
+                let mut changed = false;
+                $(changed |= instead(&mut self.$name, &from.$name, &to.$name);)*
+                changed
+            }
+        }
+
+        impl Empty for Options {
+            const EMPTY: &'static Self = &Self::NONE;
+
+            fn is_empty(&self) -> bool {
+                true $(&& self.$name.is_none())*
+            }
+        }
+
+        impl PartialEq for SameOptions {
+            fn eq(&self, other: &Self) -> bool {
+                true $(&& value(&self.0.$name) == value(&other.0.$name))*
+            }
+        }
+
+        impl Hash for SameOptions {
+            fn hash<H: Hasher>(&self, state: &mut H) {
+                $(value(&self.0.$name).hash(state);)*
+            }
+        }
+    };
+}
+
+options! {
+    /// `requestTimeout`: of the whole request; zero = none.
+    request_timeout: Duration,
+    /// `retries`.
+    retries: Retries,
+    /// `headerManipulation`.
+    header_manipulation: Arc<HeaderManipulation>,
+    /// `corsPolicy`.
+    cors: Arc<Cors>,
+}
+
+/// Options that compare equal when they say the same, wherever that was written.
+#[derive(Clone, Debug)]
+pub(crate) struct SameOptions(pub(crate) Options);
+
+impl Eq for SameOptions {}
+
+fn value<T>(option: &Option<Spanned<T>>) -> Option<&T> {
+    option.as_ref().map(|option| &option.value)
+}
+
+fn instead<T: Clone>(
+    own: &mut Option<Spanned<T>>,
+    from: &Option<Spanned<T>>,
+    to: &Option<Spanned<T>>,
+) -> bool {
+    match (own, from, to) {
+        (Some(own), Some(from), Some(to)) if own.span == from.span && from.span != to.span => {
+            own.clone_from(to);
+            true
+        }
+        _ => false,
+    }
+}

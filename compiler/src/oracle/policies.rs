@@ -1,0 +1,127 @@
+//! What the policies of a route say about a request.
+
+use super::{Request, regex_matches};
+use crate::answer::{Answer, Outcome, Response};
+use crate::policy::{Cors, TextMatch};
+use crate::resource::PathKind;
+use crate::tree::Route;
+
+/// The answer of the first policy that answers by itself. `None`: the route's action takes place.
+pub(super) fn check(answer: &Answer, route: &Route, request: &Request) -> Option<Answer> {
+    let reply = |outcome, response| Answer {
+        outcome,
+        response: Some(response),
+        ..answer.clone()
+    };
+    let cors = route.options.cors.as_ref();
+    if let Some(response) = cors.and_then(|cors| preflight(cors, request)) {
+        return Some(reply(Outcome::DirectResponse, response));
+    }
+    None
+}
+
+/// Sets the headers that the policies of a route want in every response to a request.
+pub(super) fn change_response(
+    route: &Route,
+    request: &Request,
+    headers: &mut Vec<(String, String)>,
+) {
+    let Some(cors) = &route.options.cors else {
+        return;
+    };
+    for (name, value) in allowed(cors, request) {
+        headers.retain(|(other, _)| *other != name);
+        headers.push((name, value));
+    }
+}
+
+/// Only a preflight from an allowed origin is answered here.
+fn preflight(cors: &Cors, request: &Request) -> Option<Response> {
+    let asked = header(request, "access-control-request-method");
+    if request.method != "OPTIONS" || asked.is_none_or(|method| method.is_empty()) {
+        return None;
+    }
+    let mut headers = allowed(cors, request);
+    if headers.is_empty() {
+        return None;
+    }
+    let mut add = |name: &str, value: String| {
+        if !value.is_empty() {
+            headers.push((format!("access-control-{name}"), value));
+        }
+    };
+    // With credentials `*` is no wildcard for browsers: everything is allowed by name.
+    let list = |allowed: &[String], asked: &str| match header(request, asked) {
+        Some(asked) if cors.credentials && allowed == ["*"] => asked,
+        _ => allowed.join(","),
+    };
+    add(
+        "allow-methods",
+        list(&cors.methods, "access-control-request-method"),
+    );
+    add(
+        "allow-headers",
+        list(&cors.headers, "access-control-request-headers"),
+    );
+    if let Some(max_age) = cors.max_age {
+        add("max-age", max_age.as_secs().to_string());
+    }
+    Some(Response {
+        status: 200,
+        headers,
+        body: String::new(),
+    })
+}
+
+/// What a page of an allowed origin is told.
+fn allowed(cors: &Cors, request: &Request) -> Vec<(String, String)> {
+    let origin = header(request, "origin").unwrap_or_default();
+    let is_allowed =
+        |allowed: &TextMatch| text_matches(allowed, "*") || text_matches(allowed, &origin);
+    if origin.is_empty() || !cors.origins.iter().any(is_allowed) {
+        return Vec::new();
+    }
+    let mut headers = vec![("access-control-allow-origin".to_owned(), origin)];
+    if cors.credentials {
+        headers.push((
+            "access-control-allow-credentials".to_owned(),
+            "true".to_owned(),
+        ));
+    }
+    if !cors.expose.is_empty() {
+        headers.push((
+            "access-control-expose-headers".to_owned(),
+            cors.expose.join(","),
+        ));
+    }
+    headers
+}
+
+/// The value of a header; those of one that comes several times are joined with `,`.
+fn header(request: &Request, name: &str) -> Option<String> {
+    let values = request
+        .headers
+        .iter()
+        .filter(|(other, _)| other.eq_ignore_ascii_case(name))
+        .map(|(_, value)| value.as_str());
+    let values: Vec<&str> = values.collect();
+    (!values.is_empty()).then(|| values.join(","))
+}
+
+fn text_matches(condition: &TextMatch, text: &str) -> bool {
+    let TextMatch {
+        kind,
+        value,
+        ignore_case,
+    } = condition;
+    let fold = |text: &str| match ignore_case {
+        true => text.to_ascii_lowercase(),
+        false => text.to_owned(),
+    };
+    match kind {
+        PathKind::Exact => fold(text) == fold(value),
+        PathKind::Prefix => fold(text).starts_with(&fold(value)),
+        PathKind::Suffix => fold(text).ends_with(&fold(value)),
+        PathKind::Regex => regex_matches(value, text.as_bytes()),
+    }
+}

@@ -1,0 +1,33 @@
+//! Policies of routes as written and as applied: what is decided about a request beyond where it goes.
+
+use std::time::Duration;
+
+use crate::resource::PathKind;
+
+/// `corsPolicy`: which pages of other origins may see the answers.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Cors {
+    /// Origins that may; one that matches `*` means all.
+    pub origins: Vec<TextMatch>,
+    /// Methods that a preflight allows.
+    pub methods: Vec<String>,
+    /// Request headers that a preflight allows.
+    pub headers: Vec<String>,
+    /// Response headers that pages see.
+    pub expose: Vec<String>,
+    /// How long a preflight holds, in whole seconds.
+    pub max_age: Option<Duration>,
+    /// Whether cookies and the like may be sent along.
+    pub credentials: bool,
+}
+
+/// A condition on a text, all of it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct TextMatch {
+    /// How it is compared.
+    pub kind: PathKind,
+    /// Text or pattern. Patterns are valid.
+    pub value: String,
+    /// Compare ASCII letters without case; has no effect on a regex.
+    pub ignore_case: bool,
+}

@@ -1,0 +1,77 @@
+//! Policies of routes: what is decided about a request once its route is known, beyond where it goes.
+//!
+//! They are looked at in the order of the fields of [`Policies`]; the first that answers ends it.
+
+mod cors;
+mod text;
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+
+pub use self::cors::Cors;
+pub use self::text::{TextKind, TextMatch};
+use crate::decision::Match;
+use crate::request::{Headers, Request};
+
+/// The policies of a route.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Policies {
+    /// Which pages of other origins may see the answers.
+    pub cors: Option<Cors>,
+}
+
+/// What the policies of a route say about a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The route's action takes place.
+    Pass,
+    /// The gateway answers instead.
+    Answer(Reply),
+}
+
+/// An answer that the gateway gives by itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// Status.
+    pub status: u16,
+    /// Names, lower-case, and values.
+    pub headers: Vec<(&'static str, Vec<u8>)>,
+    /// Body.
+    pub body: Cow<'static, str>,
+    /// Whether the request was refused; otherwise it was answered.
+    pub is_refusal: bool,
+    /// A word for access logs.
+    pub details: &'static str,
+}
+
+impl<'p> Match<'p> {
+    /// The policies of the route, if it has any.
+    pub fn policies(&self) -> Option<&'p Policies> {
+        let id = self.action().policies?;
+        self.program().head().policies.get(id as usize)
+    }
+
+    /// What the route's policies say about a request.
+    pub fn check<H: Headers + ?Sized>(&self, request: &Request<'_, H>) -> Verdict {
+        let Some(policies) = self.policies() else {
+            return Verdict::Pass;
+        };
+        let preflight = policies
+            .cors
+            .as_ref()
+            .and_then(|cors| cors.preflight(request, self.program()));
+        preflight.map_or(Verdict::Pass, Verdict::Answer)
+    }
+
+    /// Headers that the response gets, in place of any of that name, after all header operations.
+    pub fn response_headers<H: Headers + ?Sized>(
+        &self,
+        request: &Request<'_, H>,
+    ) -> Vec<(&'static str, Vec<u8>)> {
+        self.policies()
+            .and_then(|policies| policies.cors.as_ref())
+            .map(|cors| cors.response_headers(request, self.program()))
+            .unwrap_or_default()
+    }
+}

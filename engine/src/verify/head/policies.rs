@@ -1,0 +1,31 @@
+//! Verification of policies: statuses, numbers, and text that becomes header values.
+
+use super::{check, is_text};
+use crate::error::FormatError;
+use crate::policy::{Cors, Policies, TextKind, TextMatch};
+
+/// `automata`: how many there are.
+pub(super) fn verify(policies: &Policies, automata: usize) -> Result<(), FormatError> {
+    check(
+        policies
+            .cors
+            .as_ref()
+            .is_none_or(|cors| is_cors(cors, automata)),
+        "cross-origin policy is malformed",
+    )
+}
+
+fn is_cors(cors: &Cors, automata: usize) -> bool {
+    let mut origins = cors.origins.iter();
+    origins.all(|origin| is_text_match(origin, automata))
+        && [&cors.methods, &cors.headers, &cors.expose]
+            .into_iter()
+            .all(|list| is_text(list))
+}
+
+fn is_text_match(condition: &TextMatch, automata: usize) -> bool {
+    match condition.kind {
+        TextKind::Automaton(id) => (id as usize) < automata,
+        TextKind::Exact(_) | TextKind::Prefix(_) | TextKind::Suffix(_) => true,
+    }
+}
