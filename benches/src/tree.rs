@@ -28,6 +28,7 @@ pub fn tree(table: Table, n: usize) -> Tree {
                 headers: None,
             }],
             path_rewrite: None,
+            host_rewrite: None,
         };
         Arc::new(Route {
             name: RouteName {

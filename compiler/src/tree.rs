@@ -7,12 +7,14 @@
 
 mod delegation;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 pub use crate::options::Options;
 use crate::rare::Rare;
 use crate::resource::{HeaderManipulation, ObjectName, PathKind};
+use crate::rewrite::{HostRewrite, PathRewrite, Replacement};
 use crate::source::{Span, Spanned};
 
 pub(crate) use self::delegation::{Above, below};
@@ -351,8 +353,11 @@ pub enum Action {
 pub struct Forward {
     /// At least one; weights sum to 100.
     pub destinations: Vec<WeightedDestination>,
-    /// Replaces the matched prefix, or the whole path ([`PathMatch::rewrite_len`]). Starts with a slash.
-    pub path_rewrite: Option<String>,
+    /// What happens to the path. The matched prefix is that of [`PathMatch::rewrite_len`]; every matcher of a route with a
+    /// rewrite by template is a regex with the groups that it needs.
+    pub path_rewrite: Option<PathRewrite>,
+    /// What happens to the host.
+    pub host_rewrite: Option<HostRewrite>,
 }
 
 /// A destination and its share.
@@ -414,8 +419,10 @@ pub struct Redirect {
     pub path: RedirectPath,
     /// Status.
     pub status: u16,
-    /// Scheme becomes https.
-    pub https: bool,
+    /// The new scheme.
+    pub scheme: Option<Cow<'static, str>>,
+    /// The new port; also that of the new host.
+    pub port: Option<u16>,
     /// Drop the query.
     pub strip_query: bool,
 }
@@ -427,6 +434,8 @@ pub enum RedirectPath {
     Keep,
     /// Replaced; a query in it replaces the request's. Starts with a slash.
     Full(String),
+    /// What a pattern matches is replaced; the new path always starts with a slash.
+    Matches(Arc<Replacement>),
     /// The matched prefix is replaced, or the whole path ([`PathMatch::rewrite_len`]). Empty, or starts with a slash;
     /// the new path always does.
     Prefix(String),

@@ -60,6 +60,7 @@ impl Builder {
                     len: rewrite_len,
                     to: "/new".into(),
                 }),
+                host: None,
                 timeout_ms: None,
                 retries: None,
             }),

@@ -1,9 +1,11 @@
 //! Routes: matchers and actions as written.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::{ObjectRef, ObjectSelector, WeightedDestination, WrittenOptions};
 use crate::rare::Rare;
+use crate::rewrite::{HostRewrite, PathRewrite, Replacement};
 use crate::source::{Span, Spanned};
 
 /// One route of a virtual host or route table. It has exactly one action; a route with none or several was
@@ -115,8 +117,10 @@ pub enum Action {
 pub struct ForwardAction {
     /// Destinations; ones that could not be read are left out.
     pub destinations: Vec<WeightedDestination>,
-    /// Replaces the matched prefix, or the whole path for exact, regex and suffix.
-    pub path_rewrite: Option<Spanned<String>>,
+    /// What happens to the path.
+    pub path_rewrite: Option<Spanned<PathRewrite>>,
+    /// What happens to the host.
+    pub host_rewrite: Option<HostRewrite>,
 }
 
 /// `redirectAction`.
@@ -128,10 +132,14 @@ pub struct RedirectAction {
     pub path: Option<Spanned<String>>,
     /// Replaces the matched prefix (the whole path for exact, regex and suffix). Not together with `path`.
     pub prefix_rewrite: Option<Spanned<String>>,
+    /// Replaces what a pattern matches in the path. Not together with the others.
+    pub regex_rewrite: Option<Arc<Replacement>>,
     /// 301, 302, 303, 307 or 308; 301 when absent.
     pub status: Option<u16>,
-    /// Scheme becomes https.
-    pub https: bool,
+    /// The new scheme.
+    pub scheme: Option<String>,
+    /// The new port.
+    pub port: Option<u16>,
     /// Drop the query.
     pub strip_query: bool,
 }

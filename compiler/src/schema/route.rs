@@ -18,8 +18,19 @@ objects! {
         regex: string,
         suffix: string,
     }
-    .one_of(&[&["exact", "prefix", "regex", "suffix"]])
-    .later(&["pathTemplate", "pathSeparatedPrefix"]);
+    .one_of(&[&["exact", "prefix", "regex", "suffix"]]);
+    PATH_MATCH {
+        exact: string,
+        ignoreCase: boolean,
+        pathTemplate: string,
+        prefix: string,
+        regex: string,
+        suffix: string,
+    }
+    .one_of(&[&["exact", "pathTemplate", "prefix", "regex", "suffix"]])
+    .later(&["pathSeparatedPrefix"]);
+    REGEX_REWRITE { pattern: REGEX_PATTERN, substitution: string };
+    REGEX_PATTERN { regex: string };
     WEIGHTED_DESTINATION {
         clusterHeader: string,
         kubeService: KUBE_SERVICE,
@@ -86,7 +97,7 @@ objects! {
         method: string,
         name: string,
         queryParameters: [QUERY_MATCHER],
-        uri: STRING_MATCH,
+        uri: PATH_MATCH,
     }
     .later(&["grpc"]);
     HEADER_MATCHER { invertMatch: boolean, name: string, regex: boolean, value: string }.later(&[
@@ -104,14 +115,27 @@ objects! {
         hostRedirect: string,
         httpsRedirect: boolean,
         pathRedirect: string,
+        portRedirect: uint32,
         prefixRewrite: string,
+        regexRewrite: REGEX_REWRITE,
+        schemeRedirect: string,
         responseCode: (MOVED_PERMANENTLY | FOUND | SEE_OTHER | TEMPORARY_REDIRECT | PERMANENT_REDIRECT),
         stripQuery: boolean,
     }
-    .one_of(&[&["pathRedirect", "prefixRewrite"]])
-    .later(&["portRedirect", "schemeRedirect", "regexRewrite"]);
-    ROUTE_ACTION { destinations: [WEIGHTED_DESTINATION], pathRewrite: string }
-        .later(&["regexRewrite", "pathTemplateRewrite", "hostRewrite", "hostRewriteHeader", "hostRewritePathRegex"])
+    .one_of(&[&["pathRedirect", "prefixRewrite", "regexRewrite"], &["httpsRedirect", "schemeRedirect"]]);
+    ROUTE_ACTION {
+        destinations: [WEIGHTED_DESTINATION],
+        hostRewrite: string,
+        hostRewriteHeader: string,
+        hostRewritePathRegex: REGEX_REWRITE,
+        pathRewrite: string,
+        pathTemplateRewrite: string,
+        regexRewrite: REGEX_REWRITE,
+    }
+        .one_of(&[
+            &["pathRewrite", "pathTemplateRewrite", "regexRewrite"],
+            &["hostRewrite", "hostRewriteHeader", "hostRewritePathRegex"],
+        ])
         .renamed(&[("prefixRewrite", "pathRewrite")]);
     ROUTE_TABLE { options: HOST_OPTIONS, routes: [ROUTE], weight: int32 }.separable();
 }

@@ -105,7 +105,7 @@ enum Test {
 enum Action {
     Forward {
         weighted: bool,
-        rewrite: Option<&'static str>,
+        rewrite: Option<Rewrite>,
     },
     Redirect(usize),
     DirectResponse,
@@ -113,6 +113,48 @@ enum Action {
         tables: Vec<usize>,
         specificity: bool,
     },
+}
+
+/// What happens to path or host.
+#[derive(Clone, Copy, Debug)]
+enum Rewrite {
+    Prefix(&'static str),
+    Regex(usize),
+    Host(usize),
+}
+
+/// How many there are of [`regex_rewrite`].
+const REGEX_REWRITES: usize = 8;
+
+fn regex_rewrite(number: usize) -> Value {
+    let (regex, substitution) = [
+        ("a", "X"),
+        ("(a)|(b)", "<\\2\\1>"),
+        ("^/(.*?)/(.*)$", "/\\2/\\1"),
+        ("a*", "-"),
+        ("[^/]*$", "\\0\\\\\\0"),
+        ("\\b", "."),
+        ("ä|/", ""),
+        ("(?i)(a+?)(b?)", "\\2\\1"),
+    ]
+    .get(number)
+    .copied()
+    .unwrap_or_default();
+    json!({"pattern": {"regex": regex}, "substitution": substitution})
+}
+
+/// How many there are of [`host_rewrite`].
+const HOST_REWRITES: usize = 3;
+
+fn host_rewrite(number: usize) -> (&'static str, Value) {
+    match number {
+        0 => ("hostRewrite", json!("new.example:81")),
+        1 => ("hostRewriteHeader", json!("X-1")),
+        _ => (
+            "hostRewritePathRegex",
+            json!({"pattern": {"regex": "^/([a-z]*).*$"}, "substitution": "\\1.example"}),
+        ),
+    }
 }
 
 /// What the routes of a list are like.
@@ -158,11 +200,19 @@ fn with_hosts(
     (hosts, tables).prop_map(|(hosts, tables)| Configuration { hosts, tables })
 }
 
+fn rewrite() -> impl Strategy<Value = Rewrite> {
+    one_of![
+        2 => select(&["/new", "x/", "/"][..]).prop_map(Rewrite::Prefix),
+        1 => (0..REGEX_REWRITES).prop_map(Rewrite::Regex),
+        1 => (0..HOST_REWRITES).prop_map(Rewrite::Host),
+    ]
+}
+
 /// A route that delegates, if at all, to tables below `level`, so that there are no cycles.
 fn route(level: usize, shape: Shape) -> impl Strategy<Value = Route> {
     let wide = shape == Shape::Wide;
     let leaf = one_of![
-        3 => (any::<bool>(), optional(1, 1, select(&["/new", "x/", "/"][..])))
+        3 => (any::<bool>(), optional(1, 1, rewrite()))
             .prop_map(|(weighted, rewrite)| Action::Forward { weighted, rewrite }),
         1 => (0..REDIRECTS).prop_map(Action::Redirect),
         1 => Just(Action::DirectResponse),
@@ -276,7 +326,7 @@ fn matcher(delegates: bool, wide: bool) -> impl Strategy<Value = Matcher> {
     )
 }
 
-const REDIRECTS: usize = 7;
+const REDIRECTS: usize = 9;
 const OPTIONS: usize = 8;
 
 impl Configuration {
@@ -392,8 +442,14 @@ impl Action {
                     json!([{"kubeService": {"name": format!("s{n}"), "port": 80}}])
                 };
                 let mut action = json!({"destinations": destinations});
-                if let Some(rewrite) = rewrite {
-                    action["pathRewrite"] = json!(rewrite);
+                match rewrite {
+                    Some(Rewrite::Prefix(prefix)) => action["pathRewrite"] = json!(prefix),
+                    Some(Rewrite::Regex(number)) => action["regexRewrite"] = regex_rewrite(*number),
+                    Some(Rewrite::Host(number)) => {
+                        let (field, value) = host_rewrite(*number);
+                        action[field] = value;
+                    }
+                    None => {}
                 }
                 ("routeAction", action)
             }
@@ -406,6 +462,8 @@ impl Action {
                     json!({"prefixRewrite": "/n/", "hostRedirect": "b.com:81", "responseCode": "FOUND"}),
                     json!({"httpsRedirect": true}),
                     json!({"stripQuery": true, "httpsRedirect": true, "prefixRewrite": "nn"}),
+                    json!({"schemeRedirect": "ws", "portRedirect": 8081}),
+                    json!({"regexRewrite": regex_rewrite(n % REGEX_REWRITES), "portRedirect": 80, "hostRedirect": "b.com:81"}),
                 ];
                 (
                     "redirectAction",

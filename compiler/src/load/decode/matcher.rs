@@ -1,7 +1,7 @@
 //! Matchers of routes.
 
-use super::every;
 use super::value::{header_name, header_safe, is_token, non_empty};
+use super::{every, template};
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::load::node::Node;
@@ -35,7 +35,13 @@ pub(super) fn matcher(node: &Node<'_>, diagnostics: &mut Diagnostics) -> Option<
 }
 
 fn uri(node: &Node<'_>, diagnostics: &mut Diagnostics) -> Option<Uri> {
-    let (kind, value) = string_match(node, diagnostics)?;
+    let (kind, value) = match node.text_at("pathTemplate") {
+        Some(template) => {
+            let pattern = template::pattern(&template, diagnostics)?;
+            (PathKind::Regex, Spanned::new(pattern, template.span))
+        }
+        None => string_match(node, diagnostics)?,
+    };
     let ignore_case = node
         .get("ignoreCase")
         .and_then(|flag| Some(Spanned::new(flag.boolean()?, flag.span)));
