@@ -114,6 +114,7 @@ fn matcher(shape: RouteShape) -> Matcher {
             }
         },
         invert: false,
+        missing_as_empty: false,
     });
     Matcher {
         name: None,
