@@ -115,6 +115,7 @@ fn matcher(shape: RouteShape) -> Matcher {
             }
         },
         invert: false,
+        missing_as_empty: false,
     });
     Matcher {
         name: None,

@@ -13,8 +13,8 @@ use crate::resource::{HeaderManipulation, ObjectName};
 use crate::rewrite::{HostRewrite, PathRewrite};
 use crate::tree::{
     Action, Domain, DomainKind, Entry, Forward, Gateway, HeaderMatch, Host, LiteralPart, Matcher,
-    PathMatch, PathTail, QueryMatch, Redirect, RedirectPath, Route, Tree, ValueMatch, VirtualHost,
-    WeightedDestination,
+    PathMatch, PathTail, QueryMatch, Redirect, RedirectPath, Route, TextPlace, Tree, ValueMatch,
+    VirtualHost, WeightedDestination,
 };
 
 /// A request as the gateway receives it.
@@ -310,17 +310,24 @@ fn text_matches(part: &LiteralPart, text: &[u8]) -> bool {
 }
 
 fn header_matches(condition: &HeaderMatch, request: &Request) -> bool {
-    let value = if condition.name == ":authority" {
-        Some(request.authority.clone())
-    } else {
-        let values: Vec<&str> = request
-            .headers
-            .iter()
-            .filter(|(name, _)| name.eq_ignore_ascii_case(&condition.name))
-            .map(|(_, value)| value.as_str())
-            .collect();
-        (!values.is_empty()).then(|| values.join(","))
+    let mut value = match condition.name.as_str() {
+        ":authority" => Some(request.authority.clone()),
+        ":method" => Some(request.method.clone()),
+        ":path" => Some(request.path.clone()),
+        ":scheme" => Some(request.scheme.clone()),
+        _ => {
+            let values: Vec<&str> = request
+                .headers
+                .iter()
+                .filter(|(name, _)| name.eq_ignore_ascii_case(&condition.name))
+                .map(|(_, value)| value.as_str())
+                .collect();
+            (!values.is_empty()).then(|| values.join(","))
+        }
     };
+    if condition.missing_as_empty {
+        value.get_or_insert_default();
+    }
     value.is_some_and(|value| value_matches(&condition.value, &value)) != condition.invert
 }
 
@@ -352,6 +359,22 @@ fn value_matches(condition: &ValueMatch, value: &str) -> bool {
         ValueMatch::Present => true,
         ValueMatch::Exact(text) => text == value,
         ValueMatch::Regex(pattern) => regex_matches(&pattern.value, value.as_bytes()),
+        ValueMatch::Text(place, part) => {
+            let fold = |text: &str| match part.ignore_case {
+                true => text.to_ascii_lowercase(),
+                false => text.to_owned(),
+            };
+            let (value, text) = (fold(value), fold(&part.text));
+            match place {
+                TextPlace::Whole => value == text,
+                TextPlace::Start => value.starts_with(&text),
+                TextPlace::End => value.ends_with(&text),
+                TextPlace::Anywhere => value.contains(&text),
+            }
+        }
+        ValueMatch::Range(start, end) => value
+            .parse()
+            .is_ok_and(|number: i64| (*start..*end).contains(&number)),
     }
 }
 

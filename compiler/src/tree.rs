@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 pub use crate::options::Options;
 use crate::rare::Rare;
+pub use crate::resource::TextPlace;
 use crate::resource::{HeaderManipulation, ObjectName, PathKind};
 use crate::rewrite::{HostRewrite, PathRewrite, Replacement};
 use crate::source::{Span, Spanned};
@@ -221,7 +222,7 @@ pub struct PathMatch {
 }
 
 /// Literal text of one case sensitivity.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct LiteralPart {
     /// Text as written.
     pub text: String,
@@ -289,6 +290,8 @@ pub struct HeaderMatch {
     pub value: ValueMatch,
     /// Negate. With a value it also holds when the header is missing.
     pub invert: bool,
+    /// A header that is missing counts as an empty one.
+    pub missing_as_empty: bool,
 }
 
 /// A query parameter condition: on the first parameter of that name, nothing decoded.
@@ -309,12 +312,19 @@ pub enum ValueMatch {
     Exact(String),
     /// RE2 on the whole value.
     Regex(Spanned<String>),
+    /// Text in the value; at least its place or its case is other than that of [`ValueMatch::Exact`].
+    Text(TextPlace, LiteralPart),
+    /// A decimal number that is not below the first and below the second.
+    Range(i64, i64),
 }
 
 impl HeaderMatch {
     /// Whether both say the same, wherever they were written.
     pub fn same(&self, other: &Self) -> bool {
-        self.name == other.name && self.invert == other.invert && self.value.same(&other.value)
+        self.name == other.name
+            && self.invert == other.invert
+            && self.missing_as_empty == other.missing_as_empty
+            && self.value.same(&other.value)
     }
 }
 
@@ -332,6 +342,8 @@ impl ValueMatch {
             (Self::Present, Self::Present) => true,
             (Self::Exact(a), Self::Exact(b)) => a == b,
             (Self::Regex(a), Self::Regex(b)) => a.value == b.value,
+            (Self::Text(place, a), Self::Text(other, b)) => place == other && a == b,
+            (Self::Range(a, b), Self::Range(c, d)) => a == c && b == d,
             _ => false,
         }
     }

@@ -249,6 +249,7 @@ fn a_failed_call_leaves_no_trace() {
             subject: Subject::Method,
             test: Test::Exact("GET"),
             invert: false,
+            missing_as_empty: false,
         })
         .unwrap();
     let second = Entry {

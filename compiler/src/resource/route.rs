@@ -41,6 +41,8 @@ pub struct Matcher {
     pub query: Vec<QueryMatcher>,
     /// Exact method.
     pub method: Option<Spanned<String>>,
+    /// Only gRPC requests.
+    pub grpc: bool,
     /// The whole matcher.
     pub span: Span,
 }
@@ -76,12 +78,12 @@ pub struct Uri {
 pub struct HeaderMatcher {
     /// Name as written.
     pub name: Spanned<String>,
-    /// Value; absent or empty = the header must be there.
-    pub value: Option<Spanned<String>>,
-    /// The value is RE2, on the whole header value.
-    pub regex: bool,
+    /// What its value must be.
+    pub value: ValueMatcher,
     /// Negate; with a value it also holds when the header is missing.
     pub invert: bool,
+    /// A header that is missing counts as an empty one.
+    pub missing_as_empty: bool,
     /// The whole condition.
     pub span: Span,
 }
@@ -91,12 +93,43 @@ pub struct HeaderMatcher {
 pub struct QueryMatcher {
     /// Name, case-sensitive.
     pub name: Spanned<String>,
-    /// Value; absent or empty = the parameter must be there.
-    pub value: Option<Spanned<String>>,
-    /// The value is RE2, on the whole value.
-    pub regex: bool,
+    /// What its value must be.
+    pub value: ValueMatcher,
     /// The whole condition.
     pub span: Span,
+}
+
+/// What a header or query parameter must be like.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ValueMatcher {
+    /// It must be there.
+    Present,
+    /// RE2, on the whole value.
+    Regex(Spanned<String>),
+    /// Text in the value.
+    Text {
+        /// Where in the value.
+        place: TextPlace,
+        /// The text, not empty.
+        text: Spanned<String>,
+        /// Compare ASCII letters without case.
+        ignore_case: bool,
+    },
+    /// A decimal number that is not below the first and below the second.
+    Range(i64, i64),
+}
+
+/// Where text stands in a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum TextPlace {
+    /// It is the whole value.
+    Whole,
+    /// The value begins with it.
+    Start,
+    /// The value ends with it.
+    End,
+    /// The value contains it.
+    Anywhere,
 }
 
 /// What a route does.

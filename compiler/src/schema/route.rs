@@ -93,24 +93,38 @@ objects! {
     };
     DIRECT_RESPONSE_ACTION { body: string, status: uint32 };
     HTTP_MATCHER {
+        grpc: boolean,
         headers: [HEADER_MATCHER],
         method: string,
         name: string,
         queryParameters: [QUERY_MATCHER],
         uri: PATH_MATCH,
+    };
+    HEADER_MATCHER {
+        containsMatch: string,
+        ignoreCase: boolean,
+        invertMatch: boolean,
+        name: string,
+        prefixMatch: string,
+        presentMatch: boolean,
+        rangeMatch: INTEGER_RANGE,
+        regex: boolean,
+        suffixMatch: string,
+        treatMissingAsEmpty: boolean,
+        value: string,
     }
-    .later(&["grpc"]);
-    HEADER_MATCHER { invertMatch: boolean, name: string, regex: boolean, value: string }.later(&[
-        "rangeMatch",
-        "prefixMatch",
-        "suffixMatch",
-        "containsMatch",
-        "presentMatch",
-        "ignoreCase",
-        "treatMissingAsEmpty",
-    ]);
-    QUERY_MATCHER { name: string, regex: boolean, value: string }
-        .later(&["prefixMatch", "suffixMatch", "containsMatch", "ignoreCase"]);
+    .one_of(&[&["value", "prefixMatch", "suffixMatch", "containsMatch", "presentMatch", "rangeMatch"]]);
+    INTEGER_RANGE { end: int64, start: int64 };
+    QUERY_MATCHER {
+        containsMatch: string,
+        ignoreCase: boolean,
+        name: string,
+        prefixMatch: string,
+        regex: boolean,
+        suffixMatch: string,
+        value: string,
+    }
+    .one_of(&[&["value", "prefixMatch", "suffixMatch", "containsMatch"]]);
     REDIRECT_ACTION {
         hostRedirect: string,
         httpsRedirect: boolean,

@@ -244,6 +244,8 @@ fn show_value(value: &ValueMatch) -> String {
         ValueMatch::Present => String::new(),
         ValueMatch::Exact(text) => format!("={text}"),
         ValueMatch::Regex(pattern) => format!("~{}", pattern.value),
+        ValueMatch::Text(place, part) => format!("={place:?}({})", part.text),
+        ValueMatch::Range(start, end) => format!("={start}..{end}"),
     }
 }
 
