@@ -214,6 +214,13 @@ codes! {
     /// An option that means nothing for the action of its route.
     OptionWithoutEffect = "W0451", "option-without-effect";
 
+    /// A text that is no range of addresses.
+    InvalidAddress = "E0460", "invalid-address";
+    /// A text that is no set of public keys for signatures.
+    InvalidKeys = "E0461", "invalid-keys";
+    /// A key of a set that cannot be used.
+    UnusableKey = "W0462", "unusable-key";
+
     /// A gateway without connection handler.
     NoConnectionHandler = "E0501", "no-connection-handler";
     /// A gateway with several connection handlers.

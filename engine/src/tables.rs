@@ -5,6 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::policy::Policies;
+use crate::signature::Key;
 
 /// The cold part of a program.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,6 +22,8 @@ pub struct Head {
     pub header_operations: Vec<HeaderOperations>,
     /// Policies of actions.
     pub policies: Vec<Policies>,
+    /// Keys of policies.
+    pub keys: Vec<Key>,
 }
 
 /// One VirtualGateway.

@@ -9,7 +9,7 @@ use regex_syntax::hir::{Class, ClassBytes, ClassBytesRange, Dot, Hir, Repetition
 use super::paths::{Place, Slot, Trie};
 use crate::regex::{self, Budget, Pattern, Patterns, Regex, RegexError};
 use crate::source::{Span, Spanned};
-use crate::tree::{LiteralPart, Matcher, PathMatch, PathTail, ValueMatch};
+use crate::tree::{HeaderMatch, LiteralPart, Matcher, PathMatch, PathTail, ValueMatch};
 
 /// Why a matcher cannot be lowered.
 pub(super) enum Failure {
@@ -139,14 +139,23 @@ impl Conditions {
             })?);
         }
         for header in &matcher.headers {
-            let subject = Subject::Header(&header.name);
-            add(self.predicate(subject, &header.value, header.invert, writer)?);
+            add(self.header(header, writer)?);
         }
         for parameter in &matcher.query {
             let subject = Subject::Parameter(&parameter.name);
             add(self.predicate(subject, &parameter.value, false, writer)?);
         }
         Ok(predicates)
+    }
+
+    /// The predicate for a header.
+    pub(super) fn header(
+        &mut self,
+        header: &HeaderMatch,
+        writer: &mut Writer,
+    ) -> Result<u32, Failure> {
+        let subject = Subject::Header(&header.name);
+        self.predicate(subject, &header.value, header.invert, writer)
     }
 
     fn predicate(

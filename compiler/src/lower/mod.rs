@@ -83,7 +83,7 @@ pub fn lower(tree: &Tree, options: &Options, diagnostics: &mut Diagnostics) -> O
         ..
     } = lowering;
     (head.actions, head.destinations, head.header_operations) = actions.into_tables();
-    head.policies = policies.into_list();
+    (head.policies, head.keys) = policies.into_lists();
     finish(writer, head, options)
         .map_err(|error| {
             diagnostics.push(Diagnostic::global(Code::ProgramTooLarge, error.to_string()))

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Request, regex_matches};
+use super::{Request, access, regex_matches};
 use crate::answer::{Answer, Outcome, Response};
 use crate::policy::{Cors, FaultKind, Percentage, TextMatch};
 use crate::resource::PathKind;
@@ -30,7 +30,13 @@ pub(super) fn check(answer: &Answer, route: &Route, request: &Request) -> Option
     if let Some(response) = cors.and_then(|cors| preflight(cors, request)) {
         return Some(reply(Outcome::DirectResponse, response));
     }
-    None
+    let (jwt, authorization) = (&route.options.jwt, &route.options.authorization);
+    let refusal = access::refusal(
+        jwt.as_ref().map(|jwt| &*jwt.value),
+        authorization.as_ref().map(|rules| &*rules.value),
+        request,
+    );
+    refusal.map(|response| reply(Outcome::Rejected, response))
 }
 
 /// How long a forwarded or answered request is kept waiting.
@@ -125,7 +131,7 @@ fn allowed(cors: &Cors, request: &Request) -> Vec<(String, String)> {
 }
 
 /// The value of a header; those of one that comes several times are joined with `,`.
-fn header(request: &Request, name: &str) -> Option<String> {
+pub(super) fn header(request: &Request, name: &str) -> Option<String> {
     let values = request
         .headers
         .iter()
@@ -135,7 +141,7 @@ fn header(request: &Request, name: &str) -> Option<String> {
     (!values.is_empty()).then(|| values.join(","))
 }
 
-fn text_matches(condition: &TextMatch, text: &str) -> bool {
+pub(super) fn text_matches(condition: &TextMatch, text: &str) -> bool {
     let TextMatch {
         kind,
         value,

@@ -49,7 +49,7 @@ pub(super) fn conditions<'r>(
     })
 }
 
-fn header_match(
+pub(crate) fn header_match(
     header: &HeaderMatcher,
     patterns: &mut Patterns,
     diagnostics: &mut Diagnostics,

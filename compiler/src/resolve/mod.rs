@@ -8,7 +8,7 @@ mod domain;
 mod flatten;
 mod gateway;
 mod inventory;
-mod matcher;
+pub(crate) mod matcher;
 mod options;
 mod path;
 mod prepare;

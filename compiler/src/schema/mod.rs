@@ -3,6 +3,7 @@
 //! The check is strict where the API server is not: it reports fields that the API server would drop, because a
 //! misspelt field is a mistake and not a wish. It marks what is wrong in the tree; decoding leaves that out.
 
+mod access;
 mod advice;
 mod check;
 mod gateway;

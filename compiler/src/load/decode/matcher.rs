@@ -175,7 +175,7 @@ fn check_path(kind: PathKind, value: &Spanned<String>, diagnostics: &mut Diagnos
     }
 }
 
-fn check_method(method: &Spanned<String>, diagnostics: &mut Diagnostics) {
+pub(super) fn check_method(method: &Spanned<String>, diagnostics: &mut Diagnostics) {
     if !is_token(method) || method.bytes().any(|b| b.is_ascii_lowercase()) {
         diagnostics.push(
             Diagnostic::at(
@@ -191,7 +191,7 @@ fn check_method(method: &Spanned<String>, diagnostics: &mut Diagnostics) {
     }
 }
 
-fn header(node: &Node<'_>, diagnostics: &mut Diagnostics) -> Option<HeaderMatcher> {
+pub(super) fn header(node: &Node<'_>, diagnostics: &mut Diagnostics) -> Option<HeaderMatcher> {
     let name = condition_name(node, "a header condition", diagnostics)?;
     if name.starts_with(':') {
         diagnostics.push(

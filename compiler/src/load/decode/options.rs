@@ -1,7 +1,9 @@
 //! Route options: decoding of those that are supported, value checks of all.
 
+mod authorization;
 mod cors;
 mod fault;
+mod jwt;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -53,6 +55,16 @@ pub(super) fn options(node: &Node<'_>, diagnostics: &mut Diagnostics) -> Option<
                 plain.cors = cors::cors_policy(value, diagnostics)
                     .map(|cors| Spanned::new(Arc::new(cors), *key_span));
                 plain.cors.is_some()
+            }
+            "jwt" => {
+                plain.jwt =
+                    jwt::jwt(value, diagnostics).map(|jwt| Spanned::new(Arc::new(jwt), *key_span));
+                plain.jwt.is_some()
+            }
+            "authorization" => {
+                plain.authorization = authorization::authorization(value, diagnostics)
+                    .map(|rules| Spanned::new(Arc::new(rules), *key_span));
+                plain.authorization.is_some()
             }
             name => {
                 options
