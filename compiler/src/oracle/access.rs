@@ -285,10 +285,6 @@ fn text(value: &Value) -> Option<String> {
 fn is_allowed(authorization: &Authorization, claims: Option<&Claims>, request: &Request) -> bool {
     let source = source(authorization.trusted_hops, request);
     let rules = || authorization.rules.iter();
-    let asks = rules().any(|rule| !rule.sources.is_empty() || !rule.not_sources.is_empty());
-    if asks && source.is_none() {
-        return false;
-    }
     let holds = |rule: &&AuthorizationRule| holds(rule, source, claims, request);
     if rules().filter(|rule| rule.denies).any(|rule| holds(&rule)) {
         return false;
@@ -325,13 +321,20 @@ fn holds(
     claims: Option<&Claims>,
     request: &Request,
 ) -> bool {
-    let is_in = |ranges: &[AddressRange]| {
-        source.is_some_and(|source| ranges.iter().any(|range| contains(range, source)))
+    let is_in =
+        |ranges: &[AddressRange], source| ranges.iter().any(|range| contains(range, source));
+    let asks = !rule.sources.is_empty() || !rule.not_sources.is_empty();
+    let source_fits = match source {
+        Some(source) => {
+            (rule.sources.is_empty() || is_in(&rule.sources, source))
+                && !is_in(&rule.not_sources, source)
+        }
+        // Who is unknown is denied, and not allowed.
+        None => !asks || rule.denies,
     };
     let connection = &request.connection;
     let (path, _) = split_path(&request.path);
-    (rule.sources.is_empty() || is_in(&rule.sources))
-        && !is_in(&rule.not_sources)
+    source_fits
         && (rule.methods.is_empty() || rule.methods.contains(&request.method))
         && (rule.paths.is_empty() || rule.paths.iter().any(|wanted| text_matches(wanted, path)))
         && rule

@@ -80,7 +80,8 @@ impl AddressRange {
 }
 
 impl Authorization {
-    /// The refusal, if the request is not allowed. What cannot be found out is not allowed either.
+    /// The refusal, if the request is not allowed. An address that cannot be found out is where rules that deny want it, and
+    /// not where rules that allow want it.
     pub(super) fn refusal<H: Headers + ?Sized>(
         &self,
         request: &Request<'_, H>,
@@ -102,10 +103,10 @@ impl Authorization {
             source,
             surroundings,
         };
-        let is_known = source.is_some() || !asks_for_source;
-        let is_denied = self.deny.iter().any(|rule| facts.meet(rule));
-        let is_allowed = self.allow.is_empty() || self.allow.iter().any(|rule| facts.meet(rule));
-        (!is_known || is_denied || !is_allowed).then(|| Reply {
+        let is_denied = self.deny.iter().any(|rule| facts.meet(rule, true));
+        let is_allowed =
+            self.allow.is_empty() || self.allow.iter().any(|rule| facts.meet(rule, false));
+        (is_denied || !is_allowed).then(|| Reply {
             status: 403,
             headers: Vec::new(),
             body: "RBAC: access denied".into(),
@@ -149,10 +150,10 @@ struct Facts<'a, H: ?Sized, S> {
 
 impl<H: Headers + ?Sized, S: Surroundings> Facts<'_, H, S> {
     /// Whether a rule holds. What costs more to find out comes later.
-    fn meet(&self, rule: &Rule) -> bool {
-        let within = |ranges: &[AddressRange]| {
-            self.source
-                .is_some_and(|source| ranges.iter().any(|range| range.contains(source)))
+    fn meet(&self, rule: &Rule, if_unknown: bool) -> bool {
+        let is_within = |ranges: &[AddressRange], source| {
+            let mut ranges = ranges.iter();
+            ranges.any(|range| range.contains(source))
         };
         let is_any = |texts: &[TextMatch], text: &[u8]| {
             texts
@@ -162,8 +163,14 @@ impl<H: Headers + ?Sized, S: Surroundings> Facts<'_, H, S> {
         let method = |wanted: &String| wanted.as_bytes() == self.request.method;
         let mut context = Context::new(self.program, self.request);
         (rule.methods.is_empty() || rule.methods.iter().any(method))
-            && (rule.sources.is_empty() || within(&rule.sources))
-            && !within(&rule.not_sources)
+            && match self.source {
+                _ if rule.sources.is_empty() && rule.not_sources.is_empty() => true,
+                None => if_unknown,
+                Some(source) => {
+                    (rule.sources.is_empty() || is_within(&rule.sources, source))
+                        && !is_within(&rule.not_sources, source)
+                }
+            }
             && (rule.paths.is_empty() || is_any(&rule.paths, self.request.path_only()))
             && rule.predicates.iter().all(|id| context.holds(*id))
             && rule.claims.iter().all(|claim| self.has_claim(claim))
