@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::policy::access::{Authorization, Jwt};
+use crate::policy::external::Extauth;
 use crate::policy::{Cors, Fault};
 use crate::rare::Empty;
 use crate::resource::{HeaderManipulation, Retries};
@@ -76,6 +77,8 @@ options! {
     cors: Arc<Cors>,
     /// `jwt`.
     jwt: Arc<Jwt>,
+    /// `extauth`.
+    extauth: Arc<Extauth>,
     /// `authorization`.
     authorization: Arc<Authorization>,
 }

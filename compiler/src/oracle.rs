@@ -3,6 +3,7 @@
 //! Slow and obvious on purpose. It shares no matching code with the engine, which is held to its answers.
 
 mod access;
+mod credentials;
 mod policies;
 
 use std::net::IpAddr;
@@ -100,7 +101,7 @@ pub fn evaluate(tree: &Tree, gateway: Option<&ObjectName>, request: &Request) ->
         route_name: route.name.leaf().map(str::to_owned),
         ..answer
     };
-    if let Some(answer) = policies::check(&answer, route, request) {
+    if let Some(answer) = policies::check(&answer, tree, route, request) {
         return with_response_headers(answer, route, request);
     }
     match &route.action {

@@ -1,18 +1,23 @@
 //! The policies of routes, each set of them stored once.
 
+use std::collections::BTreeMap;
+
 use meshgate_engine as engine;
 use meshgate_engine::Key;
-use meshgate_engine::policy::{Policies, TextKind};
+use meshgate_engine::policy::{CredentialCheck, Policies, TextKind};
 use meshgate_engine::write::Writer;
 
 use super::actions::{Interner, milliseconds};
 use super::conditions::{Conditions, Failure};
+use crate::code::Code;
+use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::options::Options;
 use crate::policy::access::{
     Authorization, AuthorizationRule, ClaimMatch, Jwt, JwtIssuer, SameHeader,
 };
+use crate::policy::external::Extauth;
 use crate::policy::{Cors, Fault, FaultKind, TextMatch};
-use crate::resource::PathKind;
+use crate::resource::{ObjectName, PathKind};
 
 /// The table in the making.
 #[derive(Default)]
@@ -26,6 +31,8 @@ impl PolicyTable {
     pub(super) fn intern(
         &mut self,
         options: &Options,
+        auth_configs: &BTreeMap<ObjectName, Vec<CredentialCheck>>,
+        diagnostics: &mut Diagnostics,
         conditions: &mut Conditions,
         writer: &mut Writer,
     ) -> Result<Option<u32>, Failure> {
@@ -41,6 +48,7 @@ impl PolicyTable {
                 .jwt
                 .as_ref()
                 .map(|jwt| self::jwt(jwt, &mut self.keys)),
+            credentials: credentials(options, auth_configs, diagnostics),
             authorization: options
                 .authorization
                 .as_ref()
@@ -64,6 +72,37 @@ fn fault(fault: &Fault) -> engine::policy::Fault {
         },
         percentage: engine::policy::Percentage(fault.percentage.0),
     }
+}
+
+/// The checks of the AuthConfig that a route refers to. One that is not there lets nobody pass.
+fn credentials(
+    options: &Options,
+    auth_configs: &BTreeMap<ObjectName, Vec<CredentialCheck>>,
+    diagnostics: &mut Diagnostics,
+) -> Vec<CredentialCheck> {
+    let Some(extauth) = &options.extauth else {
+        return Vec::new();
+    };
+    let Extauth::Config(name) = &*extauth.value else {
+        return Vec::new();
+    };
+    if let Some(checks) = auth_configs.get(name) {
+        return checks.clone();
+    }
+    let is_known = |known: &Diagnostic| {
+        let label = known.primary.as_ref();
+        known.code == Code::MissingAuthConfig
+            && label.is_some_and(|label| label.span == extauth.span)
+    };
+    if !diagnostics.list().iter().any(is_known) {
+        let message = format!("there is no AuthConfig `{name}`: all requests are refused");
+        diagnostics.push(Diagnostic::at(
+            Code::MissingAuthConfig,
+            extauth.span,
+            message,
+        ));
+    }
+    vec![CredentialCheck::Impossible]
 }
 
 fn jwt(jwt: &Jwt, keys: &mut Interner<Key>) -> engine::policy::Jwt {

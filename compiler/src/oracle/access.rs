@@ -17,6 +17,7 @@ type Claims = Map<String, Value>;
 /// The refusal of a request that may not be sent.
 pub(super) fn refusal(
     jwt: Option<&Jwt>,
+    credentials: impl Fn(&Request) -> Option<Response>,
     authorization: Option<&Authorization>,
     request: &Request,
 ) -> Option<Response> {
@@ -30,6 +31,9 @@ pub(super) fn refusal(
         },
         Some((_, Token::Several)) => return Some(invalid()),
     };
+    if let Some(refusal) = credentials(request) {
+        return Some(refusal);
+    }
     let is_allowed = authorization.is_none_or(|rules| is_allowed(rules, claims.as_ref(), request));
     (!is_allowed).then(|| Response {
         status: 403,

@@ -5,6 +5,7 @@
 
 mod access;
 mod advice;
+mod auth_config;
 mod check;
 mod gateway;
 mod mesh;
@@ -197,9 +198,11 @@ macro_rules! kinds {
     (@unused) => { false };
 }
 
+const AUTH: &str = "enterprise.gloo.solo.io";
 const CORE: &str = "";
 
 static KINDS: &[Kind] = {
+    use auth_config::AUTH_CONFIG;
     use gateway::VIRTUAL_GATEWAY;
     use mesh::{DESTINATION, MESH, SETTINGS as SETTINGS_SPEC, VIRTUAL_DESTINATION, VIRTUAL_MESH};
     use policy::{
@@ -231,7 +234,11 @@ static KINDS: &[Kind] = {
         SETTINGS/v1 {
             Settings: SETTINGS_SPEC unused,
         }
+        AUTH/v1 {
+            AuthConfig: AUTH_CONFIG used,
+        }
         CORE/v1 {
+            Secret: unknown used,
             Service: SERVICE used,
         }
     }

@@ -5,6 +5,7 @@
 
 mod authorization;
 mod cors;
+mod credentials;
 mod fault;
 mod jwt;
 mod percentage;
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::authorization::{AddressRange, Authorization, ClaimMatch, Rule};
 pub use self::cors::Cors;
+pub use self::credentials::{CredentialCheck, HASH, User};
 pub use self::fault::{Fault, FaultKind};
 pub use self::jwt::{Issuer, Jwt, MAX_TOKEN, MAX_TRIES};
 pub use self::percentage::Percentage;
@@ -34,6 +36,8 @@ pub struct Policies {
     pub cors: Option<Cors>,
     /// Tokens that requests must have.
     pub jwt: Option<Jwt>,
+    /// What requests must say about their senders: all of it.
+    pub credentials: Vec<CredentialCheck>,
     /// Who may send requests.
     pub authorization: Option<Authorization>,
 }
@@ -145,6 +149,10 @@ impl Policies {
             Some(jwt) => jwt.check(request, program, surroundings.time(), changes)?,
             None => None,
         };
+        let mut checks = self.credentials.iter();
+        if let Some(refusal) = checks.find_map(|check| check.refusal(request)) {
+            return Err(refusal);
+        }
         let refusal = self.authorization.as_ref().and_then(|authorization| {
             authorization.refusal(request, program, claims.as_ref(), surroundings)
         });

@@ -3,9 +3,9 @@
 use std::net::IpAddr;
 
 use super::policies::is_text_match;
-use super::{check, is_header_name};
+use super::{check, is_header_name, is_text};
 use crate::error::FormatError;
-use crate::policy::{AddressRange, Authorization, Jwt, Policies, Rule};
+use crate::policy::{AddressRange, Authorization, CredentialCheck, HASH, Jwt, Policies, Rule};
 
 /// How many records there are that policies refer to.
 #[derive(Clone, Copy)]
@@ -24,6 +24,10 @@ pub(super) fn verify(
         "token policy is malformed",
     )?;
     check(
+        policies.credentials.iter().all(is_credential_check),
+        "credentials are malformed",
+    )?;
+    check(
         policies
             .authorization
             .as_ref()
@@ -38,6 +42,18 @@ fn is_jwt(jwt: &Jwt, keys: usize) -> bool {
     is_header_name(&jwt.header)
         && headers.all(|header| is_header_name(header))
         && used.all(|&key| (key as usize) < keys)
+}
+
+fn is_credential_check(check: &CredentialCheck) -> bool {
+    match check {
+        CredentialCheck::Basic { realm, users } => {
+            is_text(realm) && users.iter().all(|user| user.hash.len() == HASH)
+        }
+        CredentialCheck::ApiKey { header, hashes } => {
+            is_header_name(header) && hashes.len().is_multiple_of(HASH)
+        }
+        CredentialCheck::Impossible => true,
+    }
 }
 
 fn is_authorization(authorization: &Authorization, records: Records) -> bool {
