@@ -33,6 +33,7 @@ pub mod policy;
 mod predicate;
 mod program;
 mod redirect;
+pub mod replace;
 mod request;
 mod rule_set;
 mod search;
@@ -55,5 +56,5 @@ pub use signature::{Algorithm, Key, KeyMaterial};
 pub use surroundings::Surroundings;
 pub use tables::{
     Action, ActionKind, Destination, DestinationKind, DirectResponse, Forward, Gateway, Head,
-    HeaderOperations, PathRewrite, Redirect, RedirectPath, Retries, Share,
+    HeaderOperations, HostRewrite, PathRewrite, Redirect, RedirectPath, Retries, Share,
 };

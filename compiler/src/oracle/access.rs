@@ -7,8 +7,8 @@ use meshgate_engine::policy::AddressRange;
 use meshgate_engine::{Key, KeyMaterial};
 use serde_json::{Map, Value};
 
-use super::policies::{header, text_matches};
-use super::{Request, header_matches, split_path};
+use super::policies::text_matches;
+use super::{Request, header, header_matches, split_path};
 use crate::answer::Response;
 use crate::policy::access::{Authorization, AuthorizationRule, ClaimMatch, Jwt, JwtIssuer};
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use meshgate_engine::policy::CredentialCheck;
 
-use super::{Request, access, credentials, regex_matches};
+use super::{Request, access, credentials, header, regex_matches};
 use crate::answer::{Answer, Outcome, Response};
 use crate::policy::external::Extauth;
 use crate::policy::{Cors, FaultKind, Percentage, TextMatch};
@@ -152,17 +152,6 @@ fn allowed(cors: &Cors, request: &Request) -> Vec<(String, String)> {
         ));
     }
     headers
-}
-
-/// The value of a header; those of one that comes several times are joined with `,`.
-pub(super) fn header(request: &Request, name: &str) -> Option<String> {
-    let values = request
-        .headers
-        .iter()
-        .filter(|(other, _)| other.eq_ignore_ascii_case(name))
-        .map(|(_, value)| value.as_str());
-    let values: Vec<&str> = values.collect();
-    (!values.is_empty()).then(|| values.join(","))
 }
 
 pub(super) fn text_matches(condition: &TextMatch, text: &str) -> bool {
