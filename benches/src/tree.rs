@@ -65,6 +65,7 @@ pub fn tree(table: Table, n: usize) -> Tree {
     };
     Tree {
         gateways: vec![gateway],
+        auth_configs: Default::default(),
     }
 }
 

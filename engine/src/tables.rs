@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::policy::Policies;
 use crate::replace::Replacement;
+use crate::signature::Key;
 
 /// The cold part of a program.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,6 +25,8 @@ pub struct Head {
     pub replacements: Vec<Replacement>,
     /// Policies of actions.
     pub policies: Vec<Policies>,
+    /// Keys of policies.
+    pub keys: Vec<Key>,
 }
 
 /// One VirtualGateway.

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 
 use itoa::Integer;
-use meshgate_engine::policy::Reply;
+use meshgate_engine::policy::{Reply, RequestChanges};
 use meshgate_engine::{Forwarding, HeaderOperations, Match, Retries};
 use proxy_wasm::types::MapType;
 
@@ -147,6 +147,18 @@ pub(crate) fn reply(reply: &Reply) {
         let body = reply.body.as_bytes();
         host::send_local_response(reply.status, reply.details.as_bytes(), buffer, body);
     });
+}
+
+/// Makes values the only ones of request headers, and removes those without.
+pub(crate) fn set_request_headers(changes: &RequestChanges<'_>) {
+    for (name, value) in changes {
+        match value {
+            Some(value) => {
+                host::replace_header(MapType::HttpRequestHeaders, name.as_bytes(), value)
+            }
+            None => host::remove_header(MapType::HttpRequestHeaders, name.as_bytes()),
+        }
+    }
 }
 
 /// Makes values the only ones of response headers.

@@ -4,11 +4,12 @@
 //! reported on its own object, once, and left out; its siblings stay. The order of the input does not matter:
 //! objects are taken by age, then by name.
 
+mod auth_config;
 mod domain;
 mod flatten;
 mod gateway;
 mod inventory;
-mod matcher;
+pub(crate) mod matcher;
 mod options;
 mod path;
 mod prepare;
@@ -113,7 +114,10 @@ pub fn resolve(
         }
     }
     catalogue.report_trusted(diagnostics);
-    Tree { gateways }
+    Tree {
+        gateways,
+        auth_configs: auth_config::resolve(resources, diagnostics),
+    }
 }
 
 /// Sort key of objects: oldest first, then by name. An object that was never applied to a cluster has no age; it will

@@ -3,6 +3,7 @@
 //! No defaults are applied and nothing is resolved here, except that durations, enums and numbers are parsed.
 //! A value that could not be read was reported and is absent.
 
+pub mod auth_config;
 pub mod destination;
 pub mod gateway;
 pub mod options;
@@ -14,6 +15,7 @@ use std::fmt;
 
 use crate::source::{Span, Spanned};
 
+pub use auth_config::{AuthConfig, Secret};
 pub use destination::{
     ClusterObjectRef, Destination, DestinationKind, ExternalService, Service, ServicePort,
     VirtualDestination, WeightedDestination,
@@ -117,6 +119,10 @@ pub struct Resources {
     pub destinations: Vec<Destination>,
     /// Plain Kubernetes Services.
     pub services: Vec<Service>,
+    /// AuthConfig objects.
+    pub auth_configs: Vec<AuthConfig>,
+    /// Secrets that hold API keys.
+    pub secrets: Vec<Secret>,
     /// Objects that are there, but were reported and left out: a reference to one of them is no mistake of its own.
     pub left_out: Vec<LeftOut>,
 }

@@ -3,7 +3,9 @@
 //! The check is strict where the API server is not: it reports fields that the API server would drop, because a
 //! misspelt field is a mistake and not a wish. It marks what is wrong in the tree; decoding leaves that out.
 
+mod access;
 mod advice;
+mod auth_config;
 mod check;
 mod gateway;
 mod mesh;
@@ -196,9 +198,11 @@ macro_rules! kinds {
     (@unused) => { false };
 }
 
+const AUTH: &str = "enterprise.gloo.solo.io";
 const CORE: &str = "";
 
 static KINDS: &[Kind] = {
+    use auth_config::AUTH_CONFIG;
     use gateway::VIRTUAL_GATEWAY;
     use mesh::{DESTINATION, MESH, SETTINGS as SETTINGS_SPEC, VIRTUAL_DESTINATION, VIRTUAL_MESH};
     use policy::{
@@ -230,7 +234,11 @@ static KINDS: &[Kind] = {
         SETTINGS/v1 {
             Settings: SETTINGS_SPEC unused,
         }
+        AUTH/v1 {
+            AuthConfig: AUTH_CONFIG used,
+        }
         CORE/v1 {
+            Secret: unknown used,
             Service: SERVICE used,
         }
     }

@@ -7,7 +7,7 @@ use meshgate_engine::policy::Policies;
 use meshgate_engine::write::{ClauseName, Entry, Hosts, PathTries, TrieEntry, Writer};
 use meshgate_engine::{
     Action, ActionKind, Destination, DestinationKind, Forward, Gateway, Head, HeaderOperations,
-    SegmentKind, Share,
+    Key, SegmentKind, Share,
 };
 use meshgate_host_tests::wasm::{Module, Vm};
 
@@ -114,6 +114,12 @@ impl ProgramBuilder {
         };
         change(&mut forward);
         self.route(prefix, ActionKind::Forward(forward), None)
+    }
+
+    /// Adds a key.
+    pub(crate) fn key(mut self, key: Key) -> ProgramBuilder {
+        self.head.keys.push(key);
+        self
     }
 
     /// Gives the route that was added last its policies.
