@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::policy::Cors;
+use crate::policy::external::{Extauth, RateLimit};
 use crate::rare::Empty;
 use crate::resource::{HeaderManipulation, Retries};
 use crate::source::Spanned;
@@ -71,6 +72,10 @@ options! {
     header_manipulation: Arc<HeaderManipulation>,
     /// `corsPolicy`.
     cors: Arc<Cors>,
+    /// `extauth`.
+    extauth: Arc<Extauth>,
+    /// `rateLimit`.
+    rate_limit: Arc<RateLimit>,
 }
 
 /// Options that compare equal when they say the same, wherever that was written.

@@ -10,6 +10,7 @@ use crate::field::filter_bit;
 use crate::format::{CALL, Layout, Section, size, u32_at};
 use crate::request::{Headers, Request};
 use crate::search::Search;
+use crate::policy::Services;
 use crate::tables::{Gateway, Head, HeaderOperations};
 use crate::verify;
 
@@ -72,6 +73,11 @@ impl Program {
         found
             .and_then(|chain| Match::new(self, chain))
             .map_or(Decision::NotFound, Decision::Route)
+    }
+
+    /// The services of a gateway, by its number.
+    pub fn services(&self, gateway: usize) -> Option<&Services> {
+        self.head.services.get(gateway)
     }
 
     /// The gateways it serves.

@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::policy::Policies;
+use crate::policy::{Policies, Services};
 
 /// The cold part of a program.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,6 +21,8 @@ pub struct Head {
     pub header_operations: Vec<HeaderOperations>,
     /// Policies of actions.
     pub policies: Vec<Policies>,
+    /// Services of the gateways, in the same order; of those beyond the end there are none.
+    pub services: Vec<Services>,
 }
 
 /// One VirtualGateway.

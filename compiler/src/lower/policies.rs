@@ -1,5 +1,7 @@
 //! The policies of routes, each set of them stored once.
 
+mod external;
+
 use meshgate_engine as engine;
 use meshgate_engine::policy::{Policies, TextKind};
 use meshgate_engine::write::Writer;
@@ -9,11 +11,15 @@ use super::conditions::{Conditions, Failure};
 use crate::options::Options;
 use crate::policy::{Cors, TextMatch};
 use crate::resource::PathKind;
+use crate::tree::RouteName;
+
+pub(super) use external::services;
 
 /// The table in the making.
 #[derive(Default)]
 pub(super) struct PolicyTable {
     policies: Interner<Policies>,
+    buckets: external::Buckets,
 }
 
 impl PolicyTable {
@@ -21,6 +27,7 @@ impl PolicyTable {
     pub(super) fn intern(
         &mut self,
         options: &Options,
+        route: &RouteName,
         conditions: &mut Conditions,
         writer: &mut Writer,
     ) -> Result<Option<u32>, Failure> {
@@ -31,6 +38,11 @@ impl PolicyTable {
                 .as_ref()
                 .map(|cors| lower.cors(cors))
                 .transpose()?,
+            auth: options.extauth.as_ref().and_then(|extauth| external::auth(extauth)),
+            rate_limit: match &options.rate_limit {
+                Some(limit) => Some(lower.rate_limit(limit, route, &mut self.buckets)?),
+                None => None,
+            },
         };
         Ok((policies != Policies::default()).then(|| self.policies.intern(policies)))
     }

@@ -4,6 +4,7 @@
 //! A value that could not be read was reported and is absent.
 
 pub mod destination;
+pub mod external;
 pub mod gateway;
 pub mod options;
 pub mod route;
@@ -117,6 +118,10 @@ pub struct Resources {
     pub destinations: Vec<Destination>,
     /// Plain Kubernetes Services.
     pub services: Vec<Service>,
+    /// RateLimitClientConfig objects.
+    pub rate_limit_clients: Vec<external::RateLimitClientConfig>,
+    /// RateLimitServerConfig objects.
+    pub rate_limit_servers: Vec<external::RateLimitServerConfig>,
     /// Objects that are there, but were reported and left out: a reference to one of them is no mistake of its own.
     pub left_out: Vec<LeftOut>,
 }

@@ -3,6 +3,8 @@
 //! They are looked at in the order of the fields of [`Policies`]; the first that answers ends it.
 
 mod cors;
+mod descriptor;
+mod external;
 mod text;
 
 use std::borrow::Cow;
@@ -10,6 +12,11 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 
 pub use self::cors::Cors;
+pub use self::descriptor::Descriptor;
+pub use self::external::{
+    Auth, AuthHttp, AuthProtocol, AuthService, DescriptorEntry, HeaderCondition, HeaderValue,
+    RateLimit, RateLimitService, RateLimits, Services, TokenBucket,
+};
 pub use self::text::{TextKind, TextMatch};
 use crate::decision::Match;
 use crate::request::{Headers, Request};
@@ -19,6 +26,10 @@ use crate::request::{Headers, Request};
 pub struct Policies {
     /// Which pages of other origins may see the answers.
     pub cors: Option<Cors>,
+    /// What a service is asked whether the request may pass.
+    pub auth: Option<Auth>,
+    /// How many requests may pass.
+    pub rate_limit: Option<RateLimit>,
 }
 
 /// What the policies of a route say about a request.

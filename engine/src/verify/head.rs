@@ -5,6 +5,7 @@ use crate::tables::{
     ActionKind, Forward, Head, HeaderOperations, PathRewrite, Redirect, RedirectPath,
 };
 
+mod external;
 mod policies;
 
 /// The head has no offsets of its own: the name of what is wrong says where it is.
@@ -75,6 +76,7 @@ pub(super) fn verify(head: &Head, automata: usize) -> Result<(), FormatError> {
     for operations in &head.header_operations {
         check(is_operations(operations), "header is malformed")?;
     }
+    head.services.iter().try_for_each(external::services)?;
     head.policies
         .iter()
         .try_for_each(|policies| policies::verify(policies, automata))

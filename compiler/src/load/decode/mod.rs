@@ -4,10 +4,12 @@
 //! The schema has been checked before: a value of a wrong type is marked faulty and reads as absent here. Decoding
 //! goes on regardless, so that every mistake of an object is reported, and whatever holds a fault is left out.
 
+mod extauth;
 pub(super) mod gateway;
 pub(super) mod inventory;
 mod matcher;
 mod options;
+pub(super) mod rate_limit;
 pub(super) mod route;
 mod selector;
 mod value;

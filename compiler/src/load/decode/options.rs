@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::value::{duration, header_name, header_safe, integer_in, missing, string_entries};
-use super::{every, matcher};
+use super::{every, extauth, matcher, rate_limit};
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::load::node::{Entry, Node};
@@ -47,6 +47,16 @@ pub(super) fn options(node: &Node<'_>, diagnostics: &mut Diagnostics) -> Option<
                 plain.cors = cors::cors_policy(value, diagnostics)
                     .map(|cors| Spanned::new(Arc::new(cors), *key_span));
                 plain.cors.is_some()
+            }
+            "extauth" if value.get("configRef").is_none() => {
+                plain.extauth = extauth::route(value, *key_span, diagnostics)
+                    .map(|extauth| Spanned::new(Arc::new(extauth), *key_span));
+                plain.extauth.is_some()
+            }
+            "rateLimit" => {
+                options.rate_limit = rate_limit::route(value, diagnostics)
+                    .map(|limit| Box::new(Spanned::new(limit, *key_span)));
+                options.rate_limit.is_some()
             }
             name => {
                 options
