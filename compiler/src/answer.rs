@@ -111,6 +111,9 @@ pub struct Options {
     /// Retries.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retries: Option<Retries>,
+    /// How long fault injection keeps this request waiting.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub delay: Option<String>,
 }
 
 /// Retries of a request.
@@ -181,6 +184,7 @@ impl From<&tree::Options> for Options {
                 attempts: retries.attempts,
                 per_try_timeout: retries.per_try_timeout.map(duration),
             }),
+            delay: None,
         }
     }
 }

@@ -8,8 +8,8 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::policy::Cors;
 use crate::policy::external::{Extauth, RateLimit};
+use crate::policy::{Cors, Fault};
 use crate::rare::Empty;
 use crate::resource::{HeaderManipulation, Retries};
 use crate::source::Spanned;
@@ -70,6 +70,8 @@ options! {
     retries: Retries,
     /// `headerManipulation`.
     header_manipulation: Arc<HeaderManipulation>,
+    /// `faultInjection`.
+    fault: Fault,
     /// `corsPolicy`.
     cors: Arc<Cors>,
     /// `extauth`.

@@ -380,7 +380,10 @@ fn forward(
             headers,
         }),
         response: None,
-        options: Some(answer::Options::from(&*route.options)),
+        options: Some(answer::Options {
+            delay: policies::delay(route, request).map(answer::duration),
+            ..answer::Options::from(&*route.options)
+        }),
         ..answer
     }
 }

@@ -6,6 +6,33 @@ use std::time::Duration;
 
 use crate::resource::PathKind;
 
+/// `faultInjection`: faults on purpose.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Fault {
+    /// What happens.
+    pub kind: FaultKind,
+    /// To how many requests.
+    pub percentage: Percentage,
+}
+
+/// What a [`Fault`] does to a request.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum FaultKind {
+    /// `fixedDelay`: it waits, and then goes its way.
+    Delay(Duration),
+    /// `abort`: it is answered with this status, 200 to 599.
+    Abort(u16),
+}
+
+/// A share of all requests, in millionths: 0 to 1,000,000.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Percentage(pub u32);
+
+impl Percentage {
+    /// All requests; what an absent percentage means.
+    pub const ALL: Self = Self(1_000_000);
+}
+
 /// `corsPolicy`: which pages of other origins may see the answers.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Cors {

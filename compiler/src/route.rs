@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use meshgate_engine::policy::Verdict;
+use meshgate_engine::policy::{Reply, Stage, Verdict};
 use meshgate_engine::{
     Action, ActionKind, Decision, Destination, DestinationKind, Forward, Headers, Match, Program,
+    Surroundings,
 };
 
 use crate::answer::{self, Answer, Outcome, Response, duration};
@@ -130,7 +131,8 @@ pub fn evaluate(program: &Program, tree: &Tree, gateway: usize, request: &Reques
         route_name: found.route_name(),
         ..answer
     };
-    if let Verdict::Answer(reply) = found.check(&received) {
+    let (refused, delay) = check(&found, &received, request);
+    if let Some(reply) = refused {
         let outcome = match reply.is_refusal {
             true => Outcome::Rejected,
             false => Outcome::DirectResponse,
@@ -141,7 +143,13 @@ pub fn evaluate(program: &Program, tree: &Tree, gateway: usize, request: &Reques
     }
     let Action { kind, .. } = found.action();
     match kind {
-        ActionKind::Forward(_) => forward(answer, program, &found, &received, request),
+        ActionKind::Forward(_) => {
+            let mut answer = forward(answer, program, &found, &received, request);
+            if let Some(options) = &mut answer.options {
+                options.delay = delay.map(|delay| duration(Duration::from_millis(delay)));
+            }
+            answer
+        }
         ActionKind::Redirect(redirect) => {
             let location =
                 String::from_utf8_lossy(&found.location(redirect, &received)).into_owned();
@@ -153,6 +161,32 @@ pub fn evaluate(program: &Program, tree: &Tree, gateway: usize, request: &Reques
             let response = (response.status, Vec::new(), response.body.as_str());
             reply(answer, Outcome::DirectResponse, response, &found, &received)
         }
+    }
+}
+
+/// The answer of the route's policies, if they give one, and for how many milliseconds they keep the request waiting.
+fn check(
+    found: &Match<'_>,
+    received: &meshgate_engine::Request<'_, Fields>,
+    request: &Request,
+) -> (Option<Reply>, Option<u64>) {
+    let mut stage = Stage::default();
+    let mut delay = None;
+    loop {
+        match found.check(received, stage, request) {
+            Verdict::Pass => return (None, delay),
+            Verdict::Answer(reply) => return (Some(reply), delay),
+            Verdict::Delay(milliseconds, next) => {
+                delay = Some(milliseconds);
+                stage = next;
+            }
+        }
+    }
+}
+
+impl Surroundings for Request {
+    fn random(&self) -> f64 {
+        self.random
     }
 }
 
@@ -281,6 +315,7 @@ fn options(forward: &Forward) -> answer::Options {
             attempts: retries.attempts,
             per_try_timeout: retries.per_try_timeout_ms.map(text),
         }),
+        delay: None,
     }
 }
 

@@ -36,6 +36,7 @@ mod redirect;
 mod request;
 mod rule_set;
 mod search;
+mod surroundings;
 mod tables;
 mod trie;
 mod verify;
@@ -49,6 +50,7 @@ pub use forward::Forwarding;
 pub use name::SegmentKind;
 pub use program::{Program, SectionSize};
 pub use request::{Headers, Request};
+pub use surroundings::Surroundings;
 pub use tables::{
     Action, ActionKind, Destination, DestinationKind, DirectResponse, Forward, Gateway, Head,
     HeaderOperations, PathRewrite, Redirect, RedirectPath, Retries, Share,

@@ -8,9 +8,9 @@ use crate::envelope;
 use crate::error::{FormatError, FormatErrorKind};
 use crate::field::filter_bit;
 use crate::format::{CALL, Layout, Section, size, u32_at};
+use crate::policy::Services;
 use crate::request::{Headers, Request};
 use crate::search::Search;
-use crate::policy::Services;
 use crate::tables::{Gateway, Head, HeaderOperations};
 use crate::verify;
 

@@ -4,23 +4,54 @@
 //! that share the VM. A stream is decided by the configuration of its root context, from its beginning to its end.
 //!
 //! A host creates a stream and then hands over its request, mostly at once; and a stream whose response stays as it is
-//! needs nothing after that. So the newest stream is kept aside in two numbers, and the table of streams has those that
-//! wait for their request while others begin, or have work to do on their response. The host ends every stream, which
+//! needs nothing after that. So the newest stream is kept aside in two numbers, and the table of streams has those whose
+//! request is to come while others begin, those that wait, and those that have work to do on their response. The host ends every stream, which
 //! bounds the table by the number of streams that it has open.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::hash::{BuildHasherDefault, Hasher};
 use std::rc::Rc;
 
+use meshgate_engine::policy::Stage;
+
+use crate::headers::HeaderPairs;
 use crate::root::Router;
 
-/// A stream: the configuration that it began with, and what is left to do when the response comes.
-#[derive(Clone, Debug)]
-pub(crate) struct Stream {
+/// A stream that has something before it.
+#[derive(Debug)]
+struct Stream {
+    origin: Origin,
+    todo: Todo,
+}
+
+/// Where a stream comes from: its root context, and the configuration that it began with.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Origin {
+    pub(crate) root: u32,
     pub(crate) router: Rc<Router>,
-    /// What happens to its response.
-    pub(crate) response: ResponseChanges,
+}
+
+/// What there is to do for a stream.
+#[derive(Debug)]
+enum Todo {
+    /// Its request is to come.
+    Begin,
+    /// Its request is decided, from a stage on, when it has waited until then.
+    Wait(Waiting),
+    /// Its response is changed.
+    Respond(ResponseChanges),
+}
+
+/// A request that waits.
+#[derive(Debug)]
+pub(crate) struct Waiting {
+    /// Its headers as they came.
+    pub(crate) pairs: HeaderPairs,
+    /// Where to go on.
+    pub(crate) stage: Stage,
+    /// Until when, in the host's time.
+    pub(crate) until: u64,
 }
 
 /// What happens to a response, in this order.
@@ -45,6 +76,8 @@ struct Contexts {
     /// The stream that was created last, until its request comes, and its root context.
     newest: Cell<Option<(u32, u32)>>,
     streams: RefCell<HashMap<u32, Stream, BuildHasherDefault<IdHasher>>>,
+    /// Root context, time and number of each stream that waits.
+    waiting: RefCell<BTreeSet<(u32, u64, u32)>>,
 }
 
 thread_local! {
@@ -53,6 +86,7 @@ thread_local! {
             roots: RefCell::new(Vec::new()),
             newest: Cell::new(None),
             streams: RefCell::new(HashMap::with_hasher(BuildHasherDefault::new())),
+            waiting: RefCell::new(BTreeSet::new()),
         }
     };
 }
@@ -90,30 +124,79 @@ pub(crate) fn create_stream(stream: u32, root: u32) {
     });
 }
 
-/// The configuration for the request of a stream; `None` for a stream that was not created.
-pub(crate) fn router(stream: u32) -> Option<Rc<Router>> {
+/// Where a stream whose request has come is from; `None` for a stream that was not created.
+pub(crate) fn origin(stream: u32) -> Option<Origin> {
     CONTEXTS.with(|contexts| match contexts.newest.get() {
         Some((newest, root)) if newest == stream => {
             contexts.newest.set(None);
-            contexts.router(root)
+            let router = contexts.router(root)?;
+            Some(Origin { root, router })
         }
-        _ => Some(contexts.streams.borrow_mut().remove(&stream)?.router),
+        _ => Some(contexts.streams.borrow_mut().remove(&stream)?.origin),
     })
 }
 
-/// Keeps what there is to do when the response of a stream comes, until the stream ends.
-pub(crate) fn keep(id: u32, stream: Stream) {
-    CONTEXTS.with(|contexts| contexts.streams.borrow_mut().insert(id, stream));
+/// Keeps what happens to the response of a stream until it comes, or the stream ends.
+pub(crate) fn keep(id: u32, origin: &Origin, response: ResponseChanges) {
+    let origin = origin.clone();
+    let todo = Todo::Respond(response);
+    CONTEXTS.with(|contexts| {
+        contexts
+            .streams
+            .borrow_mut()
+            .insert(id, Stream { origin, todo })
+    });
 }
 
-/// A stream that has been kept.
-pub(crate) fn kept(id: u32) -> Option<Stream> {
+/// What happens to the response of a stream, if anything.
+pub(crate) fn kept(id: u32) -> Option<(Rc<Router>, ResponseChanges)> {
     CONTEXTS.with(|contexts| {
         let streams = contexts.streams.borrow();
         if streams.is_empty() {
             return None;
         }
-        streams.get(&id).cloned()
+        let Stream { origin, todo } = streams.get(&id)?;
+        match todo {
+            Todo::Respond(response) => Some((Rc::clone(&origin.router), response.clone())),
+            Todo::Begin | Todo::Wait(_) => None,
+        }
+    })
+}
+
+/// Keeps a request that waits.
+pub(crate) fn wait(id: u32, origin: Origin, waiting: Waiting) {
+    CONTEXTS.with(|contexts| {
+        let mut times = contexts.waiting.borrow_mut();
+        times.insert((origin.root, waiting.until, id));
+        let todo = Todo::Wait(waiting);
+        contexts
+            .streams
+            .borrow_mut()
+            .insert(id, Stream { origin, todo });
+    });
+}
+
+/// The time of the first request of a root context that waits.
+pub(crate) fn next_time(root: u32) -> Option<u64> {
+    CONTEXTS.with(|contexts| {
+        let times = contexts.waiting.borrow();
+        let mut times = times.range((root, 0, 0)..=(root, u64::MAX, u32::MAX));
+        times.next().map(|(_, until, _)| *until)
+    })
+}
+
+/// Takes the next request of a root context that has waited long enough.
+pub(crate) fn take_waiting(root: u32, now: u64) -> Option<(u32, Origin, Waiting)> {
+    CONTEXTS.with(|contexts| {
+        let mut times = contexts.waiting.borrow_mut();
+        let next = *times.range((root, 0, 0)..=(root, now, u32::MAX)).next()?;
+        times.remove(&next);
+        let (_, _, id) = next;
+        let Stream { origin, todo } = contexts.streams.borrow_mut().remove(&id)?;
+        match todo {
+            Todo::Wait(waiting) => Some((id, origin, waiting)),
+            Todo::Begin | Todo::Respond(_) => None,
+        }
     })
 }
 
@@ -129,8 +212,14 @@ pub(crate) fn delete(context: u32) -> Deleted {
             contexts.newest.set(None);
         }
         let mut streams = contexts.streams.borrow_mut();
-        if !streams.is_empty() {
-            streams.remove(&context);
+        if !streams.is_empty()
+            && let Some(Stream {
+                origin,
+                todo: Todo::Wait(waiting),
+            }) = streams.remove(&context)
+        {
+            let mut times = contexts.waiting.borrow_mut();
+            times.remove(&(origin.root, waiting.until, context));
         }
         Deleted::Stream
     })
@@ -153,11 +242,10 @@ impl Contexts {
         if let Some((stream, root)) = self.newest.take()
             && let Some(router) = self.router(root)
         {
-            let waiting = Stream {
-                router,
-                response: ResponseChanges::default(),
-            };
-            self.streams.borrow_mut().insert(stream, waiting);
+            let origin = Origin { root, router };
+            let todo = Todo::Begin;
+            let mut streams = self.streams.borrow_mut();
+            streams.insert(stream, Stream { origin, todo });
         }
     }
 }
@@ -202,7 +290,8 @@ mod tests {
 
     #[track_caller]
     fn check(stream: u32, expected: Option<*const Router>) {
-        assert_eq!(router(stream).map(|router| Rc::as_ptr(&router)), expected);
+        let router = origin(stream).map(|origin| Rc::as_ptr(&origin.router));
+        assert_eq!(router, expected);
     }
 
     #[test]
@@ -241,19 +330,14 @@ mod tests {
     #[test]
     fn nothing_is_left_of_what_has_ended() {
         root(1);
-        let stream = || Stream {
-            router: Rc::default(),
-            response: ResponseChanges {
-                operations: [Some(7), None],
-                ..ResponseChanges::default()
-            },
+        let response = ResponseChanges {
+            operations: [Some(7), None],
+            ..ResponseChanges::default()
         };
-        keep(10, stream());
-        keep(11, stream());
-        assert_eq!(
-            kept(10).map(|kept| kept.response.operations),
-            Some([Some(7), None])
-        );
+        keep(10, &Origin::default(), response.clone());
+        keep(11, &Origin::default(), response);
+        let operations = kept(10).map(|(_, response)| response.operations);
+        assert_eq!(operations, Some([Some(7), None]));
         assert_eq!(delete(10), Deleted::Stream);
         assert!(kept(10).is_none());
         assert!(kept(11).is_some());

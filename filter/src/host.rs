@@ -66,6 +66,14 @@ unsafe extern "C" {
     ) -> u32;
 }
 
+#[link(wasm_import_module = "env")]
+unsafe extern "C" {
+    fn proxy_get_current_time_nanoseconds(time: *mut u64) -> u32;
+    fn proxy_set_tick_period_milliseconds(period: u32) -> u32;
+    fn proxy_set_effective_context(context: u32) -> u32;
+    fn proxy_continue_stream(stream_type: u32) -> u32;
+}
+
 #[link(wasm_import_module = "wasi_snapshot_preview1")]
 unsafe extern "C" {
     fn random_get(data: *mut u8, size: usize) -> u16;
@@ -92,6 +100,12 @@ extern "C" fn meshgate_on_context_create(context: u32, root: u32) {
 #[unsafe(no_mangle)]
 extern "C" fn meshgate_on_request_headers(stream: u32, _count: u32, _end_of_stream: u32) -> u32 {
     stream::on_request_headers(stream) as u32
+}
+
+/// The timer of a root context has run out.
+#[unsafe(no_mangle)]
+extern "C" fn meshgate_on_tick(root: u32) {
+    stream::on_tick(root);
 }
 
 /// The headers of a response are there.
@@ -196,6 +210,33 @@ pub(crate) fn send_local_response(status: u16, details: &[u8], headers: &[u8], b
             NO_GRPC_STATUS,
         )
     };
+}
+
+/// The time in nanoseconds.
+pub(crate) fn now() -> u64 {
+    let mut now = 0;
+    // SAFETY: the host writes 8 bytes to a live variable of 8 bytes.
+    unsafe { proxy_get_current_time_nanoseconds(&mut now) };
+    now
+}
+
+/// Sets the timer of the root context of what is being done; zero stops it.
+pub(crate) fn set_timer(milliseconds: u32) {
+    // SAFETY: takes any number.
+    unsafe { proxy_set_tick_period_milliseconds(milliseconds) };
+}
+
+/// Makes the following host calls concern a stream. `false` if there is no such stream any more.
+pub(crate) fn act_for(stream: u32) -> bool {
+    // SAFETY: takes any number.
+    unsafe { proxy_set_effective_context(stream) == OK }
+}
+
+/// Lets a request go on that was paused.
+pub(crate) fn continue_request() {
+    const REQUEST: u32 = 0;
+    // SAFETY: takes any number.
+    unsafe { proxy_continue_stream(REQUEST) };
 }
 
 /// Random bytes of the operating system.

@@ -22,6 +22,7 @@ mod random;
 mod root;
 mod stats;
 mod stream;
+mod timer;
 mod words;
 
 use proxy_wasm::traits::RootContext;

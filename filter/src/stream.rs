@@ -1,99 +1,176 @@
 //! One request and its response.
 
-use std::rc::Rc;
-
-use meshgate_engine::policy::Verdict;
-use meshgate_engine::{ActionKind, Decision, HeaderOperations, Match, Program, Request};
+use meshgate_engine::policy::{Stage, Verdict};
+use meshgate_engine::{
+    ActionKind, Decision, HeaderOperations, Match, Program, Request, Surroundings,
+};
 use proxy_wasm::types::Action;
 
-use crate::contexts::{self, ResponseChanges, Stream};
+use crate::contexts::{self, Origin, ResponseChanges, Waiting};
 use crate::headers::HeaderPairs;
 use crate::root::Router;
 use crate::stats::Outcome;
-use crate::{effects, host};
+use crate::{effects, host, timer};
 
 /// A request in the making of its decision.
 struct Exchange<'a> {
     stream: u32,
-    router: &'a Rc<Router>,
+    origin: &'a Origin,
     program: &'a Program,
     request: &'a Request<'a, HeaderPairs>,
 }
 
+/// What becomes of a request for now.
+enum Step {
+    /// It is decided.
+    Done(Outcome),
+    /// It waits for so many milliseconds, and goes on at the stage.
+    Wait(u64, Stage),
+}
+
 /// Decides a request, and carries out what has been decided.
 pub(crate) fn on_request_headers(stream: u32) -> Action {
-    let router = contexts::router(stream).unwrap_or_default();
+    let origin = contexts::origin(stream).unwrap_or_default();
     let pairs = HeaderPairs::new(host::request_headers());
     let (request, control) = pairs.request();
     effects::remove_control_headers(control);
-    let outcome = match &router.program {
-        Some(program) => Exchange {
-            stream,
-            router: &router,
-            program,
-            request: &request,
+    let step = match &origin.router.program {
+        Some(program) => {
+            effects::set_generation(program.generation());
+            let exchange = Exchange {
+                stream,
+                origin: &origin,
+                program,
+                request: &request,
+            };
+            exchange.route(Stage::Start)
         }
-        .route(),
         None => {
             effects::respond(
                 503,
                 b"meshgate_no_program",
                 b"the gateway has no routing program yet\n",
             );
-            Outcome::NoProgram
+            Step::Done(Outcome::NoProgram)
         }
     };
-    router.stats.count(outcome);
-    match outcome {
-        Outcome::Forwarded => Action::Continue,
-        _ => Action::Pause,
+    carry_on(stream, origin, pairs, step)
+}
+
+/// Goes on with every request of a root context that has waited long enough.
+pub(crate) fn on_tick(root: u32) {
+    let now = host::now();
+    while let Some((stream, origin, waiting)) = contexts::take_waiting(root, now) {
+        // The client may be gone.
+        if host::act_for(stream) {
+            resume(stream, origin, waiting);
+        }
+    }
+    // The last request was acted for; the timer is that of the root context.
+    host::act_for(root);
+    timer::set(root, now);
+}
+
+/// Decides the same again: the request is as it was, and so is the program.
+fn resume(stream: u32, origin: Origin, waiting: Waiting) {
+    let Waiting { pairs, stage, .. } = waiting;
+    let Some(program) = &origin.router.program else {
+        return;
+    };
+    let (request, _) = pairs.request();
+    let exchange = Exchange {
+        stream,
+        origin: &origin,
+        program,
+        request: &request,
+    };
+    let step = exchange.route(stage);
+    if carry_on(stream, origin, pairs, step) == Action::Continue {
+        host::continue_request();
     }
 }
 
-/// Changes the response as route and destination of its request want it.
+fn carry_on(stream: u32, origin: Origin, pairs: HeaderPairs, step: Step) -> Action {
+    match step {
+        Step::Done(outcome) => {
+            origin.router.stats.count(outcome);
+            match outcome {
+                Outcome::Forwarded => Action::Continue,
+                _ => Action::Pause,
+            }
+        }
+        Step::Wait(milliseconds, stage) => {
+            let (root, now) = (origin.root, host::now());
+            let waiting = Waiting {
+                pairs,
+                stage,
+                until: now.saturating_add(milliseconds.saturating_mul(1_000_000)),
+            };
+            contexts::wait(stream, origin, waiting);
+            timer::set(root, now);
+            Action::Pause
+        }
+    }
+}
+
+/// Changes the response as policies, route and destination of its request want it.
 pub(crate) fn on_response_headers(stream: u32) -> Action {
-    if let Some(stream) = contexts::kept(stream)
-        && let Some(program) = &stream.router.program
+    if let Some((router, response)) = contexts::kept(stream)
+        && let Some(program) = &router.program
     {
-        for index in stream.response.operations.into_iter().flatten() {
+        for index in response.operations.into_iter().flatten() {
             if let Some(operations) = header_operations(program, index) {
                 effects::change_response(operations);
             }
         }
-        effects::set_response_headers(&stream.response.headers);
+        effects::set_response_headers(&response.headers);
     }
     Action::Continue
 }
 
+impl Surroundings for Router {
+    fn random(&self) -> f64 {
+        self.random.fraction()
+    }
+}
+
 impl Exchange<'_> {
-    /// Carries out what the program decides about the request.
-    fn route(&self) -> Outcome {
-        effects::set_generation(self.program.generation());
+    /// Carries out what the program decides about the request, with the policies from a stage on.
+    fn route(&self, stage: Stage) -> Step {
         let gateway = gateway(self.program);
         let decision = gateway.map(|gateway| self.program.decide(gateway, self.request));
         let Some(Decision::Route(found)) = decision else {
-            return not_found();
+            return Step::Done(not_found());
         };
         effects::set_route(&found);
-        if found.action().policies.is_some()
-            && let Verdict::Answer(reply) = found.check(self.request)
-        {
-            self.keep(&found, None);
-            effects::reply(&reply);
-            return match reply.is_refusal {
-                true => Outcome::Rejected,
-                false => Outcome::DirectResponse,
-            };
+        if found.action().policies.is_some() {
+            match found.check(self.request, stage, &*self.origin.router) {
+                Verdict::Pass => {}
+                Verdict::Delay(milliseconds, next) => return Step::Wait(milliseconds, next),
+                Verdict::Answer(reply) => {
+                    self.keep(&found, None);
+                    effects::reply(&reply);
+                    return Step::Done(match reply.is_refusal {
+                        true => Outcome::Rejected,
+                        false => Outcome::DirectResponse,
+                    });
+                }
+            }
         }
+        Step::Done(self.act(&found))
+    }
+
+    /// Carries out the action of the route.
+    fn act(&self, found: &Match<'_>) -> Outcome {
         match &found.action().kind {
-            ActionKind::Forward(_) => self.forward(&found),
+            ActionKind::Forward(_) => self.forward(found),
             ActionKind::Redirect(redirect) => {
-                self.keep(&found, None);
+                self.keep(found, None);
                 effects::redirect(redirect.status, &found.location(redirect, self.request));
                 Outcome::Redirected
             }
             ActionKind::DirectResponse(response) => {
-                self.keep(&found, None);
+                self.keep(found, None);
                 effects::respond(
                     response.status,
                     b"meshgate_direct_response",
@@ -105,7 +182,7 @@ impl Exchange<'_> {
     }
 
     fn forward(&self, found: &Match<'_>) -> Outcome {
-        let random = self.router.random.fraction();
+        let random = self.origin.router.random();
         let Some(mut forwarding) = found.forward(self.request, random) else {
             return not_found();
         };
@@ -132,14 +209,11 @@ impl Exchange<'_> {
                 .is_some_and(effects::changes_response)
         };
         if !headers.is_empty() || operations.into_iter().any(changes_response) {
-            let stream = Stream {
-                router: Rc::clone(self.router),
-                response: ResponseChanges {
-                    operations,
-                    headers: headers.into(),
-                },
+            let response = ResponseChanges {
+                operations,
+                headers: headers.into(),
             };
-            contexts::keep(self.stream, stream);
+            contexts::keep(self.stream, self.origin, response);
         }
     }
 }

@@ -12,7 +12,7 @@ const ABI_PREFIX: &str = "proxy_on_";
 
 /// What a finished module exports: its memory, the marker of the ABI, how to begin and how to get memory, and the
 /// callbacks that the filter has a use for.
-const EXPORTS: [&str; 9] = [
+const EXPORTS: [&str; 10] = [
     "memory",
     "proxy_abi_version_0_2_1",
     "_initialize",
@@ -22,6 +22,7 @@ const EXPORTS: [&str; 9] = [
     "proxy_on_delete",
     "proxy_on_request_headers",
     "proxy_on_response_headers",
+    "proxy_on_tick",
 ];
 
 /// Finishes a module as the linker writes it.
@@ -94,7 +95,7 @@ mod tests {
                 (import "env" "unused" (func $unused (result i32)))
                 (memory (export "memory") 1)
                 (global (export "__heap_base") i32 (i32.const 0))
-                (func (export "proxy_on_tick") (drop (call $unused)))
+                (func (export "proxy_on_log") (drop (call $unused)))
                 {sdk} {more})"#
         );
         wat::parse_str(text).expect("the module parses")

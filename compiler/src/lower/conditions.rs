@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use meshgate_engine::write::{Predicate, Subject, Test, TooLarge, Writer};
+use meshgate_engine::write::{Automaton, Predicate, Subject, Test, TooLarge, Writer};
 use regex_syntax::hir::{Class, ClassBytes, ClassBytesRange, Dot, Hir, Repetition};
 
 use super::paths::{Place, Slot, Trie};
@@ -98,17 +98,18 @@ impl Conditions {
                         tail,
                     });
                 }
-                tail.push(parsed.hir());
-                Slot::Prefix
+                let id = self.regex_after(others, &parsed.hir(), pattern.span, writer)?;
+                return Ok(Place {
+                    trie,
+                    key,
+                    slot: Slot::Prefix,
+                    tail: Some(id),
+                });
             }
-        };
-        let span = match &path.tail {
-            PathTail::Regex(pattern) => pattern.span,
-            PathTail::End | PathTail::Any | PathTail::Suffix(_) => Span::default(),
         };
         let tail = match tail.is_empty() {
             true => None,
-            false => Some(self.expression(Hir::concat(tail), span, writer)?),
+            false => Some(self.expression(Hir::concat(tail), Span::default(), writer)?),
         };
         Ok(Place {
             trie,
@@ -196,7 +197,31 @@ impl Conditions {
         self.automaton(&hir.to_string(), &Regex::from_hir(hir), span, writer)
     }
 
-    /// Equal expressions are made deterministic once, whether that succeeds or fails.
+    /// A pattern for what follows literal text.
+    fn regex_after(
+        &mut self,
+        parts: &[LiteralPart],
+        hir: &Hir,
+        span: Span,
+        writer: &mut Writer,
+    ) -> Result<u32, Failure> {
+        let bytes = |part: &LiteralPart| {
+            let ignore_case = part.ignore_case;
+            let either = move |byte: u8| match ignore_case {
+                true => [byte.to_ascii_lowercase(), byte.to_ascii_uppercase()],
+                false => [byte, byte],
+            };
+            part.text.bytes().map(either).collect::<Vec<_>>()
+        };
+        let steps: Vec<[u8; 2]> = parts.iter().flat_map(bytes).collect();
+        // A key of its own: no expression begins like this.
+        let text = format!("{steps:?}\n{hir}");
+        self.compiled(text, span, writer, || {
+            let rest = regex::compile(&Regex::from_hir(hir.clone()), Budget::default())?;
+            regex::after(&steps, &rest, Budget::default())
+        })
+    }
+
     fn automaton(
         &mut self,
         text: &str,
@@ -204,16 +229,29 @@ impl Conditions {
         span: Span,
         writer: &mut Writer,
     ) -> Result<u32, Failure> {
-        if let Some(known) = self.automata.get(text) {
+        self.compiled(text.to_owned(), span, writer, || {
+            regex::compile(regex, Budget::default())
+        })
+    }
+
+    /// Equal expressions are made deterministic once, whether that succeeds or fails.
+    fn compiled(
+        &mut self,
+        text: String,
+        span: Span,
+        writer: &mut Writer,
+        compile: impl FnOnce() -> Result<Automaton, RegexError>,
+    ) -> Result<u32, Failure> {
+        if let Some(known) = self.automata.get(&text) {
             return known
                 .clone()
                 .map_err(|error| Failure::Regex { error, span });
         }
-        let compiled = match regex::compile(regex, Budget::default()) {
+        let compiled = match compile() {
             Ok(automaton) => Ok(writer.automaton(&automaton)?),
             Err(error) => Err(error),
         };
-        self.automata.insert(text.to_owned(), compiled.clone());
+        self.automata.insert(text, compiled.clone());
         compiled.map_err(|error| Failure::Regex { error, span })
     }
 }

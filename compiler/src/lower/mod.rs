@@ -130,7 +130,9 @@ impl Lowering<'_> {
             name: gateway.name.name.clone(),
             port,
         });
-        self.head.services.push(policies::services(&gateway.services));
+        self.head
+            .services
+            .push(policies::services(&gateway.services));
         let mut hosts = hosts::Collector::default();
         if gateway.https_redirect {
             let host = self.https_redirect()?;
@@ -239,9 +241,9 @@ impl Lowering<'_> {
             }
         }
         let conditions = &mut self.conditions;
-        let policies = self
-            .policies
-            .intern(&route.options, &route.name, conditions, &mut self.writer);
+        let policies =
+            self.policies
+                .intern(&route.options, &route.name, conditions, &mut self.writer);
         let policies = match policies {
             Ok(policies) => policies,
             Err(failure) => return self.refuse(&route.name.to_string(), route.span, failure),

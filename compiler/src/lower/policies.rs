@@ -6,10 +6,10 @@ use meshgate_engine as engine;
 use meshgate_engine::policy::{Policies, TextKind};
 use meshgate_engine::write::Writer;
 
-use super::actions::Interner;
+use super::actions::{Interner, milliseconds};
 use super::conditions::{Conditions, Failure};
 use crate::options::Options;
-use crate::policy::{Cors, TextMatch};
+use crate::policy::{Cors, Fault, FaultKind, TextMatch};
 use crate::resource::PathKind;
 use crate::tree::RouteName;
 
@@ -33,12 +33,16 @@ impl PolicyTable {
     ) -> Result<Option<u32>, Failure> {
         let mut lower = Lower { conditions, writer };
         let policies = Policies {
+            fault: options.fault.as_ref().map(|fault| self::fault(fault)),
             cors: options
                 .cors
                 .as_ref()
                 .map(|cors| lower.cors(cors))
                 .transpose()?,
-            auth: options.extauth.as_ref().and_then(|extauth| external::auth(extauth)),
+            auth: options
+                .extauth
+                .as_ref()
+                .and_then(|extauth| external::auth(extauth)),
             rate_limit: match &options.rate_limit {
                 Some(limit) => Some(lower.rate_limit(limit, route, &mut self.buckets)?),
                 None => None,
@@ -49,6 +53,16 @@ impl PolicyTable {
 
     pub(super) fn into_list(self) -> Vec<Policies> {
         self.policies.into_list()
+    }
+}
+
+fn fault(fault: &Fault) -> engine::policy::Fault {
+    engine::policy::Fault {
+        kind: match fault.kind {
+            FaultKind::Delay(delay) => engine::policy::FaultKind::Delay(milliseconds(delay)),
+            FaultKind::Abort(status) => engine::policy::FaultKind::Abort(status),
+        },
+        percentage: engine::policy::Percentage(fault.percentage.0),
     }
 }
 

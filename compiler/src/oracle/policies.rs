@@ -1,8 +1,10 @@
 //! What the policies of a route say about a request.
 
+use std::time::Duration;
+
 use super::{Request, regex_matches};
 use crate::answer::{Answer, Outcome, Response};
-use crate::policy::{Cors, TextMatch};
+use crate::policy::{Cors, FaultKind, Percentage, TextMatch};
 use crate::resource::PathKind;
 use crate::tree::Route;
 
@@ -13,11 +15,36 @@ pub(super) fn check(answer: &Answer, route: &Route, request: &Request) -> Option
         response: Some(response),
         ..answer.clone()
     };
+    if let Some(fault) = &route.options.fault
+        && let FaultKind::Abort(status) = fault.kind
+        && is_among(fault.percentage, request)
+    {
+        let response = Response {
+            status,
+            headers: Vec::new(),
+            body: "fault filter abort".to_owned(),
+        };
+        return Some(reply(Outcome::Rejected, response));
+    }
     let cors = route.options.cors.as_ref();
     if let Some(response) = cors.and_then(|cors| preflight(cors, request)) {
         return Some(reply(Outcome::DirectResponse, response));
     }
     None
+}
+
+/// How long a forwarded or answered request is kept waiting.
+pub(super) fn delay(route: &Route, request: &Request) -> Option<Duration> {
+    let fault = route.options.fault.as_ref()?;
+    match fault.kind {
+        FaultKind::Delay(delay) if is_among(fault.percentage, request) => Some(delay),
+        _ => None,
+    }
+}
+
+/// Whether a request is among a share of them.
+fn is_among(Percentage(millionths): Percentage, request: &Request) -> bool {
+    request.random * 1e6 < f64::from(millionths)
 }
 
 /// Sets the headers that the policies of a route want in every response to a request.

@@ -5,6 +5,7 @@
 //! Patterns are translated for, and parsed by, the `regex-syntax` crate; `regex-automata` makes them deterministic.
 
 mod automaton;
+mod chain;
 mod patterns;
 mod syntax;
 
@@ -15,6 +16,7 @@ use regex_automata::util::syntax as automata_syntax;
 use regex_syntax::hir::{Hir, HirKind, Look};
 
 pub use automaton::{Budget, compile};
+pub(crate) use chain::after;
 pub(crate) use patterns::{Pattern, Patterns};
 
 /// What is wrong with a pattern.

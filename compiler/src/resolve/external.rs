@@ -78,12 +78,14 @@ impl<'r> RateLimitConfigs<'r> {
         diagnostics: &mut Diagnostics,
     ) -> &'r [RateLimitActions] {
         let name = full_name(reference, namespace);
-        let found = self.clients.iter().find(|client| client.metadata.id == name);
+        let found = self
+            .clients
+            .iter()
+            .find(|client| client.metadata.id == name);
         if let Some(client) = found {
             return &client.limits;
         }
-        let is_left_out =
-            |left: &LeftOut| left.kind == "RateLimitClientConfig" && left.id == name;
+        let is_left_out = |left: &LeftOut| left.kind == "RateLimitClientConfig" && left.id == name;
         if !self.left_out.iter().any(is_left_out) {
             diagnostics.push(
                 Diagnostic::at(

@@ -75,11 +75,7 @@ pub fn resolve(
         .into_iter()
         .map(|source| Table {
             source,
-            level: catalogue.level(
-                &source.options,
-                &source.metadata.id.namespace,
-                diagnostics,
-            ),
+            level: catalogue.level(&source.options, &source.metadata.id.namespace, diagnostics),
             routes: catalogue.prepare(&source.routes, &source.metadata.id.namespace, diagnostics),
         })
         .collect();

@@ -15,7 +15,9 @@ use crate::resource::{
     SortMethod, WrittenOptions,
 };
 use crate::source::{Span, Spanned};
-use crate::tree::{Action, Destination, DirectResponse, Forward, Redirect, RedirectPath, WeightedDestination};
+use crate::tree::{
+    Action, Destination, DirectResponse, Forward, Redirect, RedirectPath, WeightedDestination,
+};
 
 use super::external::RateLimitConfigs;
 use super::inventory::{Inventory, Wanted, full_name};

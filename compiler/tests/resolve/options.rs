@@ -105,11 +105,16 @@ fn the_nearest_level_wins_field_by_field() {
 
 #[test]
 fn an_unsupported_option_refuses_the_routes_that_have_it() {
-    let (options, findings) = effective(&levels("corsPolicy: {allowMethods: [GET]}", "", "", ""));
+    let (options, findings) = effective(&levels(
+        "outlierDetection: {consecutiveErrors: 5}",
+        "",
+        "",
+        "",
+    ));
     assert_eq!(options, Vec::<String>::new());
     assert_eq!(
         findings,
-        ["E0450 at corsPolicy: `corsPolicy` is not supported yet"]
+        ["E0450 at outlierDetection: `outlierDetection` is not supported yet"]
     );
 }
 

@@ -56,10 +56,9 @@ impl<H: Headers + ?Sized, P: Fn(&[u8]) -> Option<Vec<u8>>> Source<'_, H, P> {
                 let address = (self.property)(b"source\0address")?;
                 known("remote_address", Some(without_port(&address).to_vec()))
             }
-            DescriptorEntry::SourceCluster => known(
-                "source_cluster",
-                (self.property)(b"xds\0node\0cluster"),
-            ),
+            DescriptorEntry::SourceCluster => {
+                known("source_cluster", (self.property)(b"xds\0node\0cluster"))
+            }
             DescriptorEntry::DestinationCluster => known(
                 "destination_cluster",
                 self.destination.map(|name| name.as_bytes().to_vec()),

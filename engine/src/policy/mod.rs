@@ -1,10 +1,13 @@
 //! Policies of routes: what is decided about a request once its route is known, beyond where it goes.
 //!
-//! They are looked at in the order of the fields of [`Policies`]; the first that answers ends it.
+//! They are looked at in the order of the fields of [`Policies`]; the first that answers ends it. Some let a request wait:
+//! then the rest of them is looked at later, from another [`Stage`] on.
 
 mod cors;
 mod descriptor;
 mod external;
+mod fault;
+mod percentage;
 mod text;
 
 use std::borrow::Cow;
@@ -17,13 +20,18 @@ pub use self::external::{
     Auth, AuthHttp, AuthProtocol, AuthService, DescriptorEntry, HeaderCondition, HeaderValue,
     RateLimit, RateLimitService, RateLimits, Services, TokenBucket,
 };
+pub use self::fault::{Fault, FaultKind};
+pub use self::percentage::Percentage;
 pub use self::text::{TextKind, TextMatch};
 use crate::decision::Match;
 use crate::request::{Headers, Request};
+use crate::surroundings::Surroundings;
 
 /// The policies of a route.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Policies {
+    /// Faults on purpose.
+    pub fault: Option<Fault>,
     /// Which pages of other origins may see the answers.
     pub cors: Option<Cors>,
     /// What a service is asked whether the request may pass.
@@ -39,6 +47,20 @@ pub enum Verdict {
     Pass,
     /// The gateway answers instead.
     Answer(Reply),
+    /// The request waits for so many milliseconds; then the policies from the stage on are looked at.
+    Delay(u64, Stage),
+}
+
+/// Where a look at the policies of a route begins.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stage {
+    /// With all of them.
+    #[default]
+    Start,
+    /// With those after the faults.
+    Faulted,
+    /// With those that services decide, from the one of this number on. [`Match::check`] has none of them.
+    Service(u8),
 }
 
 /// An answer that the gateway gives by itself.
@@ -63,11 +85,30 @@ impl<'p> Match<'p> {
         self.program().head().policies.get(id as usize)
     }
 
-    /// What the route's policies say about a request.
-    pub fn check<H: Headers + ?Sized>(&self, request: &Request<'_, H>) -> Verdict {
+    /// What the route's policies say about a request, from a stage on.
+    pub fn check<H: Headers + ?Sized>(
+        &self,
+        request: &Request<'_, H>,
+        stage: Stage,
+        surroundings: &impl Surroundings,
+    ) -> Verdict {
         let Some(policies) = self.policies() else {
             return Verdict::Pass;
         };
+        if stage >= Stage::Service(0) {
+            return Verdict::Pass;
+        }
+        if stage < Stage::Faulted
+            && let Some(fault) = &policies.fault
+        {
+            match fault.next(surroundings) {
+                Some(FaultKind::Delay(milliseconds)) => {
+                    return Verdict::Delay(*milliseconds, Stage::Faulted);
+                }
+                Some(FaultKind::Abort(status)) => return Verdict::Answer(fault::abort(*status)),
+                None => {}
+            }
+        }
         let preflight = policies
             .cors
             .as_ref()

@@ -200,8 +200,14 @@ fn outcome(answer: &Answer) -> &'static str {
         Outcome::DirectResponse if is_preflight(answer) => "cors-preflight",
         Outcome::DirectResponse => "direct",
         Outcome::NotFound => "none",
+        Outcome::Rejected if is_fault(answer) => "fault-abort",
         Outcome::Rejected => "rejected",
     }
+}
+
+fn is_fault(answer: &Answer) -> bool {
+    let response = answer.response.as_ref();
+    response.is_some_and(|response| response.body == "fault filter abort")
 }
 
 /// Only answers to preflights say which methods, headers or times are allowed; one that says neither looks like a direct

@@ -66,7 +66,14 @@ impl Session for WasmSession {
         for (name, value) in &request.headers {
             sent.headers.add(name, value);
         }
-        match self.vm.request(sent) {
+        let mut outcome = self.vm.request(sent);
+        if let Outcome::Paused(stream) = outcome {
+            self.vm
+                .advance(LONGEST_WAIT)
+                .map_err(|trap| trap.to_string())?;
+            outcome = self.vm.outcome(stream);
+        }
+        match outcome {
             Outcome::Forwarded(forwarded) => self.forwarded(gateway, forwarded, upstream),
             Outcome::LocalReply(reply) => {
                 let seen = Seen {
@@ -87,6 +94,9 @@ impl Session for WasmSession {
         }
     }
 }
+
+/// No request is delayed for longer.
+const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 
 /// The filter draws its own random numbers, and tells the router nothing about the destinations it did not choose.
 const UNSEEN: [Unseen; 2] = [Unseen::Weights, Unseen::RandomChoice];
@@ -143,6 +153,7 @@ fn options(headers: &Headers) -> answer::Options {
             attempts,
             per_try_timeout: time("x-envoy-upstream-rq-per-try-timeout-ms"),
         }),
+        delay: None,
     }
 }
 

@@ -118,7 +118,7 @@ fn draft() -> impl Strategy<Value = Draft> {
 
 fn blind() -> impl Strategy<Value = Request> {
     (
-        select(&["GET", "GET", "POST", "get"][..]),
+        select(&["GET", "GET", "OPTIONS", "POST", "get"][..]),
         select(&["http", "https"][..]),
         select(AUTHORITIES),
         path(),

@@ -10,7 +10,18 @@ use super::choice::{one_of, optional};
 pub(super) const SEGMENTS: &[&str] = &[
     "/", "/a", "/b", "/A", "/ab", "/a.b", "a", "/ä", "/v1", "/img.png",
 ];
-pub(super) const FIELDS: &[&str] = &["x-0", "x-1", "x-2", "x-3", "x-4", "x-5", "x-6", "host"];
+pub(super) const FIELDS: &[&str] = &[
+    "x-0",
+    "x-1",
+    "x-2",
+    "x-3",
+    "x-4",
+    "x-5",
+    "x-6",
+    "host",
+    "origin",
+    "access-control-request-method",
+];
 const PARAMETERS: &[&str] = &["q", "p", "Q", "x"];
 pub(super) const VALUES: &[&str] = &[
     "v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7", "v8", "v9", "v10", "v11", "a.com",
@@ -266,7 +277,7 @@ fn matcher(delegates: bool, wide: bool) -> impl Strategy<Value = Matcher> {
 }
 
 const REDIRECTS: usize = 7;
-const OPTIONS: usize = 5;
+const OPTIONS: usize = 8;
 
 impl Configuration {
     /// The resources, as a JSON list.
@@ -328,6 +339,17 @@ fn options(number: usize) -> Option<Value> {
             "requestTimeout": "2s",
         })),
         1 => Some(json!({"retries": {"attempts": 2, "perTryTimeout": "150ms"}})),
+        2 => Some(json!({
+            "corsPolicy": {
+                "allowOrigins": [{"exact": "v1"}, {"prefix": "V2", "ignoreCase": true}, {"suffix": "3"}, {"regex": "v[45]"}],
+                "allowMethods": ["GET", "PUT"],
+                "allowHeaders": ["*"],
+                "exposeHeaders": ["x-0"],
+                "allowCredentials": true,
+            },
+        })),
+        3 => Some(json!({"faultInjection": {"abort": {"httpStatus": 503}, "percentage": 100}})),
+        4 => Some(json!({"faultInjection": {"fixedDelay": "1ms"}})),
         _ => None,
     }
 }

@@ -8,10 +8,7 @@ use super::abi::{self, LogLevel, MapType, MetricKind, Status};
 use super::guest::{Answer, Failure, Guest, Slice};
 use super::headers::Headers;
 use super::local_reply::SentReply;
-use super::state::{Host, LogLine, Phase};
-
-/// The time at which all requests happen, in nanoseconds of the Unix epoch (2026-01-01).
-pub(super) const NOW: u64 = 1_767_225_600_000_000_000;
+use super::state::{Host, LogLine, Phase, Timer};
 
 macro_rules! host_calls {
     ($linker:ident: $($name:literal ($($argument:ident: $type:ty),*) $call:expr;)*) => {
@@ -37,8 +34,11 @@ pub(super) fn add_to_linker(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
         "proxy_log"(level: u32, data: u32, size: u32) log;
         "proxy_get_log_level"(result: u32) |guest: &mut Guest<'_>, result| number(guest, result, LogLevel::Info as u32);
         "proxy_get_current_time_nanoseconds"(result: u32)
-            |guest: &mut Guest<'_>, result| Ok(guest.write_u64(result, NOW)?);
-        "proxy_set_tick_period_milliseconds"(_period: u32) |_: &mut Guest<'_>, _| Ok(());
+            |guest: &mut Guest<'_>, result| {
+                let now = guest.host().now;
+                Ok(guest.write_u64(result, now)?)
+            };
+        "proxy_set_tick_period_milliseconds"(period: u32) set_tick_period;
         "proxy_set_effective_context"(context: u32) set_effective_context;
         "proxy_done"() |_: &mut Guest<'_>| Ok(());
 
@@ -67,8 +67,12 @@ pub(super) fn add_to_linker(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
             status: u32, details: u32, details_size: u32, body: u32, body_size: u32, headers: u32, headers_size: u32,
             grpc_status: i32
         ) send_local_response;
-        // Streams of this host are resumed and closed by the test that drives them.
-        "proxy_continue_stream"(_stream: u32) |_: &mut Guest<'_>, _| Ok(());
+        "proxy_continue_stream"(_stream: u32) |guest: &mut Guest<'_>, _| {
+            let stream = guest.host().stream().ok_or(Status::BadArgument)?;
+            stream.continued = true;
+            Ok(())
+        };
+        // Streams of this host are closed by the test that drives them.
         "proxy_close_stream"(_stream: u32) |_: &mut Guest<'_>, _| Ok(());
         "proxy_call_foreign_function"(
             name: u32, name_size: u32, _arguments: u32, _arguments_size: u32, data: u32, size: u32
@@ -136,6 +140,18 @@ fn set_effective_context(guest: &mut Guest<'_>, context: u32) -> Answer {
         return Err(Status::BadArgument.into());
     }
     host.context = context;
+    Ok(())
+}
+
+fn set_tick_period(guest: &mut Guest<'_>, period: u32) -> Answer {
+    let host = guest.host();
+    let (root, now) = (host.root(), host.now);
+    let root = host.roots.get_mut(&root).ok_or(Status::BadArgument)?;
+    let period = u64::from(period) * 1_000_000;
+    root.timer = (period > 0).then(|| Timer {
+        period,
+        due: now.saturating_add(period),
+    });
     Ok(())
 }
 

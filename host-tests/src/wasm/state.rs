@@ -9,6 +9,9 @@ use super::headers::Headers;
 use super::local_reply::SentReply;
 use super::store::{Metrics, SharedData, SharedQueues};
 
+/// The time at which everything begins, in nanoseconds of the Unix epoch (2026-01-01).
+pub(super) const NOW: u64 = 1_767_225_600_000_000_000;
+
 /// Envoy gives a VM no more linear memory than this.
 const MEMORY_LIMIT: usize = 1 << 30;
 
@@ -35,6 +38,8 @@ pub(super) struct Host {
     pub(super) queues: SharedQueues,
     /// Host calls by name since the start of the current operation.
     pub(super) calls: BTreeMap<&'static str, u32>,
+    /// The time, in nanoseconds of the Unix epoch.
+    pub(super) now: u64,
     random: u64,
 }
 
@@ -43,6 +48,16 @@ pub(super) struct Host {
 pub(super) struct Root {
     /// Whether a newer configuration has taken over, so that this one ends with its last stream.
     pub(super) replaced: bool,
+    /// Its timer, if it is on.
+    pub(super) timer: Option<Timer>,
+}
+
+/// The timer of a root context; in nanoseconds.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Timer {
+    pub(super) period: u64,
+    /// When it runs out next.
+    pub(super) due: u64,
 }
 
 /// The phases of a stream; each has its own header map.
@@ -62,6 +77,8 @@ pub(super) struct Stream {
     pub(super) response: Headers,
     pub(super) properties: BTreeMap<String, Vec<u8>>,
     pub(super) sent_reply: Option<SentReply>,
+    /// Whether the guest let its request go on after a pause.
+    pub(super) continued: bool,
 }
 
 impl Host {
@@ -77,6 +94,7 @@ impl Host {
             shared_data: SharedData::default(),
             queues: SharedQueues::default(),
             calls: BTreeMap::new(),
+            now: NOW,
             random: 0,
         }
     }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::time::Duration;
 
 use wasmtime::{
     Config, Engine, Instance, InstancePre, Linker, Store, TypedFunc, WasmParams, WasmResults,
@@ -60,6 +61,7 @@ struct Callbacks {
     queue_ready: Option<TypedFunc<(u32, u32), ()>>,
     request_headers: Option<TypedFunc<(u32, u32, u32), u32>>,
     response_headers: Option<TypedFunc<(u32, u32, u32), u32>>,
+    tick: Option<TypedFunc<u32, ()>>,
     log: Option<TypedFunc<u32, ()>>,
     done: Option<TypedFunc<u32, u32>>,
     delete: Option<TypedFunc<u32, ()>>,
@@ -239,6 +241,7 @@ impl Vm {
             response: Headers::new(),
             properties: request.properties,
             sent_reply: None,
+            continued: false,
         };
         self.store.data_mut().streams.insert(context, stream);
         self.call(
@@ -248,14 +251,19 @@ impl Vm {
         )?;
         let arguments = (context, header_count, u32::from(request.end_of_stream));
         let action = self.call(context, |callbacks| &callbacks.request_headers, arguments)?;
+        let continued = action.is_none_or(|action| action == abi::ACTION_CONTINUE);
+        self.outcome_so_far(context, continued)
+    }
+
+    fn outcome_so_far(&mut self, context: u32, continued: bool) -> Result<Outcome, Trap> {
         if let Some(reply) = self.take_sent_reply(context) {
             return self.reply_locally(context, reply).map(Outcome::LocalReply);
         }
         let stream = OpenStream { context };
-        if action.is_some_and(|action| action != abi::ACTION_CONTINUE) {
+        let state = self.store.data().streams.get(&context);
+        if !continued && !state.is_some_and(|state| state.continued) {
             return Ok(Outcome::Paused(stream));
         }
-        let state = self.store.data().streams.get(&context);
         let (headers, properties) = state
             .map(|state| (state.request.clone(), state.properties.clone()))
             .unwrap_or_default();
@@ -264,6 +272,51 @@ impl Vm {
             headers,
             properties,
         }))
+    }
+
+    /// What has become of a request that was paused.
+    pub fn outcome(&mut self, stream: OpenStream) -> Outcome {
+        self.outcome_so_far(stream.context, false)
+            .unwrap_or_else(Outcome::Trapped)
+    }
+
+    /// Lets time pass. Timers run out as they would meanwhile.
+    ///
+    /// # Errors
+    /// When the guest traps.
+    pub fn advance(&mut self, time: Duration) -> Result<(), Trap> {
+        self.begin();
+        let time = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        let end = self.store.data().now.saturating_add(time);
+        while let Some((due, root)) = self.next_timer()
+            && due <= end
+        {
+            let host = self.store.data_mut();
+            host.now = due;
+            if let Some(timer) = host
+                .roots
+                .get_mut(&root)
+                .and_then(|root| root.timer.as_mut())
+            {
+                timer.due = due.saturating_add(timer.period);
+            }
+            self.call(root, |callbacks| &callbacks.tick, root)?;
+        }
+        self.store.data_mut().now = end;
+        Ok(())
+    }
+
+    /// Whether a timer is on.
+    pub fn has_timer(&self) -> bool {
+        self.next_timer().is_some()
+    }
+
+    /// When a timer runs out next, and the root context that it belongs to.
+    fn next_timer(&self) -> Option<(u64, u32)> {
+        let roots = self.store.data().roots.iter();
+        roots
+            .filter_map(|(&root, state)| Some((state.timer?.due, root)))
+            .min()
     }
 
     /// Lets the upstream answer, and closes the stream. Returns the response headers as the client gets them. A filter that
@@ -437,6 +490,7 @@ impl Callbacks {
             queue_ready: find(instance, store, "proxy_on_queue_ready")?,
             request_headers: find(instance, store, "proxy_on_request_headers")?,
             response_headers: find(instance, store, "proxy_on_response_headers")?,
+            tick: find(instance, store, "proxy_on_tick")?,
             log: find(instance, store, "proxy_on_log")?,
             done: find(instance, store, "proxy_on_done")?,
             delete: find(instance, store, "proxy_on_delete")?,

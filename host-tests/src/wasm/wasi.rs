@@ -4,7 +4,7 @@ use wasmtime::{Caller, Linker};
 
 use super::abi::{LogLevel, Status};
 use super::guest::{Guest, Slice};
-use super::imports::NOW;
+use super::state::NOW;
 use super::state::{Host, LogLine};
 
 const MODULE: &str = "wasi_snapshot_preview1";

@@ -24,15 +24,17 @@ fn exports_are_those_that_the_filter_needs() {
         "proxy_on_delete",
         "proxy_on_request_headers",
         "proxy_on_response_headers",
+        "proxy_on_tick",
     ];
     assert_eq!(names, expected);
 }
 
 /// Host calls of ABI 0.2.1 that all supported Envoys have. The filter makes a few of them; the others come with the
 /// methods that every root context of the SDK has.
-const HOST_CALLS: [&str; 30] = [
+const HOST_CALLS: [&str; 31] = [
     "proxy_add_header_map_value",
     "proxy_call_foreign_function",
+    "proxy_continue_stream",
     "proxy_define_metric",
     "proxy_dequeue_shared_queue",
     "proxy_done",

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
+use meshgate_engine::policy::Policies;
 use meshgate_engine::write::{ClauseName, Entry, Hosts, PathTries, TrieEntry, Writer};
 use meshgate_engine::{
     Action, ActionKind, Destination, DestinationKind, Forward, Gateway, Head, HeaderOperations,
@@ -112,6 +113,16 @@ impl ProgramBuilder {
         };
         change(&mut forward);
         self.route(prefix, ActionKind::Forward(forward), None)
+    }
+
+    /// Gives the route that was added last its policies.
+    pub(crate) fn policies(mut self, policies: Policies) -> ProgramBuilder {
+        let id = index(&self.head.policies);
+        self.head.policies.push(policies);
+        if let Some(action) = self.head.actions.last_mut() {
+            action.policies = Some(id);
+        }
+        self
     }
 
     /// Adds a destination, and gives it a share.

@@ -16,6 +16,7 @@ mod memory;
 mod requests;
 mod shop;
 mod updates;
+mod waiting;
 
 use libtest_mimic::{Arguments, Trial};
 use meshgate_host_tests::tools;
@@ -32,6 +33,7 @@ fn main() {
         updates::TESTS,
         hostile::TESTS,
         memory::TESTS,
+        waiting::TESTS,
     ]
     .concat();
     let filter = tools::filter();

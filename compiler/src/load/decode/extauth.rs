@@ -123,11 +123,7 @@ fn http_service(node: &Node<'_>, diagnostics: &mut Diagnostics) -> Option<Extaut
 }
 
 /// `extauth` of a route, without a reference to an AuthConfig.
-pub(super) fn route(
-    node: &Node<'_>,
-    span: Span,
-    diagnostics: &mut Diagnostics,
-) -> Option<Extauth> {
+pub(super) fn route(node: &Node<'_>, span: Span, diagnostics: &mut Diagnostics) -> Option<Extauth> {
     if node.flag("disable") {
         return Some(Extauth::Disabled);
     }

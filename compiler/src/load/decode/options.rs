@@ -1,6 +1,7 @@
 //! Route options: decoding of those that are supported, value checks of all.
 
 mod cors;
+mod fault;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,6 +44,11 @@ pub(super) fn options(node: &Node<'_>, diagnostics: &mut Diagnostics) -> Option<
                     .map(|headers| Spanned::new(Arc::new(headers), *key_span));
                 plain.header_manipulation.is_some()
             }
+            "faultInjection" => {
+                plain.fault = fault::fault_injection(value, diagnostics)
+                    .map(|fault| Spanned::new(fault, *key_span));
+                plain.fault.is_some()
+            }
             "corsPolicy" => {
                 plain.cors = cors::cors_policy(value, diagnostics)
                     .map(|cors| Spanned::new(Arc::new(cors), *key_span));
@@ -63,7 +69,6 @@ pub(super) fn options(node: &Node<'_>, diagnostics: &mut Diagnostics) -> Option<
                     .unsupported
                     .push(Spanned::new(name.to_owned(), *key_span));
                 match name {
-                    "faultInjection" => fault_injection(value, diagnostics),
                     "mirror" => mirror(value, diagnostics),
                     "csrf" => csrf(value, diagnostics),
                     _ => Some(()),
@@ -191,53 +196,8 @@ fn command_operator(value: &str) -> Option<&str> {
     command_operator(rest)
 }
 
-fn percentage(node: &Node<'_>, diagnostics: &mut Diagnostics) -> Option<()> {
-    let Some(percentage) = node.get("percentage") else {
-        return Some(());
-    };
-    let value = percentage.number()?;
-    if (0.0..=100.0).contains(&value) {
-        return Some(());
-    }
-    diagnostics.push(Diagnostic::at(
-        Code::NumberOutOfRange,
-        percentage.span,
-        format!("a percentage must be between 0 and 100, but is {value}"),
-    ));
-    None
-}
-
-fn fault_injection(node: &Node<'_>, diagnostics: &mut Diagnostics) -> Option<()> {
-    let percentage = percentage(node, diagnostics);
-    let fault = if let Some(delay) = node.get("fixedDelay") {
-        duration(delay, "`fixedDelay`", MILLISECOND, diagnostics).map(|_| ())
-    } else if let Some(abort) = node.get("abort") {
-        match abort.get("httpStatus") {
-            Some(status) => {
-                integer_in(status, "the status of a fault", 200..=599, diagnostics).map(|_| ())
-            }
-            None => {
-                if !abort.faulty {
-                    diagnostics.push(missing(abort.span, "httpStatus", "`abort`"));
-                }
-                None
-            }
-        }
-    } else {
-        if !node.faulty {
-            diagnostics.push(missing(
-                node.span,
-                "fixedDelay` or `abort",
-                "`faultInjection`",
-            ));
-        }
-        None
-    };
-    percentage.and(fault)
-}
-
 fn mirror(node: &Node<'_>, diagnostics: &mut Diagnostics) -> Option<()> {
-    let percentage = percentage(node, diagnostics);
+    let percentage = fault::percentage(node, diagnostics).map(|_| ());
     if node.get("kubeService").is_none() && !node.faulty {
         diagnostics.push(missing(node.span, "kubeService", "`mirror`"));
         return None;
@@ -249,5 +209,5 @@ fn csrf(node: &Node<'_>, diagnostics: &mut Diagnostics) -> Option<()> {
     let origins = every(node.list_at("additionalOrigins"), |node| {
         matcher::string_match(node, diagnostics)
     });
-    percentage(node, diagnostics).and(origins.map(|_| ()))
+    fault::percentage(node, diagnostics).and(origins.map(|_| ()))
 }

@@ -260,7 +260,9 @@ fn metadata(node: &Node<'_>, diagnostics: &mut Diagnostics) -> Option<Descriptor
     let path = path.chain([namespace.value]);
     Some(DescriptorEntry::Property {
         key: key.value,
-        path: path.chain(steps.into_iter().map(|step| step.value)).collect(),
+        path: path
+            .chain(steps.into_iter().map(|step| step.value))
+            .collect(),
         default: node
             .get("defaultValue")
             .and_then(Node::string)

@@ -58,10 +58,7 @@ impl<'r> Inventory<'r> {
         }
         let message = match wanted.reference {
             Some(_) => format!("there is no Service and no Destination `{name}`"),
-            None => format!(
-                "there is no Service `{}` in any namespace",
-                wanted.default
-            ),
+            None => format!("there is no Service `{}` in any namespace", wanted.default),
         };
         diagnostics.push(
             Diagnostic::at(Code::UnknownService, span, message)

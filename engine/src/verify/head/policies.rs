@@ -2,10 +2,14 @@
 
 use super::{check, external, is_text};
 use crate::error::FormatError;
-use crate::policy::{Cors, Policies, TextKind, TextMatch};
+use crate::policy::{Cors, Fault, FaultKind, Percentage, Policies, TextKind, TextMatch};
 
 /// `automata`: how many there are.
 pub(super) fn verify(policies: &Policies, automata: usize) -> Result<(), FormatError> {
+    check(
+        policies.fault.as_ref().is_none_or(is_fault),
+        "fault is malformed",
+    )?;
     check(
         policies
             .cors
@@ -16,6 +20,14 @@ pub(super) fn verify(policies: &Policies, automata: usize) -> Result<(), FormatE
     policies.rate_limit.as_ref().map_or(Ok(()), |limit| {
         external::rate_limit(limit, |text| is_text_match(text, automata))
     })
+}
+
+fn is_fault(fault: &Fault) -> bool {
+    let status_is_sound = match fault.kind {
+        FaultKind::Delay(_) => true,
+        FaultKind::Abort(status) => (200..=599).contains(&status),
+    };
+    status_is_sound && fault.percentage.0 <= Percentage::ALL.0
 }
 
 fn is_cors(cors: &Cors, automata: usize) -> bool {
