@@ -15,6 +15,7 @@ use std::rc::Rc;
 
 use meshgate_engine::policy::Stage;
 
+use crate::external::{Change, Question};
 use crate::headers::HeaderPairs;
 use crate::root::Router;
 
@@ -39,6 +40,8 @@ enum Todo {
     Begin,
     /// Its request is decided, from a stage on, when it has waited until then.
     Wait(Waiting),
+    /// Its request is decided when a service has answered.
+    Ask(HeaderPairs, Question),
     /// Its response is changed.
     Respond(ResponseChanges),
 }
@@ -61,6 +64,8 @@ pub(crate) struct ResponseChanges {
     pub(crate) operations: [Option<u32>; 2],
     /// Headers that policies set.
     pub(crate) headers: Rc<[(&'static str, Vec<u8>)]>,
+    /// What services want.
+    pub(crate) changes: Rc<[Change]>,
 }
 
 /// What [`delete`] has ended.
@@ -158,7 +163,7 @@ pub(crate) fn kept(id: u32) -> Option<(Rc<Router>, ResponseChanges)> {
         let Stream { origin, todo } = streams.get(&id)?;
         match todo {
             Todo::Respond(response) => Some((Rc::clone(&origin.router), response.clone())),
-            Todo::Begin | Todo::Wait(_) => None,
+            Todo::Begin | Todo::Wait(_) | Todo::Ask(..) => None,
         }
     })
 }
@@ -174,6 +179,31 @@ pub(crate) fn wait(id: u32, origin: Origin, waiting: Waiting) {
             .borrow_mut()
             .insert(id, Stream { origin, todo });
     });
+}
+
+/// Keeps a request that a service is asked about.
+pub(crate) fn ask(id: u32, origin: Origin, pairs: HeaderPairs, question: Question) {
+    let todo = Todo::Ask(pairs, question);
+    CONTEXTS.with(|contexts| {
+        let mut streams = contexts.streams.borrow_mut();
+        streams.insert(id, Stream { origin, todo });
+    });
+}
+
+/// Takes a request whose question, known by its token, is answered.
+pub(crate) fn take_asked(id: u32, token: u32) -> Option<(Origin, HeaderPairs, Question)> {
+    CONTEXTS.with(|contexts| {
+        let mut streams = contexts.streams.borrow_mut();
+        match streams.get(&id)?.todo {
+            Todo::Ask(_, Question { token: asked, .. }) if asked == token => {}
+            _ => return None,
+        }
+        let Stream { origin, todo } = streams.remove(&id)?;
+        match todo {
+            Todo::Ask(pairs, question) => Some((origin, pairs, question)),
+            Todo::Begin | Todo::Wait(_) | Todo::Respond(_) => None,
+        }
+    })
 }
 
 /// The time of the first request of a root context that waits.
@@ -195,7 +225,7 @@ pub(crate) fn take_waiting(root: u32, now: u64) -> Option<(u32, Origin, Waiting)
         let Stream { origin, todo } = contexts.streams.borrow_mut().remove(&id)?;
         match todo {
             Todo::Wait(waiting) => Some((id, origin, waiting)),
-            Todo::Begin | Todo::Respond(_) => None,
+            Todo::Begin | Todo::Ask(..) | Todo::Respond(_) => None,
         }
     })
 }

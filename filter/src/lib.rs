@@ -16,6 +16,7 @@ mod configuration;
 mod contexts;
 mod control;
 mod effects;
+mod external;
 mod headers;
 mod host;
 mod random;

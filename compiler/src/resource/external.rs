@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Metadata, ObjectRef, ObjectSelector};
 use crate::policy::external::{DescriptorEntry, TokenBucket};
-use crate::source::Span;
+use crate::source::{Span, Spanned};
 
 /// `routeOptions.extauth` of a gateway.
 #[derive(Clone, Debug)]
@@ -91,8 +91,8 @@ pub struct RateLimitServerConfig {
     pub metadata: Metadata,
     /// `descriptors`.
     pub descriptors: Vec<ServerDescriptor>,
-    /// `setDescriptors`, if there are any.
-    pub set_descriptors: Option<Span>,
+    /// What only the rate limit server of Solo.io understands: names and places of fields.
+    pub uncountable: Vec<Spanned<&'static str>>,
 }
 
 /// What a rate limit server counts.

@@ -15,6 +15,7 @@ use crate::resource::external::{
     RouteRateLimit, ServerDescriptor, ServerLimit,
 };
 use crate::resource::{Metadata, PathKind};
+use crate::source::Spanned;
 
 const DEFAULT_TIMEOUT: Duration = Duration::from_millis(100);
 
@@ -294,14 +295,34 @@ pub(in crate::load) fn server_config(
     let raw = node.get("raw");
     let list = raw.map_or(&[][..], |raw| raw.list_at("descriptors"));
     let descriptors = every(list, |node| server_descriptor(node, 0, diagnostics))?;
-    (!node.faulty).then(|| RateLimitServerConfig {
+    let mut uncountable = Vec::new();
+    if let Some(entry) = raw.and_then(|raw| raw.entry("setDescriptors"))
+        && !entry.value.list().is_empty()
+    {
+        uncountable.push(Spanned::new("setDescriptors", entry.key_span));
+    }
+    list.iter()
+        .for_each(|node| find_uncountable(node, &mut uncountable));
+    (!node.faulty).then_some(RateLimitServerConfig {
         metadata,
         descriptors,
-        set_descriptors: raw
-            .and_then(|raw| raw.entry("setDescriptors"))
-            .filter(|entry| !entry.value.list().is_empty())
-            .map(|entry| entry.key_span),
+        uncountable,
     })
+}
+
+/// Fields by which limits take precedence over one another. The nesting of descriptors has been checked.
+fn find_uncountable(node: &Node<'_>, found: &mut Vec<Spanned<&'static str>>) {
+    let is_set = |node: &Node<'_>| {
+        node.boolean().unwrap_or_default() || node.integer().is_some_and(|weight| weight != 0)
+    };
+    for key in ["alwaysApply", "weight"] {
+        if let Some(entry) = node.entry(key).filter(|entry| is_set(&entry.value)) {
+            found.push(Spanned::new(key, entry.key_span));
+        }
+    }
+    for node in node.list_at("descriptors") {
+        find_uncountable(node, found);
+    }
 }
 
 fn server_descriptor(
