@@ -10,6 +10,7 @@
 #![forbid(unsafe_code)]
 
 mod delegated;
+pub mod generated;
 mod guest;
 mod linear;
 mod peers;

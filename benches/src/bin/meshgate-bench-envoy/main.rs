@@ -23,6 +23,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
 
+use meshgate_benches::generated;
+
 use crate::machine::{Cpus, Machine};
 use crate::plan::Plan;
 use crate::report::Report;
@@ -116,6 +118,9 @@ fn run(arguments: &Arguments) -> Result<(), String> {
     let text = report.to_string();
     write(&arguments.out, "envoy.md", &text)?;
     write(&arguments.out, "envoy.svg", &chart::draw(&plan, &cells))?;
+    if let Extent::Full = arguments.extent {
+        generated::replace_in(generated::README, "cargo xtask bench", &report.summary())?;
+    }
     match io::stdout().write_all(text.as_bytes()) {
         // That nobody reads it (a pipe to `head`) is no reason to complain.
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {

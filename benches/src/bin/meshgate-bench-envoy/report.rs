@@ -162,6 +162,31 @@ impl Report<'_> {
         Ok(())
     }
 
+    /// What the README says: path prefixes, the least CPU time.
+    pub(crate) fn summary(&self) -> String {
+        let sizes: Vec<String> = self.plan.sizes.iter().map(|&n| grouped(n)).collect();
+        let mut text = format!(
+            "| µs of worker CPU per request, so many prefix routes | {} |\n|---|{}\n",
+            sizes.join(" | "),
+            "--:|".repeat(sizes.len())
+        );
+        for Column {
+            title,
+            router,
+            target,
+        } in COLUMNS
+        {
+            let cells = self.plan.sizes.iter().map(|&routes| {
+                let (protocol, table) = (Protocol::Http2, Table::Prefix);
+                let cell = find(self.cells, protocol, table, router, routes, target);
+                cell.map_or("-".to_owned(), |cell| micros(cell.least_micros()))
+            });
+            let cells: Vec<String> = cells.collect();
+            text += &format!("| {title} | {} |\n", cells.join(" | "));
+        }
+        text
+    }
+
     fn routing(
         &self,
         f: &mut Formatter<'_>,

@@ -14,13 +14,13 @@ use std::path::Path;
 use std::process::{Command, ExitCode};
 use std::{env, fs};
 
-use meshgate_benches::{PeerKind, Table};
+use meshgate_benches::{PeerKind, Table, generated};
 
 use callgrind::Counter;
 use measure::{Decided, Meshgate};
 
-const BEGIN: &str = "<!-- begin: written by `cargo xtask bench-tables` -->";
-const END: &str = "<!-- end -->";
+/// Who writes the tables.
+const COMMAND: &str = "cargo xtask bench-tables";
 
 /// Numbers of routes.
 const SIZES: [usize; 6] = [10, 100, 1_000, 10_000, 100_000, 1_000_000];
@@ -64,7 +64,7 @@ fn main() -> ExitCode {
         let generated = format!("{}\n{}", machine(), report::report(&results));
         println!("{generated}");
         match largest {
-            None => write(&generated),
+            None => write(&generated, &report::summary(&results)),
             Some(_) => Ok(()),
         }
     });
@@ -115,20 +115,12 @@ fn measure_all(guest: &Path, largest: usize) -> Result<Results, Box<dyn Error>> 
     Ok(results)
 }
 
-/// Writes the tables into the text for people.
-fn write(generated: &str) -> Result<(), Box<dyn Error>> {
-    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
-    let text = fs::read_to_string(&readme)?;
-    fs::write(&readme, replace(&text, generated)?)?;
+/// Writes the tables into the text about them, and the most important one into the README.
+fn write(generated: &str, summary: &str) -> Result<(), Box<dyn Error>> {
+    let tables = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
+    generated::replace_in(tables, COMMAND, generated)?;
+    generated::replace_in(generated::README, COMMAND, summary)?;
     Ok(())
-}
-
-/// The text with everything between the marks replaced.
-fn replace(text: &str, generated: &str) -> Result<String, String> {
-    let missing = || format!("the text has no lines `{BEGIN}` and `{END}`");
-    let (before, rest) = text.split_once(BEGIN).ok_or_else(missing)?;
-    let (_, after) = rest.split_once(END).ok_or_else(missing)?;
-    Ok(format!("{before}{BEGIN}\n{generated}\n{END}{after}"))
 }
 
 /// What it was measured on, in a sentence.
@@ -151,17 +143,4 @@ fn first_line(command: &mut Command) -> String {
     let output = command.output().map(|output| output.stdout);
     let text = String::from_utf8(output.unwrap_or_default()).unwrap_or_default();
     text.lines().next().unwrap_or("unknown").to_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_the_text_between_the_marks_is_replaced() {
-        let text = format!("before\n{BEGIN}\nold\n{END}\nafter\n");
-        let expected = format!("before\n{BEGIN}\nnew\n{END}\nafter\n");
-        assert_eq!(replace(&text, "new"), Ok(expected));
-        assert!(replace("no marks", "new").is_err());
-    }
 }

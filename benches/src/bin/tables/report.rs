@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use meshgate_benches::Table;
+use meshgate_benches::{PeerKind, Table};
 
 use crate::measure::{COUNTED, Decided, Meshgate};
 use crate::{Results, SIZES, targets};
@@ -41,6 +41,43 @@ pub(crate) fn report(results: &Results) -> String {
     section("Load and verify: ms (ms per MB)", load(results));
     section("Compile from memory: ms", compile(results));
     text
+}
+
+/// What the README says: one decision for a table of an API, and a loop beside it.
+pub(crate) fn summary(results: &Results) -> String {
+    let titles = SIZES.map(size);
+    let mut heads = vec!["ns for one request, REST API with so many routes"];
+    heads.extend(titles.iter().map(String::as_str));
+    let mut table = Markdown::new(&heads);
+    let decided = |nanoseconds: fn(&Meshgate) -> f64| {
+        SIZES.map(|routes| {
+            let row = results.of(Table::Rest, routes);
+            row.map_or("—".to_owned(), |row| nanoseconds_text(nanoseconds(row)))
+        })
+    };
+    let mut row = |title: &str, cells: [String; SIZES.len()]| {
+        table.row(
+            std::iter::once(title.to_owned())
+                .chain(cells)
+                .collect::<Vec<_>>(),
+        );
+    };
+    row("meshgate, native", decided(|row| row.native.nanoseconds));
+    row("meshgate, in wasm", decided(|row| row.in_wasm));
+    let scan = results
+        .peers
+        .iter()
+        .find(|peer| peer.table == Table::Rest && peer.kind == PeerKind::Linear);
+    if let Some(scan) = scan {
+        let mut cells = SIZES.map(|_| "—".to_owned());
+        for (cell, decided) in cells.iter_mut().zip(&scan.sizes) {
+            if let Some(decided) = decided {
+                *cell = nanoseconds_text(decided.nanoseconds);
+            }
+        }
+        row("a loop over the routes", cells);
+    }
+    table.text()
 }
 
 fn decide(results: &Results, nanoseconds: fn(&Meshgate) -> f64) -> String {

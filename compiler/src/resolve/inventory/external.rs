@@ -96,7 +96,7 @@ fn port(
         let is = |protocol: &&str| {
             by_name.eq_ignore_ascii_case(protocol) || port.protocol.eq_ignore_ascii_case(protocol)
         };
-        wanted.protocols.iter().any(|protocol| is(protocol))
+        wanted.protocols.iter().any(is)
     };
     let mut speaking = service.ports.iter().filter(speaks);
     match (speaking.next(), speaking.next(), service.ports.as_slice()) {
