@@ -9,13 +9,13 @@
 //! bounds the table by the number of streams that it has open.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{BuildHasherDefault, Hasher};
 use std::rc::Rc;
 
 use meshgate_engine::policy::Stage;
 
-use crate::external::{Change, Question};
+use crate::external::{Change, Question, Token};
 use crate::headers::HeaderPairs;
 use crate::root::Router;
 
@@ -83,6 +83,8 @@ struct Contexts {
     streams: RefCell<HashMap<u32, Stream, BuildHasherDefault<IdHasher>>>,
     /// Root context, time and number of each stream that waits.
     waiting: RefCell<BTreeSet<(u32, u64, u32)>>,
+    /// The stream behind each question that is not answered yet.
+    asked: RefCell<BTreeMap<Token, u32>>,
 }
 
 thread_local! {
@@ -92,6 +94,7 @@ thread_local! {
             newest: Cell::new(None),
             streams: RefCell::new(HashMap::with_hasher(BuildHasherDefault::new())),
             waiting: RefCell::new(BTreeSet::new()),
+            asked: RefCell::new(BTreeMap::new()),
         }
     };
 }
@@ -183,24 +186,22 @@ pub(crate) fn wait(id: u32, origin: Origin, waiting: Waiting) {
 
 /// Keeps a request that a service is asked about.
 pub(crate) fn ask(id: u32, origin: Origin, pairs: HeaderPairs, question: Question) {
-    let todo = Todo::Ask(pairs, question);
     CONTEXTS.with(|contexts| {
+        contexts.asked.borrow_mut().insert(question.token, id);
+        let todo = Todo::Ask(pairs, question);
         let mut streams = contexts.streams.borrow_mut();
         streams.insert(id, Stream { origin, todo });
     });
 }
 
-/// Takes a request whose question, known by its token, is answered.
-pub(crate) fn take_asked(id: u32, token: u32) -> Option<(Origin, HeaderPairs, Question)> {
+/// Takes the stream whose question is answered. The host gives answers to the root context, also for streams that have
+/// ended meanwhile.
+pub(crate) fn take_asked(token: Token) -> Option<(u32, Origin, HeaderPairs, Question)> {
     CONTEXTS.with(|contexts| {
-        let mut streams = contexts.streams.borrow_mut();
-        match streams.get(&id)?.todo {
-            Todo::Ask(_, Question { token: asked, .. }) if asked == token => {}
-            _ => return None,
-        }
-        let Stream { origin, todo } = streams.remove(&id)?;
+        let id = contexts.asked.borrow_mut().remove(&token)?;
+        let Stream { origin, todo } = contexts.streams.borrow_mut().remove(&id)?;
         match todo {
-            Todo::Ask(pairs, question) => Some((origin, pairs, question)),
+            Todo::Ask(pairs, question) => Some((id, origin, pairs, question)),
             Todo::Begin | Todo::Wait(_) | Todo::Respond(_) => None,
         }
     })
@@ -243,13 +244,18 @@ pub(crate) fn delete(context: u32) -> Deleted {
         }
         let mut streams = contexts.streams.borrow_mut();
         if !streams.is_empty()
-            && let Some(Stream {
-                origin,
-                todo: Todo::Wait(waiting),
-            }) = streams.remove(&context)
+            && let Some(Stream { origin, todo }) = streams.remove(&context)
         {
-            let mut times = contexts.waiting.borrow_mut();
-            times.remove(&(origin.root, waiting.until, context));
+            match todo {
+                Todo::Wait(waiting) => {
+                    let mut times = contexts.waiting.borrow_mut();
+                    times.remove(&(origin.root, waiting.until, context));
+                }
+                Todo::Ask(_, question) => {
+                    contexts.asked.borrow_mut().remove(&question.token);
+                }
+                Todo::Begin | Todo::Respond(_) => {}
+            }
         }
         Deleted::Stream
     })

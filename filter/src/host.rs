@@ -17,7 +17,7 @@ use std::ptr::{null, null_mut};
 use proxy_wasm::types::{BufferType, MapType, Status};
 
 use crate::contexts::{self, Deleted};
-use crate::external::Answer;
+use crate::external::{Answer, Token};
 use crate::headers::{HeaderPairs, encode_pairs};
 use crate::stream;
 
@@ -178,7 +178,7 @@ extern "C" fn meshgate_on_response_headers(stream: u32, _count: u32, _end_of_str
 /// A call by HTTP has ended. Without headers there was no response.
 #[unsafe(no_mangle)]
 extern "C" fn meshgate_on_http_call_response(
-    stream: u32,
+    _root: u32,
     token: u32,
     headers: u32,
     body_size: u32,
@@ -191,20 +191,20 @@ extern "C" fn meshgate_on_http_call_response(
             buffer(BufferType::HttpCallResponseBody, body_size),
         ),
     };
-    stream::on_answer(stream, token, answer);
+    stream::on_answer(Token::Http(token), answer);
 }
 
 /// A call by gRPC was answered.
 #[unsafe(no_mangle)]
-extern "C" fn meshgate_on_grpc_receive(stream: u32, token: u32, size: u32) {
+extern "C" fn meshgate_on_grpc_receive(_root: u32, token: u32, size: u32) {
     let message = buffer(BufferType::GrpcReceiveBuffer, size);
-    stream::on_answer(stream, token, Answer::Grpc(message));
+    stream::on_answer(Token::Grpc(token), Answer::Grpc(message));
 }
 
 /// A call by gRPC has failed.
 #[unsafe(no_mangle)]
-extern "C" fn meshgate_on_grpc_close(stream: u32, token: u32, _status: u32) {
-    stream::on_answer(stream, token, Answer::None);
+extern "C" fn meshgate_on_grpc_close(_root: u32, token: u32, _status: u32) {
+    stream::on_answer(Token::Grpc(token), Answer::None);
 }
 
 /// A context ends.
@@ -262,7 +262,7 @@ pub(crate) fn http_call(
     cluster: &[u8],
     headers: &[(&[u8], &[u8])],
     milliseconds: u32,
-) -> Option<u32> {
+) -> Option<Token> {
     let mut pairs = Vec::new();
     encode_pairs(headers, &mut pairs);
     let mut none = Vec::new();
@@ -283,25 +283,25 @@ pub(crate) fn http_call(
             &mut token,
         )
     };
-    (status == OK).then_some(token)
+    (status == OK).then_some(Token::Http(token))
 }
 
-/// Calls a method of a gRPC service. Returns the token of the call, unless it fails at once.
+/// Calls a method of a gRPC service; `target` is a message that says where it is. Returns the token of the call, unless it fails at once.
 pub(crate) fn grpc_call(
-    cluster: &[u8],
+    target: &[u8],
     service: &[u8],
     method: &[u8],
     message: &[u8],
     milliseconds: u32,
-) -> Option<u32> {
+) -> Option<Token> {
     let mut none = Vec::new();
     encode_pairs(&[], &mut none);
     let mut token = 0;
     // SAFETY: the host reads slices that live during the call, and writes a number to a live variable.
     let status = unsafe {
         proxy_grpc_call(
-            cluster.as_ptr(),
-            cluster.len(),
+            target.as_ptr(),
+            target.len(),
             service.as_ptr(),
             service.len(),
             method.as_ptr(),
@@ -314,7 +314,7 @@ pub(crate) fn grpc_call(
             &mut token,
         )
     };
-    (status == OK).then_some(token)
+    (status == OK).then_some(Token::Grpc(token))
 }
 
 /// A value that all workers share, and its version.

@@ -10,7 +10,7 @@ use meshgate_engine::{
 use proxy_wasm::types::{Action, MapType};
 
 use crate::contexts::{self, Origin, ResponseChanges, Waiting};
-use crate::external::{Answer, Carried, Question};
+use crate::external::{Answer, Carried, Question, Token};
 use crate::headers::HeaderPairs;
 use crate::root::Router;
 use crate::stats::Outcome;
@@ -101,11 +101,14 @@ fn resume(stream: u32, origin: Origin, waiting: Waiting) {
 }
 
 /// Goes on with a request about which a service was asked.
-pub(crate) fn on_answer(stream: u32, token: u32, answer: Answer) {
-    // Of what was not asked, or not any more, nothing is to be done.
-    let Some((origin, pairs, mut question)) = contexts::take_asked(stream, token) else {
+pub(crate) fn on_answer(token: Token, answer: Answer) {
+    // The client may be gone.
+    let Some((stream, origin, pairs, mut question)) = contexts::take_asked(token) else {
         return;
     };
+    if !host::act_for(stream) {
+        return;
+    }
     let Some(program) = &origin.router.program else {
         return;
     };

@@ -13,12 +13,14 @@ use meshgate_engine::Match;
 use meshgate_engine::policy::{
     Auth, AuthProtocol, AuthService, DescriptorEntry, RateLimit, RateLimits, Services, Stage,
 };
+use prost::Message;
 use proxy_wasm::types::MapType;
 
 use self::auth::{Connection, Decision};
 use self::bucket::Failure;
 pub(crate) use self::bucket::create as create_buckets;
 pub(crate) use self::changes::{Change, apply};
+use self::proto::{EnvoyGrpc, GrpcService};
 use crate::headers::HeaderPairs;
 use crate::stats::Outcome;
 use crate::stream::{Exchange, Step};
@@ -28,13 +30,20 @@ use crate::{effects, host};
 #[derive(Debug)]
 pub(crate) struct Question {
     /// What the host calls it by.
-    pub(crate) token: u32,
+    pub(crate) token: Token,
     /// Who was asked.
     asked: Asked,
     /// Where the request goes on.
     pub(crate) next: Stage,
     /// What services before it said.
     pub(crate) carried: Carried,
+}
+
+/// What the host calls a question by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Token {
+    Grpc(u32),
+    Http(u32),
 }
 
 /// What a request has got on its way through services.
@@ -148,7 +157,7 @@ fn ask_auth(
             };
             let question = auth::question(auth, exchange.request, &connection);
             host::grpc_call(
-                service.cluster.as_bytes(),
+                &grpc_service(&service.cluster),
                 b"envoy.service.auth.v3.Authorization",
                 b"Check",
                 &question,
@@ -201,7 +210,7 @@ fn ask_rate_limit(
         return None;
     }
     let token = host::grpc_call(
-        service.cluster.as_bytes(),
+        &grpc_service(&service.cluster),
         b"envoy.service.ratelimit.v3.RateLimitService",
         b"ShouldRateLimit",
         &limit::question(&descriptors),
@@ -211,6 +220,19 @@ fn ask_rate_limit(
         Some(token) => Some(wait(exchange, token, Asked::RateLimit, next)),
         None => limit_failed(exchange, limits, found),
     }
+}
+
+/// Where calls to the service behind a cluster go. Names of clusters (`outbound|9191||authorizer.auth.svc.cluster.local`) are no
+/// names of hosts, which the proxy would take them for, and servers refuse them.
+fn grpc_service(cluster: &str) -> Vec<u8> {
+    let authority = cluster.rsplit('|').next().unwrap_or(cluster);
+    let service = GrpcService {
+        envoy_grpc: Some(EnvoyGrpc {
+            cluster_name: cluster.to_owned(),
+            authority: authority.to_owned(),
+        }),
+    };
+    service.encode_to_vec()
 }
 
 /// Descriptors of a request, as it is after the services before.
@@ -252,7 +274,7 @@ fn beyond_bucket(max_tokens: u32, nanoseconds: u64) -> Refusal {
     refusal
 }
 
-fn wait(exchange: &Exchange<'_>, token: u32, asked: Asked, next: Stage) -> Step {
+fn wait(exchange: &Exchange<'_>, token: Token, asked: Asked, next: Stage) -> Step {
     Step::Ask(Question {
         token,
         asked,

@@ -6,6 +6,21 @@ use std::collections::BTreeMap;
 
 use prost::{Enumeration, Message, Oneof};
 
+/// `envoy.config.core.v3.GrpcService`: where a call goes.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct GrpcService {
+    #[prost(message, optional, tag = "1")]
+    pub(super) envoy_grpc: Option<EnvoyGrpc>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct EnvoyGrpc {
+    #[prost(string, tag = "1")]
+    pub(super) cluster_name: String,
+    #[prost(string, tag = "2")]
+    pub(super) authority: String,
+}
+
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct CheckRequest {
     #[prost(message, optional, tag = "1")]

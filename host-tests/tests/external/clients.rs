@@ -1,0 +1,83 @@
+//! Clients that leave while a service is asked.
+
+use std::io::Write;
+use std::net::TcpStream;
+use std::time::Duration;
+
+use meshgate_host_tests::envoy::client::request_head;
+use prost::Message;
+
+use crate::Test;
+use crate::authorization::pass;
+use crate::gateway::{Gateway, Tools, echo, resources, wait_for};
+use crate::service::{Behaviour, Service, message};
+
+pub(crate) const TESTS: &[Test] = &[
+    ("clients/that_leave", that_leave),
+    ("clients/with_bodies", with_bodies),
+];
+
+/// What the service takes for an answer.
+const DELAY: Duration = Duration::from_millis(20);
+
+fn start(tools: &Tools, service: &Service) -> Gateway {
+    let resources = resources("{extauth: {}}", &[("/", "{extauth: {customAuth: {}}}")]);
+    Gateway::start(
+        tools,
+        &resources,
+        &[("ext-auth-service", service.address)],
+        2,
+    )
+}
+
+fn that_leave(tools: &Tools) {
+    let service = Service::start(Behaviour::Late(DELAY, pass().encode_to_vec()));
+    let gateway = start(tools, &service);
+    let request = request_head("GET", b"/", [("host", b"shop.example".as_slice())]);
+    let leave = |number: u64| {
+        let mut client = TcpStream::connect(gateway.address).unwrap();
+        client.write_all(&request).unwrap();
+        // Before the question, while it is asked, and about when the answer comes.
+        std::thread::sleep(Duration::from_micros(number % 7 * 4_000));
+    };
+    let many = |count: u64| {
+        std::thread::scope(|scope| {
+            for thread in 0..16 {
+                let leave = &leave;
+                scope.spawn(move || (0..count / 16).for_each(|number| leave(number * 3 + thread)));
+            }
+        });
+    };
+    many(2_000);
+    let before = gateway.memory();
+    many(8_000);
+    wait_for("requests to end", || {
+        let active = gateway
+            .envoy
+            .stat("http.platform/edge.downstream_rq_active");
+        (active == Some(0)).then_some(())
+    });
+    let grown = gateway.memory().saturating_sub(before);
+    assert!(grown < 10_000, "{grown} kB more after 8,000 requests");
+    for _ in 0..10 {
+        echo(&gateway.get("/"));
+    }
+    gateway.assert_unharmed();
+}
+
+fn with_bodies(tools: &Tools) {
+    let service = Service::start(Behaviour::Late(DELAY, pass().encode_to_vec()));
+    let gateway = start(tools, &service);
+    let body = vec![b'x'; 300_000];
+    let length = body.len().to_string();
+    let host = [
+        ("host", b"shop.example".as_slice()),
+        ("content-length", length.as_bytes()),
+    ];
+    let request = [request_head("POST", b"/", host), body].concat();
+    let send = || meshgate_host_tests::envoy::client::send(gateway.address, &request).unwrap();
+    assert_eq!(echo(&send()).body_length, 300_000);
+    service.set(message(&pass()));
+    assert_eq!(echo(&send()).body_length, 300_000);
+    gateway.assert_unharmed();
+}
