@@ -12,6 +12,7 @@ mod options;
 pub(super) mod rate_limit;
 pub(super) mod route;
 mod selector;
+mod template;
 mod value;
 pub(super) mod virtual_host;
 
