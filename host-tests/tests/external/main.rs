@@ -13,6 +13,7 @@ mod gateway;
 mod limits;
 mod local;
 mod proto;
+mod real;
 mod service;
 
 use libtest_mimic::{Arguments, Trial};
@@ -29,6 +30,7 @@ fn main() {
         clients::TESTS,
         limits::TESTS,
         local::TESTS,
+        &real::tests(),
     ]
     .concat();
     let filter = tools::filter();
