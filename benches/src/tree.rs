@@ -8,7 +8,7 @@ use meshgate_compiler::resource::ObjectName;
 use meshgate_compiler::source::{Span, Spanned};
 use meshgate_compiler::tree::{
     Action, Destination, DestinationTarget, Domain, DomainKind, Entry, Forward, Gateway,
-    HeaderMatch, Host, LiteralPart, Matcher, PathMatch, PathTail, Route, RouteName, Tree,
+    HeaderMatch, Host, LiteralPart, Matcher, PathMatch, PathTail, Route, RouteName, Services, Tree,
     ValueMatch, VirtualHost, WeightedDestination,
 };
 use meshgate_engine::Program;
@@ -61,6 +61,7 @@ pub fn tree(table: Table, n: usize) -> Tree {
         https_redirect: false,
         tls: false,
         hosts: vec![host],
+        services: Services::default(),
         span: Span::default(),
     };
     Tree {

@@ -10,10 +10,9 @@ use crate::resource::{
     self, HandlerKind, Metadata, Resources, RouteConfig, VirtualGateway, VirtualHostSpec,
 };
 use crate::source::Span;
-use crate::tree::{Domain, DomainKind, Gateway, Host, VirtualHost};
+use crate::tree::{Domain, DomainKind, Gateway, Host, Services, VirtualHost};
 
 use super::flatten::Flattener;
-use super::options::Level;
 use super::prepare::{Catalogue, empty_selection};
 use super::{age, domain, has_error_inside, selector};
 
@@ -39,7 +38,7 @@ impl<'r> Candidate<'r> {
     ) -> Self {
         let domains = domains(spec, span, diagnostics);
         let prepared = catalogue.prepare(&spec.routes, &metadata.id.namespace, diagnostics);
-        let level = Level::new(&spec.options);
+        let level = catalogue.level(&spec.options, &metadata.id.namespace, diagnostics);
         let mut candidate = Self {
             metadata,
             domains,
@@ -65,7 +64,7 @@ impl<'r> Candidate<'r> {
 }
 
 /// All gateways, in order of their names.
-fn sources(resources: &Resources) -> Vec<&VirtualGateway> {
+pub(super) fn sources(resources: &Resources) -> Vec<&VirtualGateway> {
     let mut sources: Vec<&VirtualGateway> = resources.virtual_gateways.iter().collect();
     sources.sort_by_key(|gateway| &gateway.metadata.id);
     sources
@@ -162,6 +161,7 @@ pub(super) fn resolve(
             } else {
                 hosts(&served, virtual_hosts, diagnostics)
             },
+            services: Services::default(),
             span: source.metadata.span,
         });
     }

@@ -1,5 +1,7 @@
 //! What destinations can point at: the services, virtual destinations and external services of the input.
 
+mod external;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -11,6 +13,8 @@ use crate::resource::{
 };
 use crate::source::Span;
 use crate::tree;
+
+pub(super) use self::external::Wanted;
 
 /// Port of a service that says nothing about its port.
 const DEFAULT_PORT: u16 = 80;

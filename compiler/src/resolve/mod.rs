@@ -6,6 +6,7 @@
 
 mod auth_config;
 mod domain;
+mod external;
 mod flatten;
 mod gateway;
 mod inventory;
@@ -75,7 +76,7 @@ pub fn resolve(
         .into_iter()
         .map(|source| Table {
             source,
-            level: options::Level::new(&source.options),
+            level: catalogue.level(&source.options, &source.metadata.id.namespace, diagnostics),
             routes: catalogue.prepare(&source.routes, &source.metadata.id.namespace, diagnostics),
         })
         .collect();
@@ -98,7 +99,14 @@ pub fn resolve(
     let inline = gateway::inline_hosts(resources, &mut catalogue, &mut flattener, diagnostics);
     let unreached = flattener.unreached(diagnostics);
     let virtual_hosts = flattener.finish();
-    let gateways = gateway::resolve(resources, &candidates, &inline, &virtual_hosts, diagnostics);
+    let mut gateways =
+        gateway::resolve(resources, &candidates, &inline, &virtual_hosts, diagnostics);
+    external::services(
+        &gateway::sources(resources),
+        &mut catalogue,
+        &mut gateways,
+        diagnostics,
+    );
 
     if !resources.virtual_hosts.is_empty() {
         for table in unreached {

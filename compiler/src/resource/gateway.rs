@@ -1,5 +1,6 @@
 //! VirtualGateway.
 
+use super::external::{GatewayExtauth, GatewayRateLimit};
 use super::{Metadata, ObjectSelector, VirtualHostSpec};
 use crate::source::{Span, Spanned};
 
@@ -12,6 +13,10 @@ pub struct VirtualGateway {
     pub port_name: Option<Spanned<String>>,
     /// Connection handlers; exactly one is supported.
     pub handlers: Vec<ConnectionHandler>,
+    /// `routeOptions.extauth`.
+    pub extauth: Option<GatewayExtauth>,
+    /// `routeOptions.rateLimit`.
+    pub rate_limit: Option<GatewayRateLimit>,
     /// The whole spec.
     pub span: Span,
 }

@@ -5,6 +5,7 @@
 
 pub mod auth_config;
 pub mod destination;
+pub mod external;
 pub mod gateway;
 pub mod options;
 pub mod route;
@@ -123,6 +124,10 @@ pub struct Resources {
     pub auth_configs: Vec<AuthConfig>,
     /// Secrets that hold API keys.
     pub secrets: Vec<Secret>,
+    /// RateLimitClientConfig objects.
+    pub rate_limit_clients: Vec<external::RateLimitClientConfig>,
+    /// RateLimitServerConfig objects.
+    pub rate_limit_servers: Vec<external::RateLimitServerConfig>,
     /// Objects that are there, but were reported and left out: a reference to one of them is no mistake of its own.
     pub left_out: Vec<LeftOut>,
 }

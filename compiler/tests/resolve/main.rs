@@ -3,6 +3,7 @@
 mod config;
 mod delegation;
 mod destinations;
+mod external;
 mod hosts;
 mod limits;
 mod lints;

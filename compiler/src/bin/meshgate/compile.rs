@@ -17,6 +17,9 @@ Targets:
   envoy    a complete Envoy bootstrap (JSON) with the filter, the program and the upstreams, for an Envoy without a mesh.
            It serves plain HTTP, also for gateways with TLS.
   program  the bare routing program
+  rate-limits
+           the configuration file (YAML) of the standard rate limit server (envoyproxy/ratelimit), from
+           RateLimitServerConfig objects
 
 Examples:
   meshgate compile config/ --target envoy --upstream ratings.bookinfo=127.0.0.1:9081 -o envoy.json
@@ -41,6 +44,7 @@ pub(crate) struct Args {
 enum Target {
     Envoy,
     Program,
+    RateLimits,
 }
 
 pub(crate) fn run(args: Args) -> Result<(), Failure> {
@@ -49,11 +53,15 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
             "a program is binary: name a file with `-o FILE`, or redirect standard output",
         ));
     }
-    if args.target == Target::Program
+    if args.target != Target::Envoy
         && let Some(name) = args.envoy.first_given()
     {
+        let what = match args.target {
+            Target::RateLimits => "rate limits",
+            _ => "the program",
+        };
         return Err(Failure::usage(format!(
-            "`{name}` says how Envoy serves a program, and has no effect on the program: leave it out, or write `--target envoy`"
+            "`{name}` says how Envoy serves a program, and has no effect on {what}: leave it out, or write `--target envoy`"
         )));
     }
     let mut build = args.envoy.build(&args.build)?;
@@ -66,6 +74,7 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
                 .into_bytes()
         }
         Target::Program => build.program,
+        Target::RateLimits => build.rate_limits()?.into_bytes(),
     };
     match &args.output {
         None => output::print_bytes(&bytes),

@@ -5,10 +5,12 @@
 //! goes on regardless, so that every mistake of an object is reported, and whatever holds a fault is left out.
 
 pub(super) mod auth_config;
+mod extauth;
 pub(super) mod gateway;
 pub(super) mod inventory;
 mod matcher;
 mod options;
+pub(super) mod rate_limit;
 pub(super) mod route;
 mod selector;
 mod template;
