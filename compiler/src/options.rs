@@ -8,7 +8,7 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::policy::{Cors, Fault};
+use crate::policy::{Cors, Csrf, Fault};
 use crate::rare::Empty;
 use crate::resource::{HeaderManipulation, Retries};
 use crate::source::Spanned;
@@ -73,6 +73,8 @@ options! {
     fault: Fault,
     /// `corsPolicy`.
     cors: Arc<Cors>,
+    /// `csrf`.
+    csrf: Arc<Csrf>,
 }
 
 /// Options that compare equal when they say the same, wherever that was written.

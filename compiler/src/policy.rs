@@ -48,6 +48,28 @@ pub struct Cors {
     pub credentials: bool,
 }
 
+/// `csrf`: which pages may send requests that change something.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Csrf {
+    /// What happens to those of others.
+    pub mode: CsrfMode,
+    /// How many requests are looked at.
+    pub percentage: Percentage,
+    /// Hosts whose pages may too.
+    pub origins: Vec<TextMatch>,
+}
+
+/// What [`Csrf`] does with requests from pages of foreign origins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum CsrfMode {
+    /// Nothing; this ends an inherited policy.
+    Off,
+    /// `shadowEnabled`: counts them.
+    Shadow,
+    /// `filterEnabled`: refuses them.
+    Enforce,
+}
+
 /// A condition on a text, all of it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct TextMatch {

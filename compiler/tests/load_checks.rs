@@ -439,11 +439,6 @@ fn connection_handlers() {
              (help: move the others to VirtualGateways of their own)",
         ],
     ));
-    assert!(!check_handler(
-        "{http: {routeOptions: {csrf: {filterEnabled: true}}}}",
-        &["f:2:24: error[E0450]: `csrf` is not supported yet \
-           (help: remove it, or the requests of this gateway are not routed)"],
-    ));
 }
 
 #[test]

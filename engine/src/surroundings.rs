@@ -4,4 +4,7 @@
 pub trait Surroundings {
     /// A number of at least 0 and less than 1, for choices and percentages.
     fn random(&self) -> f64;
+
+    /// Notes that a policy would have refused the request if it were enforced.
+    fn would_refuse(&self) {}
 }

@@ -137,6 +137,10 @@ impl Surroundings for Router {
     fn random(&self) -> f64 {
         self.random.fraction()
     }
+
+    fn would_refuse(&self) {
+        self.stats.count_would_refuse();
+    }
 }
 
 impl Exchange<'_> {

@@ -7,7 +7,7 @@ use meshgate_engine::write::Writer;
 use super::actions::{Interner, milliseconds};
 use super::conditions::{Conditions, Failure};
 use crate::options::Options;
-use crate::policy::{Cors, Fault, FaultKind, TextMatch};
+use crate::policy::{Cors, Csrf, CsrfMode, Fault, FaultKind, TextMatch};
 use crate::resource::PathKind;
 
 /// The table in the making.
@@ -31,6 +31,12 @@ impl PolicyTable {
                 .cors
                 .as_ref()
                 .map(|cors| lower.cors(cors))
+                .transpose()?,
+            csrf: options
+                .csrf
+                .as_ref()
+                .filter(|csrf| csrf.mode != CsrfMode::Off)
+                .map(|csrf| lower.csrf(csrf))
                 .transpose()?,
         };
         Ok((policies != Policies::default()).then(|| self.policies.intern(policies)))
@@ -65,6 +71,14 @@ impl Lower<'_> {
             expose: cors.expose.join(","),
             max_age: cors.max_age.map(|max_age| max_age.as_secs()),
             credentials: cors.credentials,
+        })
+    }
+
+    fn csrf(&mut self, csrf: &Csrf) -> Result<engine::policy::Csrf, Failure> {
+        Ok(engine::policy::Csrf {
+            enforce: csrf.mode == CsrfMode::Enforce,
+            percentage: engine::policy::Percentage(csrf.percentage.0),
+            origins: self.texts(&csrf.origins)?,
         })
     }
 

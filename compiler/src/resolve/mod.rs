@@ -4,6 +4,7 @@
 //! reported on its own object, once, and left out; its siblings stay. The order of the input does not matter:
 //! objects are taken by age, then by name.
 
+mod defaults;
 mod domain;
 mod flatten;
 mod gateway;

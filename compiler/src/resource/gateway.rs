@@ -1,6 +1,7 @@
 //! VirtualGateway.
 
 use super::{Metadata, ObjectSelector, VirtualHostSpec};
+use crate::options::Options;
 use crate::source::{Span, Spanned};
 
 /// A VirtualGateway object.
@@ -25,6 +26,8 @@ pub struct ConnectionHandler {
     pub https_redirect: bool,
     /// `connectionOptions.sslConfig` is there.
     pub tls: bool,
+    /// `http.routeOptions`: options of all routes that say and inherit nothing else.
+    pub defaults: Options,
     /// The whole handler.
     pub span: Span,
 }

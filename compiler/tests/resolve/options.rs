@@ -123,12 +123,12 @@ fn an_unsupported_option_is_reported_once_for_all_routes() {
     let yaml = gateway()
         + &virtual_host(
             &(forward("fine", "requestTimeout: 1s")
-                + "- {name: d, options: {csrf: {filterEnabled: true}}, delegateAction: {refs: [{name: t}]}}\n"),
+                + "- {name: d, options: {outlierDetection: {consecutiveErrors: 5}}, delegateAction: {refs: [{name: t}]}}\n"),
         )
         + &table(
             "test/t",
             &(forward("one", "")
-                + &forward("two", "csrf: {filterEnabled: true}")
+                + &forward("two", "outlierDetection: {consecutiveErrors: 5}")
                 + &forward("three", "")),
         );
     let (options, findings) = effective(&yaml);
@@ -136,8 +136,8 @@ fn an_unsupported_option_is_reported_once_for_all_routes() {
     assert_eq!(
         findings,
         [
-            "E0450 at csrf: `csrf` is not supported yet",
-            "E0450 at csrf: `csrf` is not supported yet"
+            "E0450 at outlierDetection: `outlierDetection` is not supported yet",
+            "E0450 at outlierDetection: `outlierDetection` is not supported yet"
         ]
     );
 }

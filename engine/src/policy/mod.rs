@@ -4,6 +4,7 @@
 //! then the rest of them is looked at later, from another [`Stage`] on.
 
 mod cors;
+mod csrf;
 mod fault;
 mod percentage;
 mod text;
@@ -13,6 +14,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 
 pub use self::cors::Cors;
+pub use self::csrf::Csrf;
 pub use self::fault::{Fault, FaultKind};
 pub use self::percentage::Percentage;
 pub use self::text::{TextKind, TextMatch};
@@ -27,6 +29,8 @@ pub struct Policies {
     pub fault: Option<Fault>,
     /// Which pages of other origins may see the answers.
     pub cors: Option<Cors>,
+    /// Which pages may send requests that change something.
+    pub csrf: Option<Csrf>,
 }
 
 /// What the policies of a route say about a request.
@@ -97,7 +101,11 @@ impl<'p> Match<'p> {
             .cors
             .as_ref()
             .and_then(|cors| cors.preflight(request, self.program()));
-        preflight.map_or(Verdict::Pass, Verdict::Answer)
+        let answer = preflight.or_else(|| {
+            let csrf = policies.csrf.as_ref()?;
+            csrf.check(request, self.program(), surroundings)
+        });
+        answer.map_or(Verdict::Pass, Verdict::Answer)
     }
 
     /// Headers that the response gets, in place of any of that name, after all header operations.

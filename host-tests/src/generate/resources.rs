@@ -21,6 +21,7 @@ pub(super) const FIELDS: &[&str] = &[
     "host",
     "origin",
     "access-control-request-method",
+    "referer",
 ];
 const PARAMETERS: &[&str] = &["q", "p", "Q", "x"];
 pub(super) const VALUES: &[&str] = &[
@@ -277,7 +278,7 @@ fn matcher(delegates: bool, wide: bool) -> impl Strategy<Value = Matcher> {
 }
 
 const REDIRECTS: usize = 7;
-const OPTIONS: usize = 8;
+const OPTIONS: usize = 10;
 
 impl Configuration {
     /// The resources, as a JSON list.
@@ -350,6 +351,10 @@ fn options(number: usize) -> Option<Value> {
         })),
         3 => Some(json!({"faultInjection": {"abort": {"httpStatus": 503}, "percentage": 100}})),
         4 => Some(json!({"faultInjection": {"fixedDelay": "1ms"}})),
+        5 => Some(
+            json!({"csrf": {"filterEnabled": true, "additionalOrigins": [{"exact": "v1"}, {"suffix": "com"}]}}),
+        ),
+        6 => Some(json!({"csrf": {"shadowEnabled": true}})),
         _ => None,
     }
 }

@@ -1,13 +1,14 @@
 //! Route options: decoding of those that are supported, value checks of all.
 
 mod cors;
+pub(super) mod csrf;
 mod fault;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::every;
 use super::value::{duration, header_name, header_safe, integer_in, missing, string_entries};
-use super::{every, matcher};
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::load::node::{Entry, Node};
@@ -54,13 +55,17 @@ pub(super) fn options(node: &Node<'_>, diagnostics: &mut Diagnostics) -> Option<
                     .map(|cors| Spanned::new(Arc::new(cors), *key_span));
                 plain.cors.is_some()
             }
+            "csrf" => {
+                plain.csrf = csrf::csrf(value, diagnostics)
+                    .map(|csrf| Spanned::new(Arc::new(csrf), *key_span));
+                plain.csrf.is_some()
+            }
             name => {
                 options
                     .unsupported
                     .push(Spanned::new(name.to_owned(), *key_span));
                 match name {
                     "mirror" => mirror(value, diagnostics),
-                    "csrf" => csrf(value, diagnostics),
                     _ => Some(()),
                 }
                 .is_some()
@@ -193,11 +198,4 @@ fn mirror(node: &Node<'_>, diagnostics: &mut Diagnostics) -> Option<()> {
         return None;
     }
     percentage
-}
-
-fn csrf(node: &Node<'_>, diagnostics: &mut Diagnostics) -> Option<()> {
-    let origins = every(node.list_at("additionalOrigins"), |node| {
-        matcher::string_match(node, diagnostics)
-    });
-    fault::percentage(node, diagnostics).and(origins.map(|_| ()))
 }

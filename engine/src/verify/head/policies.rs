@@ -2,7 +2,7 @@
 
 use super::{check, is_text};
 use crate::error::FormatError;
-use crate::policy::{Cors, Fault, FaultKind, Percentage, Policies, TextKind, TextMatch};
+use crate::policy::{Cors, Csrf, Fault, FaultKind, Percentage, Policies, TextKind, TextMatch};
 
 /// `automata`: how many there are.
 pub(super) fn verify(policies: &Policies, automata: usize) -> Result<(), FormatError> {
@@ -16,6 +16,13 @@ pub(super) fn verify(policies: &Policies, automata: usize) -> Result<(), FormatE
             .as_ref()
             .is_none_or(|cors| is_cors(cors, automata)),
         "cross-origin policy is malformed",
+    )?;
+    check(
+        policies
+            .csrf
+            .as_ref()
+            .is_none_or(|csrf| is_csrf(csrf, automata)),
+        "request forgery policy is malformed",
     )
 }
 
@@ -33,6 +40,11 @@ fn is_cors(cors: &Cors, automata: usize) -> bool {
         && [&cors.methods, &cors.headers, &cors.expose]
             .into_iter()
             .all(|list| is_text(list))
+}
+
+fn is_csrf(csrf: &Csrf, automata: usize) -> bool {
+    let mut origins = csrf.origins.iter();
+    origins.all(|origin| is_text_match(origin, automata)) && csrf.percentage.0 <= Percentage::ALL.0
 }
 
 fn is_text_match(condition: &TextMatch, automata: usize) -> bool {
