@@ -114,6 +114,9 @@ pub struct Options {
     /// How long fault injection keeps this request waiting.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub delay: Option<String>,
+    /// Destinations that get a copy of this request.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub mirrors: Vec<Destination>,
 }
 
 /// Retries of a request.
@@ -185,6 +188,7 @@ impl From<&tree::Options> for Options {
                 per_try_timeout: retries.per_try_timeout.map(duration),
             }),
             delay: None,
+            mirrors: Vec::new(),
         }
     }
 }

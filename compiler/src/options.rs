@@ -8,7 +8,7 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::policy::{Cors, Csrf, Fault};
+use crate::policy::{Cors, Csrf, Fault, Mirror};
 use crate::rare::Empty;
 use crate::resource::{HeaderManipulation, Retries};
 use crate::source::Spanned;
@@ -75,6 +75,8 @@ options! {
     cors: Arc<Cors>,
     /// `csrf`.
     csrf: Arc<Csrf>,
+    /// `mirror` or `mirrors`.
+    mirrors: Arc<Vec<Mirror>>,
 }
 
 /// Options that compare equal when they say the same, wherever that was written.

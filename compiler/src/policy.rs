@@ -1,8 +1,10 @@
 //! Policies of routes as written and as applied: what is decided about a request beyond where it goes.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::resource::PathKind;
+use crate::tree::Destination;
 
 /// `faultInjection`: faults on purpose.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -46,6 +48,15 @@ pub struct Cors {
     pub max_age: Option<Duration>,
     /// Whether cookies and the like may be sent along.
     pub credentials: bool,
+}
+
+/// One of `mirrors`: a destination that gets copies of the requests.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Mirror {
+    /// Where they go.
+    pub destination: Arc<Destination>,
+    /// How many requests it gets.
+    pub percentage: Percentage,
 }
 
 /// `csrf`: which pages may send requests that change something.

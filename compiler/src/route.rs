@@ -147,6 +147,11 @@ pub fn evaluate(program: &Program, tree: &Tree, gateway: usize, request: &Reques
             let mut answer = forward(answer, program, &found, &received, request);
             if let Some(options) = &mut answer.options {
                 options.delay = delay.map(|delay| duration(Duration::from_millis(delay)));
+                options.mirrors = found
+                    .mirrors(request)
+                    .into_iter()
+                    .map(destination)
+                    .collect();
             }
             answer
         }
@@ -316,6 +321,7 @@ fn options(forward: &Forward) -> answer::Options {
             per_try_timeout: retries.per_try_timeout_ms.map(text),
         }),
         delay: None,
+        mirrors: Vec::new(),
     }
 }
 

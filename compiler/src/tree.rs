@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 pub use crate::options::Options;
+use crate::policy::Mirror;
 use crate::rare::Rare;
 use crate::resource::{HeaderManipulation, ObjectName, PathKind};
 use crate::source::{Span, Spanned};
@@ -28,6 +29,20 @@ pub struct Tree {
 impl Tree {
     /// The destinations of all routes, in order; those of shared routes once.
     pub fn destinations(&self) -> impl Iterator<Item = &Arc<Destination>> {
+        self.routes().into_iter().flat_map(|route| {
+            let destinations = match &route.action {
+                Action::Forward(forward) => &forward.destinations[..],
+                Action::Redirect(_) | Action::DirectResponse(_) => &[],
+            };
+            destinations
+                .iter()
+                .map(|weighted| &weighted.destination)
+                .chain(route.mirrors().iter().map(|mirror| &mirror.destination))
+        })
+    }
+
+    /// All routes, in order; shared ones once.
+    pub(crate) fn routes(&self) -> Vec<&Route> {
         let mut seen = HashSet::new();
         let mut routes = Vec::new();
         let hosts = self.gateways.iter().flat_map(|gateway| &gateway.hosts);
@@ -35,13 +50,6 @@ impl Tree {
             stored(&virtual_host.routes, &mut seen, &mut routes);
         }
         routes
-            .into_iter()
-            .filter_map(|route| match &route.action {
-                Action::Forward(forward) => Some(&forward.destinations),
-                Action::Redirect(_) | Action::DirectResponse(_) => None,
-            })
-            .flatten()
-            .map(|weighted| &weighted.destination)
     }
 }
 
@@ -156,6 +164,14 @@ pub struct Route {
     pub options: Rare<Options>,
     /// The route as written.
     pub span: Span,
+}
+
+impl Route {
+    /// Destinations that get copies of its requests.
+    pub(crate) fn mirrors(&self) -> &[Mirror] {
+        let mirrors = self.options.mirrors.as_ref();
+        mirrors.map_or(&[], |mirrors| mirrors.value.as_slice())
+    }
 }
 
 /// Full name of a route: `<ns>.<virtual host>/<route>/<ns>.<table>/<route>…`, with `#<index>` for a missing route name.
@@ -367,7 +383,7 @@ pub struct WeightedDestination {
 }
 
 /// A resolved destination. Equal destinations compare equal.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Destination {
     /// Kind and object.
     pub target: DestinationTarget,
@@ -378,7 +394,7 @@ pub struct Destination {
 }
 
 /// The object behind a [`Destination`].
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum DestinationTarget {
     /// A Kubernetes Service.
     KubeService {

@@ -164,7 +164,10 @@ impl Exchange<'_> {
     #[cold]
     fn check(&self, found: &Match<'_>, stage: Stage) -> Option<Step> {
         match found.check(self.request, stage, &*self.origin.router) {
-            Verdict::Pass => None,
+            Verdict::Pass => {
+                effects::set_mirrors(&found.mirrors(&*self.origin.router));
+                None
+            }
             Verdict::Delay(milliseconds, next) => Some(Step::Wait(milliseconds, next)),
             Verdict::Answer(reply) => {
                 self.keep(found, None);

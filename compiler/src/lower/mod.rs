@@ -238,9 +238,13 @@ impl Lowering<'_> {
             }
         }
         let conditions = &mut self.conditions;
-        let policies = self
-            .policies
-            .intern(&route.options, conditions, &mut self.writer);
+        let actions = &mut self.actions;
+        let policies = self.policies.intern(
+            &route.options,
+            conditions,
+            &mut self.writer,
+            |destination| actions.destination(destination),
+        );
         let policies = match policies {
             Ok(policies) => policies,
             Err(failure) => return self.refuse(&route.name.to_string(), route.span, failure),

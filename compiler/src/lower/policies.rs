@@ -1,5 +1,7 @@
 //! The policies of routes, each set of them stored once.
 
+use std::sync::Arc;
+
 use meshgate_engine as engine;
 use meshgate_engine::policy::{Policies, TextKind};
 use meshgate_engine::write::Writer;
@@ -9,6 +11,7 @@ use super::conditions::{Conditions, Failure};
 use crate::options::Options;
 use crate::policy::{Cors, Csrf, CsrfMode, Fault, FaultKind, TextMatch};
 use crate::resource::PathKind;
+use crate::tree::Destination;
 
 /// The table in the making.
 #[derive(Default)]
@@ -23,6 +26,7 @@ impl PolicyTable {
         options: &Options,
         conditions: &mut Conditions,
         writer: &mut Writer,
+        mut destination: impl FnMut(&Arc<Destination>) -> u32,
     ) -> Result<Option<u32>, Failure> {
         let mut lower = Lower { conditions, writer };
         let policies = Policies {
@@ -38,6 +42,12 @@ impl PolicyTable {
                 .filter(|csrf| csrf.mode != CsrfMode::Off)
                 .map(|csrf| lower.csrf(csrf))
                 .transpose()?,
+            mirrors: (options.mirrors.iter().flat_map(|mirrors| mirrors.iter()))
+                .map(|mirror| engine::policy::Mirror {
+                    destination: destination(&mirror.destination),
+                    percentage: engine::policy::Percentage(mirror.percentage.0),
+                })
+                .collect(),
         };
         Ok((policies != Policies::default()).then(|| self.policies.intern(policies)))
     }

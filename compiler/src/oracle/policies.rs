@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Request, regex_matches};
-use crate::answer::{Answer, Outcome, Response};
+use crate::answer::{Answer, Destination, Outcome, Response};
 use crate::policy::{Cors, Csrf, CsrfMode, FaultKind, Percentage, TextMatch};
 use crate::resource::PathKind;
 use crate::tree::Route;
@@ -52,6 +52,19 @@ pub(super) fn delay(route: &Route, request: &Request) -> Option<Duration> {
         FaultKind::Delay(delay) if is_among(fault.percentage, request) => Some(delay),
         _ => None,
     }
+}
+
+/// Who gets a copy of a forwarded request.
+pub(super) fn mirrors(route: &Route, request: &Request) -> Vec<Destination> {
+    let mirrors = route
+        .options
+        .mirrors
+        .iter()
+        .flat_map(|mirrors| mirrors.iter());
+    mirrors
+        .filter(|mirror| is_among(mirror.percentage, request))
+        .map(|mirror| mirror.destination.as_ref().into())
+        .collect()
 }
 
 /// Whether a request is among a share of them.

@@ -41,7 +41,12 @@ impl<'r> Candidate<'r> {
     ) -> Self {
         let domains = domains(spec, span, diagnostics);
         let prepared = catalogue.prepare(&spec.routes, &metadata.id.namespace, diagnostics);
-        let level = Level::new(&spec.options);
+        let level = Level::new(
+            &spec.options,
+            &metadata.id.namespace,
+            &mut catalogue.inventory,
+            diagnostics,
+        );
         let mut candidate = Self {
             metadata,
             domains,

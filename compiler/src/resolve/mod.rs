@@ -75,7 +75,12 @@ pub fn resolve(
         .into_iter()
         .map(|source| Table {
             source,
-            level: options::Level::new(&source.options),
+            level: options::Level::new(
+                &source.options,
+                &source.metadata.id.namespace,
+                &mut catalogue.inventory,
+                diagnostics,
+            ),
             routes: catalogue.prepare(&source.routes, &source.metadata.id.namespace, diagnostics),
         })
         .collect();

@@ -67,7 +67,7 @@ pub(super) struct Catalogue<'r> {
     pub(super) tables: Vec<&'r resource::RouteTable>,
     by_name: BTreeMap<&'r ObjectName, usize>,
     virtual_hosts: BTreeMap<&'r ObjectName, Span>,
-    inventory: Inventory<'r>,
+    pub(super) inventory: Inventory<'r>,
     patterns: Patterns,
 }
 
@@ -147,7 +147,12 @@ impl<'r> Catalogue<'r> {
             }
         };
         matcher::report_without_path(&route.matchers, diagnostics);
-        let level = Rare::from(Level::new(&route.options));
+        let level = Rare::from(Level::new(
+            &route.options,
+            namespace,
+            &mut self.inventory,
+            diagnostics,
+        ));
         if matches!(
             kind,
             Some(Kind::Leaf(Action::Redirect(_) | Action::DirectResponse(_)))
@@ -362,7 +367,12 @@ fn report_idle_options(level: &Level, diagnostics: &mut Diagnostics) {
         .retries
         .as_ref()
         .map(|option| ("retries", option.span));
-    for (name, span) in timeout.into_iter().chain(retries) {
+    let mirrors = level
+        .options
+        .mirrors
+        .as_ref()
+        .map(|option| ("mirror", option.span));
+    for (name, span) in timeout.into_iter().chain(retries).chain(mirrors) {
         diagnostics.push(
             Diagnostic::at(
                 Code::OptionWithoutEffect,

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use super::ClusterObjectRef;
 use crate::options::Options;
+use crate::policy::Percentage;
 use crate::rare::Empty;
 use crate::source::Spanned;
 
@@ -11,6 +13,8 @@ use crate::source::Spanned;
 pub struct WrittenOptions {
     /// Options that mean the same wherever they stand.
     pub plain: Options,
+    /// `mirror` or `mirrors`.
+    pub mirrors: Option<Spanned<Vec<WrittenMirror>>>,
     /// Options of the API that meshgate does not enforce yet: field name and place. A route that has one, its own
     /// or inherited, is refused.
     pub unsupported: Vec<Spanned<String>>,
@@ -19,12 +23,22 @@ pub struct WrittenOptions {
 impl Empty for WrittenOptions {
     const EMPTY: &'static Self = &Self {
         plain: Options::NONE,
+        mirrors: None,
         unsupported: Vec::new(),
     };
 
     fn is_empty(&self) -> bool {
-        self.plain.is_empty() && self.unsupported.is_empty()
+        self.plain.is_empty() && self.mirrors.is_none() && self.unsupported.is_empty()
     }
+}
+
+/// `mirror`.
+#[derive(Clone, Debug)]
+pub struct WrittenMirror {
+    /// Where copies go.
+    pub service: ClusterObjectRef,
+    /// How many requests are copied.
+    pub percentage: Percentage,
 }
 
 /// `retries`.

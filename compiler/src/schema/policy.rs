@@ -15,6 +15,7 @@ objects! {
         faultInjection: FAULT_INJECTION,
         headerManipulation: HEADER_MANIPULATION,
         mirror: MIRROR,
+        mirrors: [MIRROR],
         mtls: MTLS,
         outlierDetection: OUTLIER_DETECTION,
         rateLimit: ROUTE_RATE_LIMIT,
@@ -22,7 +23,7 @@ objects! {
         retries: RETRIES,
         trafficShift: TRAFFIC_SHIFT,
     }
-    .later(&["mirrors"])
+    .one_of(&[&["mirror", "mirrors"]])
     .misplaced(&[("trafficPolicy", "on a route the options stand directly under `options`")])
     .renamed(&[("timeout", "requestTimeout"), ("cors", "corsPolicy"), ("headers", "headerManipulation")]);
     CORS_POLICY {

@@ -158,3 +158,28 @@ fn a_redirect_has_no_use_for_a_timeout() {
         ["W0451 at 2s: `requestTimeout` means nothing for a route that answers by itself"]
     );
 }
+
+#[test]
+fn routes_whose_mirror_is_lost_are_left_out() {
+    let service = object(
+        "Service",
+        "test/copy",
+        "",
+        "ports: [{name: a, port: 80}, {name: b, port: 81}]",
+    )
+    .replace("networking.enterprise.mesh.gloo.solo.io/v1beta1", "v1");
+    let yaml = service
+        + &gateway()
+        + &virtual_host(
+            &(forward(
+                "lost",
+                "requestTimeout: 1s, mirror: {kubeService: {name: copy}}",
+            ) + &forward(
+                "found",
+                "requestTimeout: 2s, mirror: {kubeService: {name: copy}, port: 81}",
+            )),
+        );
+    let (options, findings) = effective(&yaml);
+    assert_eq!(options, ["2s - -"]);
+    assert_eq!(findings.len(), 1, "{findings:?}");
+}

@@ -6,6 +6,7 @@
 mod cors;
 mod csrf;
 mod fault;
+mod mirror;
 mod percentage;
 mod text;
 
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 pub use self::cors::Cors;
 pub use self::csrf::Csrf;
 pub use self::fault::{Fault, FaultKind};
+pub use self::mirror::Mirror;
 pub use self::percentage::Percentage;
 pub use self::text::{TextKind, TextMatch};
 use crate::decision::Match;
@@ -31,6 +33,8 @@ pub struct Policies {
     pub cors: Option<Cors>,
     /// Which pages may send requests that change something.
     pub csrf: Option<Csrf>,
+    /// Destinations that get copies of forwarded requests.
+    pub mirrors: Vec<Mirror>,
 }
 
 /// What the policies of a route say about a request.

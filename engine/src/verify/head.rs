@@ -77,7 +77,7 @@ pub(super) fn verify(head: &Head, automata: usize) -> Result<(), FormatError> {
     }
     head.policies
         .iter()
-        .try_for_each(|policies| policies::verify(policies, automata))
+        .try_for_each(|policies| policies::verify(policies, automata, head.destinations.len()))
 }
 
 fn has_weight(forward: &Forward) -> bool {

@@ -278,7 +278,7 @@ fn matcher(delegates: bool, wide: bool) -> impl Strategy<Value = Matcher> {
 }
 
 const REDIRECTS: usize = 7;
-const OPTIONS: usize = 10;
+const OPTIONS: usize = 12;
 
 impl Configuration {
     /// The resources, as a JSON list.
@@ -355,6 +355,12 @@ fn options(number: usize) -> Option<Value> {
             json!({"csrf": {"filterEnabled": true, "additionalOrigins": [{"exact": "v1"}, {"suffix": "com"}]}}),
         ),
         6 => Some(json!({"csrf": {"shadowEnabled": true}})),
+        7 => Some(json!({"mirror": {"kubeService": {"name": "m1"}, "port": 80}})),
+        8 => Some(json!({"mirrors": [
+            {"kubeService": {"name": "m2"}, "port": 80, "percentage": 100},
+            {"kubeService": {"name": "m1"}, "port": 80, "percentage": 0},
+            {"kubeService": {"name": "s1"}, "port": 80},
+        ]})),
         _ => None,
     }
 }

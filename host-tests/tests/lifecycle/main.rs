@@ -13,6 +13,7 @@ mod grpc;
 mod hostile;
 mod load;
 mod memory;
+mod mirrors;
 mod requests;
 mod shop;
 mod updates;
@@ -34,6 +35,7 @@ fn main() {
         hostile::TESTS,
         memory::TESTS,
         waiting::TESTS,
+        mirrors::TESTS,
     ]
     .concat();
     let filter = tools::filter();

@@ -3,6 +3,7 @@
 mod cors;
 pub(super) mod csrf;
 mod fault;
+mod mirror;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -60,15 +61,19 @@ pub(super) fn options(node: &Node<'_>, diagnostics: &mut Diagnostics) -> Option<
                     .map(|csrf| Spanned::new(Arc::new(csrf), *key_span));
                 plain.csrf.is_some()
             }
+            "mirror" | "mirrors" => {
+                let mirrors = match key.as_ref() {
+                    "mirror" => mirror::mirror(value, diagnostics).map(|mirror| vec![mirror]),
+                    _ => mirror::mirrors(value, diagnostics),
+                };
+                options.mirrors = mirrors.map(|mirrors| Spanned::new(mirrors, *key_span));
+                options.mirrors.is_some()
+            }
             name => {
                 options
                     .unsupported
                     .push(Spanned::new(name.to_owned(), *key_span));
-                match name {
-                    "mirror" => mirror(value, diagnostics),
-                    _ => Some(()),
-                }
-                .is_some()
+                true
             }
         };
         sound &= read;
@@ -189,13 +194,4 @@ fn command_operator(value: &str) -> Option<&str> {
         return value.get(start..start + length + 2);
     }
     command_operator(rest)
-}
-
-fn mirror(node: &Node<'_>, diagnostics: &mut Diagnostics) -> Option<()> {
-    let percentage = fault::percentage(node, diagnostics).map(|_| ());
-    if node.get("kubeService").is_none() && !node.faulty {
-        diagnostics.push(missing(node.span, "kubeService", "`mirror`"));
-        return None;
-    }
-    percentage
 }

@@ -2,10 +2,16 @@
 
 use super::{check, is_text};
 use crate::error::FormatError;
-use crate::policy::{Cors, Csrf, Fault, FaultKind, Percentage, Policies, TextKind, TextMatch};
+use crate::policy::{
+    Cors, Csrf, Fault, FaultKind, Mirror, Percentage, Policies, TextKind, TextMatch,
+};
 
-/// `automata`: how many there are.
-pub(super) fn verify(policies: &Policies, automata: usize) -> Result<(), FormatError> {
+/// `automata` and `destinations`: how many there are.
+pub(super) fn verify(
+    policies: &Policies,
+    automata: usize,
+    destinations: usize,
+) -> Result<(), FormatError> {
     check(
         policies.fault.as_ref().is_none_or(is_fault),
         "fault is malformed",
@@ -23,6 +29,13 @@ pub(super) fn verify(policies: &Policies, automata: usize) -> Result<(), FormatE
             .as_ref()
             .is_none_or(|csrf| is_csrf(csrf, automata)),
         "request forgery policy is malformed",
+    )?;
+    let is_mirror = |mirror: &Mirror| {
+        (mirror.destination as usize) < destinations && mirror.percentage.0 <= Percentage::ALL.0
+    };
+    check(
+        policies.mirrors.iter().all(is_mirror),
+        "mirror is malformed",
     )
 }
 
