@@ -154,13 +154,14 @@ fn is_forged(csrf: &Csrf, request: &Request) -> bool {
     if !["POST", "PUT", "DELETE", "PATCH"].contains(&request.method.as_str()) {
         return false;
     }
-    let page = ["origin", "referer"]
-        .into_iter()
-        .filter_map(|name| header(request, name))
-        .find(|value| !value.is_empty());
-    let Some(page) = page else {
-        return true;
+    let origin = header(request, "origin").unwrap_or_default();
+    let page = match origin.as_str() {
+        "" | "null" => header(request, "referer").unwrap_or_default(),
+        _ => origin,
     };
+    if page.is_empty() {
+        return true;
+    }
     let source = host_and_port(&page);
     let target = format!("{}://{}", request.scheme, request.authority);
     let is_own = !request.authority.is_empty() && source == host_and_port(&target);
@@ -170,7 +171,7 @@ fn is_forged(csrf: &Csrf, request: &Request) -> bool {
 
 /// Host and port of an absolute URL; the whole text if it is none.
 fn host_and_port(url: &str) -> &str {
-    const URL: &str = r"[A-Za-z]+://([-A-Za-z0-9_.!~*'()%;:&=+$,]*@)?([-A-Za-z0-9._]+|\[[0-9A-Fa-f:.]+\])(:[0-9]+)?([/?][^\x00-\x20\x7f]*)?";
+    const URL: &str = r"[A-Za-z][-A-Za-z0-9+.]*://([-A-Za-z0-9_.!~*'()%;:&=+$,]*@)?([-A-Za-z0-9._]+|\[[0-9A-Fa-f:.]+\])(:[0-9]+)?([/?][^\x00-\x20\x7f]*)?";
     if !regex_matches(URL, url.as_bytes()) {
         return url;
     }

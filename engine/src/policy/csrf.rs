@@ -47,7 +47,9 @@ impl Csrf {
 
     fn allows<H: Headers + ?Sized>(&self, request: &Request<'_, H>, program: &Program) -> bool {
         let header = |name: &[u8]| request.header(name).filter(|value| !value.is_empty());
-        let Some(page) = header(b"origin").or_else(|| header(b"referer")) else {
+        // `null` is the origin of pages that keep theirs to themselves.
+        let origin = header(b"origin").filter(|origin| **origin != *b"null");
+        let Some(page) = origin.or_else(|| header(b"referer")) else {
             return false;
         };
         let source = host_and_port(&page);
@@ -63,11 +65,9 @@ fn host_and_port(text: &[u8]) -> &[u8] {
 }
 
 fn authority(url: &[u8]) -> Option<&[u8]> {
-    let scheme = url.iter().position(|b| !b.is_ascii_alphabetic())?;
+    let scheme = url.iter().position(|&b| !is_scheme_byte(b))?;
     let rest = url.get(scheme..)?.strip_prefix(b"://")?;
-    if scheme == 0 {
-        return None;
-    }
+    url.first().filter(|b| b.is_ascii_alphabetic())?;
     let end = rest.iter().position(|b| matches!(b, b'/' | b'?'));
     let (server, rest) = rest.split_at_checked(end.unwrap_or(rest.len()))?;
     let host = match server.iter().position(|&b| b == b'@') {
@@ -80,6 +80,10 @@ fn authority(url: &[u8]) -> Option<&[u8]> {
     };
     let is_sound = is_host_and_port(host) && rest.iter().all(|&b| b > b' ' && b != 0x7f);
     is_sound.then_some(host)
+}
+
+fn is_scheme_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"+-.".contains(&byte)
 }
 
 fn is_user_byte(byte: u8) -> bool {
@@ -133,7 +137,8 @@ mod tests {
             ("http://a.com?x", "a.com"),
             ("null", "null"),
             ("a.com", "a.com"),
-            ("chrome-extension://abc", "chrome-extension://abc"),
+            ("chrome-extension://abc", "abc"),
+            ("1a://a.com", "1a://a.com"),
             ("http://a.com:", "http://a.com:"),
             ("http://a.com:65536", "http://a.com:65536"),
             ("http://a@b@c.com", "http://a@b@c.com"),

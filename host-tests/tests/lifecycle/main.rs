@@ -14,6 +14,7 @@ mod hostile;
 mod load;
 mod memory;
 mod mirrors;
+mod native;
 mod requests;
 mod shop;
 mod updates;
@@ -36,6 +37,7 @@ fn main() {
         memory::TESTS,
         waiting::TESTS,
         mirrors::TESTS,
+        native::TESTS,
     ]
     .concat();
     let filter = tools::filter();
