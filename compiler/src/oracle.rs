@@ -401,6 +401,7 @@ fn forward(
         .chain(chosen.headers.as_deref())
     {
         headers.retain(|(name, _)| level.remove_request.iter().all(|removed| removed != name));
+        set(&mut headers, &level.set_request);
         headers.extend_from_slice(&level.append_request);
     }
     let (path, query) = split_path(&request.path);
@@ -423,10 +424,10 @@ fn forward(
         None => None,
         Some(HostRewrite::Text(host)) => Some(host.clone()),
         Some(HostRewrite::Header(name)) => header(request, name).filter(|host| !host.is_empty()),
-        Some(HostRewrite::Path(replacement)) => Some(rewrite::replace_all(
-            replacement,
-            split_path(&request.path).0,
-        )),
+        Some(HostRewrite::Path(replacement)) => {
+            let host = rewrite::replace_all(replacement, split_path(&request.path).0);
+            Some(host).filter(|host| !host.is_empty())
+        }
     };
     Answer {
         outcome: Outcome::Forward,
@@ -567,7 +568,14 @@ fn route_headers(route: &Route) -> Option<&HeaderManipulation> {
 
 fn change_response(headers: &mut Vec<(String, String)>, level: &HeaderManipulation) {
     headers.retain(|(name, _)| level.remove_response.iter().all(|removed| removed != name));
+    set(headers, &level.set_response);
     headers.extend_from_slice(&level.append_response);
+}
+
+/// Makes values the only ones of their headers.
+fn set(headers: &mut Vec<(String, String)>, values: &[(String, String)]) {
+    headers.retain(|(name, _)| values.iter().all(|(set, _)| set != name));
+    headers.extend_from_slice(values);
 }
 
 fn lower_case(headers: &[(String, String)]) -> Vec<(String, String)> {

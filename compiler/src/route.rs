@@ -252,6 +252,7 @@ fn forward(
         change(
             &mut headers,
             &operations.remove_request,
+            &operations.set_request,
             &operations.append_request,
         );
     }
@@ -286,6 +287,7 @@ fn reply(
         change(
             &mut headers,
             &operations.remove_response,
+            &operations.set_response,
             &operations.append_response,
         );
     }
@@ -310,8 +312,17 @@ fn text_header((name, value): (&str, Vec<u8>)) -> (String, String) {
     (name.to_owned(), value)
 }
 
-fn change(headers: &mut Vec<(String, String)>, remove: &[String], append: &[(String, String)]) {
+fn change(
+    headers: &mut Vec<(String, String)>,
+    remove: &[String],
+    set: &[(String, String)],
+    append: &[(String, String)],
+) {
     headers.retain(|(name, _)| !remove.contains(name));
+    for header in set {
+        headers.retain(|(name, _)| *name != header.0);
+        headers.push(header.clone());
+    }
     headers.extend_from_slice(append);
 }
 

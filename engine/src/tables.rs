@@ -203,15 +203,19 @@ pub enum DestinationKind {
     StaticDestination,
 }
 
-/// Header operations; removal comes before addition. Names are lower-case.
+/// Header operations: removal, then setting, then addition. Names are lower-case.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct HeaderOperations {
     /// Names of request headers to remove.
     pub remove_request: Vec<String>,
     /// Request headers to add.
     pub append_request: Vec<(String, String)>,
+    /// Request headers to set: the only value.
+    pub set_request: Vec<(String, String)>,
     /// Names of response headers to remove.
     pub remove_response: Vec<String>,
     /// Response headers to add.
     pub append_response: Vec<(String, String)>,
+    /// Response headers to set: the only value.
+    pub set_response: Vec<(String, String)>,
 }

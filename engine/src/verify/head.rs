@@ -144,6 +144,8 @@ fn is_operations(operations: &HeaderOperations) -> bool {
             .append_request
             .iter()
             .chain(&operations.append_response)
+            .chain(&operations.set_request)
+            .chain(&operations.set_response)
     };
     let removed = || {
         operations

@@ -215,5 +215,6 @@ pub(crate) fn operations(
         append_request: headers(request.1),
         remove_response: names(response.0),
         append_response: headers(response.1),
+        ..HeaderOperations::default()
     }
 }

@@ -115,11 +115,15 @@ fn header_manipulation(
     let append_request = appended(node, "appendRequestHeaders", diagnostics);
     let remove_response = removed(node, "removeResponseHeaders", diagnostics);
     let append_response = appended(node, "appendResponseHeaders", diagnostics);
+    let set_request = appended(node, "setRequestHeaders", diagnostics);
+    let set_response = appended(node, "setResponseHeaders", diagnostics);
     Some(HeaderManipulation {
         remove_request: remove_request?,
         append_request: append_request?,
         remove_response: remove_response?,
         append_response: append_response?,
+        set_request: set_request?,
+        set_response: set_response?,
     })
 }
 
@@ -169,7 +173,7 @@ fn changeable_header(name: &str, span: Span, diagnostics: &mut Diagnostics) -> O
         diagnostics.push(Diagnostic::at(
             Code::ProtectedHeader,
             span,
-            format!("the header `{}` cannot be added or removed", name),
+            format!("the header `{}` cannot be added, set or removed", name),
         ));
         return None;
     }
