@@ -14,6 +14,7 @@ use std::sync::Arc;
 use meshgate_engine::policy::CredentialCheck;
 
 pub use crate::options::Options;
+use crate::policy::Mirror;
 use crate::rare::Rare;
 pub use crate::resource::TextPlace;
 use crate::resource::external::{GatewayExtauth, GatewayRateLimit};
@@ -36,6 +37,21 @@ pub struct Tree {
 impl Tree {
     /// The destinations of all routes, in order, those of shared routes once; then the services of gateways.
     pub fn destinations(&self) -> impl Iterator<Item = &Arc<Destination>> {
+        let of_routes = self.routes().into_iter().flat_map(|route| {
+            let destinations = match &route.action {
+                Action::Forward(forward) => &forward.destinations[..],
+                Action::Redirect(_) | Action::DirectResponse(_) => &[],
+            };
+            destinations
+                .iter()
+                .map(|weighted| &weighted.destination)
+                .chain(route.mirrors().iter().map(|mirror| &mirror.destination))
+        });
+        of_routes.chain(self.services().map(|(destination, _)| destination))
+    }
+
+    /// All routes, in order; shared ones once.
+    pub(crate) fn routes(&self) -> Vec<&Route> {
         let mut seen = HashSet::new();
         let mut routes = Vec::new();
         let hosts = self.gateways.iter().flat_map(|gateway| &gateway.hosts);
@@ -43,14 +59,6 @@ impl Tree {
             stored(&virtual_host.routes, &mut seen, &mut routes);
         }
         routes
-            .into_iter()
-            .filter_map(|route| match &route.action {
-                Action::Forward(forward) => Some(&forward.destinations),
-                Action::Redirect(_) | Action::DirectResponse(_) => None,
-            })
-            .flatten()
-            .map(|weighted| &weighted.destination)
-            .chain(self.services().map(|(destination, _)| destination))
     }
 
     /// The services that gateways ask, and whether it is by gRPC.
@@ -223,6 +231,14 @@ pub struct Route {
     pub options: Rare<Options>,
     /// The route as written.
     pub span: Span,
+}
+
+impl Route {
+    /// Destinations that get copies of its requests.
+    pub(crate) fn mirrors(&self) -> &[Mirror] {
+        let mirrors = self.options.mirrors.as_ref();
+        mirrors.map_or(&[], |mirrors| mirrors.value.as_slice())
+    }
 }
 
 /// Full name of a route: `<ns>.<virtual host>/<route>/<ns>.<table>/<route>…`, with `#<index>` for a missing route name.
@@ -448,7 +464,7 @@ pub struct WeightedDestination {
 }
 
 /// A resolved destination. Equal destinations compare equal.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Destination {
     /// Kind and object.
     pub target: DestinationTarget,
@@ -459,7 +475,7 @@ pub struct Destination {
 }
 
 /// The object behind a [`Destination`].
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum DestinationTarget {
     /// A Kubernetes Service.
     KubeService {

@@ -6,12 +6,14 @@ use std::sync::Arc;
 
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::options::Options;
 use crate::resource::{
     self, HandlerKind, Metadata, Resources, RouteConfig, VirtualGateway, VirtualHostSpec,
 };
 use crate::source::Span;
 use crate::tree::{Domain, DomainKind, Gateway, Host, Services, VirtualHost};
 
+use super::defaults::with_defaults;
 use super::flatten::Flattener;
 use super::prepare::{Catalogue, empty_selection};
 use super::{age, domain, has_error_inside, selector};
@@ -159,7 +161,13 @@ pub(super) fn resolve(
             hosts: if https_redirect {
                 Vec::new()
             } else {
-                hosts(&served, virtual_hosts, diagnostics)
+                let defaults = handler.map_or(&Options::NONE, |handler| &handler.defaults);
+                let virtual_hosts = with_defaults(
+                    virtual_hosts,
+                    |at| served.iter().any(|host| host.virtual_host == at),
+                    defaults,
+                );
+                hosts(&served, &virtual_hosts, diagnostics)
             },
             services: Services::default(),
             span: source.metadata.span,

@@ -2,6 +2,7 @@
 
 use super::external::{GatewayExtauth, GatewayRateLimit};
 use super::{Metadata, ObjectSelector, VirtualHostSpec};
+use crate::options::Options;
 use crate::source::{Span, Spanned};
 
 /// A VirtualGateway object.
@@ -30,6 +31,8 @@ pub struct ConnectionHandler {
     pub https_redirect: bool,
     /// `connectionOptions.sslConfig` is there.
     pub tls: bool,
+    /// `http.routeOptions`: options of all routes that say and inherit nothing else.
+    pub defaults: Options,
     /// The whole handler.
     pub span: Span,
 }
