@@ -238,6 +238,16 @@ codes! {
     PlainText = "N0511", "plain-text";
     /// A setting of a gateway's listener that has no effect yet.
     ListenerSetting = "W0512", "listener-setting";
+    /// A gateway's Service has no port of the name that is asked for.
+    GatewayPortNotFound = "E0520", "gateway-port-not-found";
+    /// No Service of the inventory is selected as gateway.
+    NoGatewayFound = "W0521", "no-gateway-found";
+    /// A Service that is selected as gateway selects no pods.
+    GatewayWithoutPods = "E0522", "gateway-without-pods";
+    /// A gateway that clients outside its cluster cannot reach.
+    GatewayWithoutAddress = "W0523", "gateway-without-address";
+    /// Two virtual gateways want one port of one gateway.
+    GatewayPortTaken = "E0524", "gateway-port-taken";
 
     /// A domain that no Host header can have.
     InvalidDomain = "E0550", "invalid-domain";

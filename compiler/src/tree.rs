@@ -63,11 +63,45 @@ fn stored<'t>(
     }
 }
 
+/// A gateway that runs: the pods behind one Service, and the port of theirs that a VirtualGateway has.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct GatewayWorkload {
+    /// Cluster it runs in; absent if the input does not say.
+    pub cluster: Option<String>,
+    /// Namespace of its pods and of its Service.
+    pub namespace: String,
+    /// Labels of its pods.
+    pub labels: BTreeMap<String, String>,
+    /// Name of the Service, if known.
+    pub service: Option<String>,
+    /// Port of the Service.
+    pub port: u16,
+    /// Name of this port.
+    pub port_name: String,
+    /// Port of the pods, if known.
+    pub target_port: Option<u16>,
+    /// Where clients outside the cluster reach it: IP addresses and host names.
+    pub external_addresses: Vec<String>,
+    /// Port at these addresses.
+    pub external_port: Option<u16>,
+}
+
+impl GatewayWorkload {
+    /// Whether it runs in a cluster. One whose cluster is not known may run in any.
+    pub fn in_cluster(&self, cluster: &str) -> bool {
+        self.cluster.as_ref().is_none_or(|own| own == cluster)
+    }
+}
+
 /// One VirtualGateway.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Gateway {
     /// Its name.
     pub name: ObjectName,
+    /// The gateways that run and serve it, in all clusters; ordered.
+    pub workloads: Vec<GatewayWorkload>,
+    /// Whether an inventory says so; otherwise `workloads` is what the selectors say.
+    pub workloads_known: bool,
     /// Name of the port on the gateway's Service, if written.
     pub port_name: Option<String>,
     /// Every request is redirected to https; there are no hosts then.
@@ -82,7 +116,7 @@ pub struct Gateway {
 
 /// Domains that share one list of routes. Virtual hosts that claim the same domain are merged: their routes follow
 /// one another, oldest virtual host first.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Host {
     /// Domains, lower-case.
     pub domains: Vec<Domain>,

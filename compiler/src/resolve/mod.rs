@@ -16,6 +16,7 @@ mod repetition;
 mod selector;
 mod share;
 mod weights;
+mod workload;
 
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
@@ -26,6 +27,7 @@ use crate::tree::Tree;
 use self::flatten::Flattener;
 use self::gateway::Candidate;
 use self::prepare::{Catalogue, Table};
+use self::workload::Gateways;
 
 /// What resolution depends on besides the resources.
 #[derive(Clone, Debug)]
@@ -97,7 +99,15 @@ pub fn resolve(
     let inline = gateway::inline_hosts(resources, &mut catalogue, &mut flattener, diagnostics);
     let unreached = flattener.unreached(diagnostics);
     let virtual_hosts = flattener.finish();
-    let gateways = gateway::resolve(resources, &candidates, &inline, &virtual_hosts, diagnostics);
+    let running = Gateways::new(resources, options.cluster.as_deref());
+    let gateways = gateway::resolve(
+        resources,
+        &candidates,
+        &inline,
+        &virtual_hosts,
+        &running,
+        diagnostics,
+    );
 
     if !resources.virtual_hosts.is_empty() {
         for table in unreached {

@@ -107,6 +107,33 @@ pub struct ServicePort {
     pub name: String,
     /// Protocol as written.
     pub protocol: String,
+    /// Port on every node, if it has one.
+    pub node_port: Option<u16>,
+    /// Port of the pods; absent: the same number.
+    pub target: Option<TargetPort>,
+}
+
+/// Port of the pods behind a Service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TargetPort {
+    /// Its number.
+    Number(u16),
+    /// Name of a port of their containers.
+    Name(String),
+}
+
+/// How a Service is reached from outside its cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum ServiceType {
+    /// Not at all.
+    #[default]
+    ClusterIp,
+    /// By a port of the nodes.
+    NodePort,
+    /// By a load balancer.
+    LoadBalancer,
+    /// It is another name of something outside.
+    ExternalName,
 }
 
 /// A Kubernetes Service.
@@ -118,6 +145,16 @@ pub struct Service {
     pub namespace: String,
     /// Cluster it lives in; absent in plain manifests.
     pub cluster: Option<String>,
+    /// Labels of the Service itself.
+    pub labels: BTreeMap<String, String>,
+    /// Labels of its pods.
+    pub selector: BTreeMap<String, String>,
+    /// How it is reached from outside.
+    pub service_type: ServiceType,
+    /// Addresses of its load balancer, or what discovery says about its addresses outside.
+    pub addresses: Vec<String>,
+    /// Name by which other meshes reach it, as discovery recorded it.
+    pub federated_host: Option<String>,
     /// Ports.
     pub ports: Vec<ServicePort>,
     /// The place to point at.

@@ -5,20 +5,25 @@
 
 pub mod destination;
 pub mod gateway;
+pub mod inventory;
 pub mod options;
 pub mod route;
 pub mod selector;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use crate::source::{Span, Spanned};
 
 pub use destination::{
     ClusterObjectRef, Destination, DestinationKind, ExternalService, Service, ServicePort,
-    VirtualDestination, WeightedDestination,
+    ServiceType, TargetPort, VirtualDestination, WeightedDestination,
 };
 pub use gateway::{ConnectionHandler, HandlerKind, RouteConfig, VirtualGateway};
+pub use inventory::{
+    DestinationRule, DestinationSelector, Federation, FederationSelector, IngressGatewaySelector,
+    Mesh, Node, Pods, ServiceMatcher, ServiceRef, VirtualMesh,
+};
 pub use options::{HeaderManipulation, Retries, WrittenOptions};
 pub use route::{
     Action, DelegateAction, DirectResponseAction, ForwardAction, HeaderMatcher, Matcher, PathKind,
@@ -117,6 +122,18 @@ pub struct Resources {
     pub destinations: Vec<Destination>,
     /// Plain Kubernetes Services.
     pub services: Vec<Service>,
+    /// Deployments and Pods.
+    pub pods: Vec<Pods>,
+    /// Nodes.
+    pub nodes: Vec<Node>,
+    /// DestinationRules of the clusters.
+    pub destination_rules: Vec<DestinationRule>,
+    /// Mesh objects.
+    pub meshes: Vec<Mesh>,
+    /// VirtualMesh objects.
+    pub virtual_meshes: Vec<VirtualMesh>,
+    /// Clusters of which there is an inventory.
+    pub clusters: BTreeSet<String>,
     /// Objects that are there, but were reported and left out: a reference to one of them is no mistake of its own.
     pub left_out: Vec<LeftOut>,
 }

@@ -3,6 +3,7 @@
 mod config;
 mod delegation;
 mod destinations;
+mod gateways;
 mod hosts;
 mod limits;
 mod lints;

@@ -2,12 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use super::cluster::balancer_addresses;
 use super::every;
 use super::value::{missing, port, required, service_port, strings};
 use crate::diagnostic::Diagnostics;
 use crate::load::node::Node;
 use crate::resource::destination::Endpoint;
-use crate::resource::{Destination, ExternalService, Metadata, Service, VirtualDestination};
+use crate::resource::{
+    Destination, ExternalService, Metadata, Service, ServiceType, VirtualDestination,
+};
 
 /// A VirtualDestination.
 pub(in crate::load) fn virtual_destination(
@@ -40,6 +43,7 @@ pub(in crate::load) fn virtual_destination(
 pub(in crate::load) fn destination(
     metadata: Metadata,
     node: &Node<'_>,
+    federated_host: Option<String>,
     diagnostics: &mut Diagnostics,
 ) -> Option<Destination> {
     let external = match node.get("externalService") {
@@ -47,7 +51,7 @@ pub(in crate::load) fn destination(
         None => None,
     };
     let kube = match node.get("kubeService") {
-        Some(kube) => Some(kube_service(kube, diagnostics)?),
+        Some(kube) => Some(kube_service(kube, federated_host, diagnostics)?),
         None => None,
     };
     if node.faulty {
@@ -107,7 +111,11 @@ fn endpoint(node: &Node<'_>, diagnostics: &mut Diagnostics) -> Option<Endpoint> 
     })
 }
 
-fn kube_service(node: &Node<'_>, diagnostics: &mut Diagnostics) -> Option<Service> {
+fn kube_service(
+    node: &Node<'_>,
+    federated_host: Option<String>,
+    diagnostics: &mut Diagnostics,
+) -> Option<Service> {
     let Some(reference) = node.get("ref") else {
         diagnostics.push(missing(node.span, "ref", "a discovered service"));
         return None;
@@ -123,17 +131,36 @@ fn kube_service(node: &Node<'_>, diagnostics: &mut Diagnostics) -> Option<Servic
         cluster: reference
             .text_at("clusterName")
             .map(|cluster| cluster.value),
+        labels: node.string_map_at("labels"),
+        selector: node.string_map_at("workloadSelectorLabels"),
+        service_type: match node.get("serviceType").and_then(Node::string) {
+            Some("LOAD_BALANCER") => ServiceType::LoadBalancer,
+            Some("NODE_PORT") => ServiceType::NodePort,
+            Some("EXTERNAL_NAME") => ServiceType::ExternalName,
+            _ => ServiceType::ClusterIp,
+        },
+        addresses: node
+            .list_at("externalAddresses")
+            .iter()
+            .filter_map(|address| {
+                let address = address.text_at("dnsName").or_else(|| address.text_at("ip"));
+                Some(address?.value)
+            })
+            .collect(),
+        federated_host,
         ports: ports?,
         span: node.span,
     })
 }
 
-/// A plain Kubernetes Service.
+/// A plain Kubernetes Service, from the whole object.
 pub(in crate::load) fn service(
     metadata: &Metadata,
-    node: &Node<'_>,
+    cluster: Option<String>,
+    object: &Node<'_>,
     diagnostics: &mut Diagnostics,
 ) -> Option<Service> {
+    let node = object.get("spec")?;
     let ports = every(node.list_at("ports"), |node| {
         service_port(node, "port", diagnostics)
     })?;
@@ -143,7 +170,17 @@ pub(in crate::load) fn service(
     Some(Service {
         name: metadata.id.name.clone(),
         namespace: metadata.id.namespace.clone(),
-        cluster: None,
+        cluster,
+        labels: metadata.labels.clone(),
+        selector: node.string_map_at("selector"),
+        service_type: match node.get("type").and_then(Node::string) {
+            Some("LoadBalancer") => ServiceType::LoadBalancer,
+            Some("NodePort") => ServiceType::NodePort,
+            Some("ExternalName") => ServiceType::ExternalName,
+            _ => ServiceType::ClusterIp,
+        },
+        addresses: balancer_addresses(object),
+        federated_host: None,
         ports,
         span: metadata.span,
     })
