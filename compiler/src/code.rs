@@ -197,6 +197,12 @@ codes! {
     UnknownUpstream = "E0362", "unknown-upstream";
     /// A destination without an upstream.
     NoUpstream = "W0363", "no-upstream";
+    /// A service of another cluster that gateways cannot reach.
+    NotFederated = "E0370", "not-federated";
+    /// A cluster that does not exist.
+    UnknownCluster = "E0371", "unknown-cluster";
+    /// A localized virtual destination selects two services of one cluster.
+    SeveralServicesInCluster = "E0372", "several-services-in-cluster";
 
     /// A text that is not a duration, or a duration outside its range.
     InvalidDuration = "E0401", "invalid-duration";
@@ -248,6 +254,12 @@ codes! {
     GatewayWithoutAddress = "W0523", "gateway-without-address";
     /// Two virtual gateways want one port of one gateway.
     GatewayPortTaken = "E0524", "gateway-port-taken";
+    /// A mesh that belongs to two virtual meshes.
+    MeshInTwoVirtualMeshes = "E0525", "mesh-in-two-virtual-meshes";
+    /// A mesh that other meshes of its virtual mesh cannot reach.
+    NoGatewayBetweenClusters = "E0526", "no-gateway-between-clusters";
+    /// Federated names that the proxies of a mesh cannot resolve.
+    SuffixWithoutDns = "E0527", "suffix-without-dns";
 
     /// A domain that no Host header can have.
     InvalidDomain = "E0550", "invalid-domain";

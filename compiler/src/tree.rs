@@ -5,6 +5,7 @@
 //! many places delegate to are stored once, see [`Delegation`].
 //! The linear oracle evaluates this tree as it stands and so defines what is correct.
 
+mod clusters;
 mod delegation;
 
 use std::collections::{BTreeMap, HashSet};
@@ -15,6 +16,7 @@ use crate::rare::Rare;
 use crate::resource::{HeaderManipulation, ObjectName, PathKind};
 use crate::source::{Span, Spanned};
 
+pub use self::clusters::{Backend, GatewayWorkload, MeshMember, VirtualDestination, VirtualMesh};
 pub(crate) use self::delegation::{Above, below};
 pub use self::delegation::{Delegation, Entry, SharedRoutes, written_out};
 
@@ -23,6 +25,10 @@ pub use self::delegation::{Delegation, Entry, SharedRoutes, written_out};
 pub struct Tree {
     /// Gateways in order of namespace and name.
     pub gateways: Vec<Gateway>,
+    /// Virtual meshes in order of namespace and name.
+    pub virtual_meshes: Vec<VirtualMesh>,
+    /// Virtual destinations in order of namespace and name.
+    pub virtual_destinations: Vec<VirtualDestination>,
 }
 
 impl Tree {
@@ -60,36 +66,6 @@ fn stored<'t>(
                 }
             }
         }
-    }
-}
-
-/// A gateway that runs: the pods behind one Service, and the port of theirs that a VirtualGateway has.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct GatewayWorkload {
-    /// Cluster it runs in; absent if the input does not say.
-    pub cluster: Option<String>,
-    /// Namespace of its pods and of its Service.
-    pub namespace: String,
-    /// Labels of its pods.
-    pub labels: BTreeMap<String, String>,
-    /// Name of the Service, if known.
-    pub service: Option<String>,
-    /// Port of the Service.
-    pub port: u16,
-    /// Name of this port.
-    pub port_name: String,
-    /// Port of the pods, if known.
-    pub target_port: Option<u16>,
-    /// Where clients outside the cluster reach it: IP addresses and host names.
-    pub external_addresses: Vec<String>,
-    /// Port at these addresses.
-    pub external_port: Option<u16>,
-}
-
-impl GatewayWorkload {
-    /// Whether it runs in a cluster. One whose cluster is not known may run in any.
-    pub fn in_cluster(&self, cluster: &str) -> bool {
-        self.cluster.as_ref().is_none_or(|own| own == cluster)
     }
 }
 

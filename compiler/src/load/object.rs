@@ -334,7 +334,7 @@ impl<'d> Loader<'d> {
                 resources.destination_rules.push(rule.filter(|_| whole)?);
             }
             "KubernetesCluster" => {
-                resources.clusters.insert(metadata.id.name);
+                resources.registered_clusters.insert(metadata.id.name);
             }
             _ => {}
         }

@@ -189,6 +189,9 @@ pub(super) fn resolve(
     gateways
 }
 
+/// Cluster, namespace and name of a gateway's Service, and its port.
+type Port = (Option<String>, String, Option<String>, u16);
+
 /// The gateways that run, for each virtual gateway. A port that two of them want is the older one's.
 fn workloads(
     sources: &[&VirtualGateway],
@@ -197,8 +200,7 @@ fn workloads(
 ) -> HashMap<ObjectName, (Vec<GatewayWorkload>, bool)> {
     let mut by_age = sources.to_vec();
     by_age.sort_by_key(|gateway| age(&gateway.metadata));
-    let mut owners: HashMap<(Option<String>, String, Option<String>, u16), &VirtualGateway> =
-        HashMap::new();
+    let mut owners: HashMap<Port, &VirtualGateway> = HashMap::new();
     let mut found = HashMap::with_capacity(sources.len());
     for source in by_age {
         let (mut own, known) = running.of_gateway(source, diagnostics);

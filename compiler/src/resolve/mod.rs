@@ -5,6 +5,7 @@
 //! objects are taken by age, then by name.
 
 mod domain;
+mod federation;
 mod flatten;
 mod gateway;
 mod inventory;
@@ -15,6 +16,7 @@ mod prepare;
 mod repetition;
 mod selector;
 mod share;
+mod virtual_destination;
 mod weights;
 mod workload;
 
@@ -24,6 +26,7 @@ use crate::resource::{Metadata, ObjectName, Resources, VirtualHost};
 use crate::source::Span;
 use crate::tree::Tree;
 
+use self::federation::Federations;
 use self::flatten::Flattener;
 use self::gateway::Candidate;
 use self::prepare::{Catalogue, Table};
@@ -123,7 +126,17 @@ pub fn resolve(
         }
     }
     catalogue.report_trusted(diagnostics);
-    Tree { gateways }
+    let federations = Federations::new(resources, options.cluster.as_deref());
+    Tree {
+        gateways,
+        virtual_destinations: virtual_destination::resolve(
+            resources,
+            &running,
+            &federations,
+            diagnostics,
+        ),
+        virtual_meshes: federations.resolve(&running, diagnostics),
+    }
 }
 
 /// Sort key of objects: oldest first, then by name. An object that was never applied to a cluster has no age; it will

@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::resource::{
-    DestinationSelector, IngressGatewaySelector, Resources, Service, ServicePort, ServiceType,
-    TargetPort, VirtualGateway,
+    DestinationSelector, IngressGatewaySelector, ObjectName, Resources, Service, ServicePort,
+    ServiceType, TargetPort, VirtualGateway,
 };
+use crate::source::{Span, Spanned};
 use crate::tree::GatewayWorkload;
 
 /// Port of a gateway whose selector names none.
@@ -49,8 +50,28 @@ impl<'r> Gateways<'r> {
         }
     }
 
+    /// Whether any Service of a cluster is known.
+    pub(super) fn knows(&self, cluster: &str) -> bool {
+        let mut services = self.services.iter();
+        services.any(|service| service.cluster.as_deref() == Some(cluster))
+    }
+
+    /// All Services.
+    pub(super) fn services(&self) -> &[&'r Service] {
+        &self.services
+    }
+
+    /// A Service of a cluster, of any if none is given. Plain manifests stand for every cluster.
+    pub(super) fn service(&self, name: &ObjectName, cluster: Option<&str>) -> Option<&'r Service> {
+        let mut namesakes = (self.services.iter().copied())
+            .filter(|service| service.name == name.name && service.namespace == name.namespace);
+        let fits = |service: &&Service| cluster.is_none() || service.cluster.as_deref() == cluster;
+        let exact = namesakes.clone().find(fits);
+        exact.or_else(|| namesakes.find(|service| service.cluster.is_none()))
+    }
+
     /// Whether there is an inventory to look things up in. Without one, what selectors say is taken on trust.
-    pub(super) fn known(&self) -> bool {
+    fn known(&self) -> bool {
         !self.resources.clusters.is_empty()
             || self
                 .services
@@ -92,6 +113,27 @@ impl<'r> Gateways<'r> {
             true => (found.workloads, true),
             false => (self.on_trust(selectors), false),
         }
+    }
+
+    /// Gateways for traffic from other clusters into one.
+    pub(super) fn into_cluster(
+        &self,
+        selectors: &[IngressGatewaySelector],
+        cluster: &str,
+        place: Span,
+        diagnostics: &mut Diagnostics,
+    ) -> Vec<GatewayWorkload> {
+        let usual = [IngressGatewaySelector {
+            destinations: None,
+            port_name: None,
+            span: place,
+        }];
+        let selectors = if selectors.is_empty() {
+            &usual
+        } else {
+            selectors
+        };
+        self.find(selectors, Some(cluster), diagnostics).workloads
     }
 
     fn find(
@@ -325,10 +367,7 @@ fn usual_port(name: &str) -> u16 {
 }
 
 /// The elements of a list, or one that stands for them.
-fn or_one<'a>(
-    list: &'a [crate::source::Spanned<String>],
-    instead: Option<&'a str>,
-) -> Vec<Option<&'a str>> {
+fn or_one<'a>(list: &'a [Spanned<String>], instead: Option<&'a str>) -> Vec<Option<&'a str>> {
     match list {
         [] => vec![instead],
         list => list.iter().map(|one| Some(one.value.as_str())).collect(),
@@ -365,7 +404,7 @@ fn selects(selector: &DestinationSelector, service: &Service) -> bool {
     });
     named
         || selector.matcher.as_ref().is_some_and(|matcher| {
-            let any = |list: &[crate::source::Spanned<String>], fits: &dyn Fn(&str) -> bool| {
+            let any = |list: &[Spanned<String>], fits: &dyn Fn(&str) -> bool| {
                 list.is_empty() || list.iter().any(|one| fits(&one.value))
             };
             contains(&service.labels, &matcher.labels)

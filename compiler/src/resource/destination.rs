@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Metadata, ObjectRef, WrittenOptions};
+use super::{DestinationSelector, Metadata, ObjectRef, WrittenOptions};
 use crate::rare::Rare;
 use crate::source::{Span, Spanned};
 
@@ -61,8 +61,39 @@ pub struct VirtualDestination {
     pub hostname: Spanned<String>,
     /// Listening port.
     pub port: Spanned<u16>,
+    /// Protocol as written; `http` when absent.
+    pub protocol: Option<String>,
+    /// Port of the Services behind it; absent: the same number, else their only port.
+    pub target: Option<Spanned<TargetPort>>,
+    /// The Services behind it.
+    pub backends: Backends,
     /// The whole spec.
     pub span: Span,
+}
+
+/// What is behind a VirtualDestination.
+#[derive(Clone, Debug)]
+pub enum Backends {
+    /// The resource does not say.
+    Unknown,
+    /// `static`: in the order in which they are preferred.
+    Static(Vec<ClusterObjectRef>),
+    /// `localized`: the nearest one.
+    Localized {
+        /// Any of them selects.
+        selectors: Vec<DestinationSelector>,
+        /// Which regions take over from which.
+        failover: Vec<FailoverDirective>,
+    },
+}
+
+/// Regions that take over from another one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FailoverDirective {
+    /// Region whose services fail.
+    pub from: String,
+    /// Regions that take over, in order.
+    pub to: Vec<String>,
 }
 
 /// A discovery Destination object.
@@ -159,4 +190,22 @@ pub struct Service {
     pub ports: Vec<ServicePort>,
     /// The place to point at.
     pub span: Span,
+}
+
+impl Service {
+    /// A Service of which only the name is known.
+    pub(crate) fn unknown(name: &super::ObjectName, cluster: &str) -> Self {
+        Self {
+            name: name.name.clone(),
+            namespace: name.namespace.clone(),
+            cluster: Some(cluster.to_owned()),
+            labels: BTreeMap::new(),
+            selector: BTreeMap::new(),
+            service_type: ServiceType::default(),
+            addresses: Vec::new(),
+            federated_host: None,
+            ports: Vec::new(),
+            span: Span::default(),
+        }
+    }
 }

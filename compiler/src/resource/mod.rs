@@ -16,8 +16,8 @@ use std::fmt;
 use crate::source::{Span, Spanned};
 
 pub use destination::{
-    ClusterObjectRef, Destination, DestinationKind, ExternalService, Service, ServicePort,
-    ServiceType, TargetPort, VirtualDestination, WeightedDestination,
+    Backends, ClusterObjectRef, Destination, DestinationKind, ExternalService, FailoverDirective,
+    Service, ServicePort, ServiceType, TargetPort, VirtualDestination, WeightedDestination,
 };
 pub use gateway::{ConnectionHandler, HandlerKind, RouteConfig, VirtualGateway};
 pub use inventory::{
@@ -134,6 +134,8 @@ pub struct Resources {
     pub virtual_meshes: Vec<VirtualMesh>,
     /// Clusters of which there is an inventory.
     pub clusters: BTreeSet<String>,
+    /// KubernetesCluster objects.
+    pub registered_clusters: BTreeSet<String>,
     /// Objects that are there, but were reported and left out: a reference to one of them is no mistake of its own.
     pub left_out: Vec<LeftOut>,
 }

@@ -1,5 +1,6 @@
 //! Resolution, lints and the oracle, from YAML.
 
+mod clusters;
 mod config;
 mod delegation;
 mod destinations;

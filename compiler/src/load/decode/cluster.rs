@@ -30,7 +30,8 @@ pub(super) fn gateway_selectors(
     })
 }
 
-fn destination_selector(
+/// An element of `destinationSelectors`.
+pub(super) fn destination_selector(
     node: &Node<'_>,
     diagnostics: &mut Diagnostics,
 ) -> Option<DestinationSelector> {

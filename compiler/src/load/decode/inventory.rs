@@ -2,15 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use super::cluster::balancer_addresses;
+use super::cluster::{balancer_addresses, destination_selector};
 use super::every;
-use super::value::{missing, port, required, service_port, strings};
+use super::route::cluster_object_ref;
+use super::value::{self, missing, port, required, service_port, strings};
 use crate::diagnostic::Diagnostics;
 use crate::load::node::Node;
 use crate::resource::destination::Endpoint;
 use crate::resource::{
-    Destination, ExternalService, Metadata, Service, ServiceType, VirtualDestination,
+    Backends, Destination, ExternalService, FailoverDirective, Metadata, Service, ServiceType,
+    TargetPort, VirtualDestination,
 };
+use crate::source::Spanned;
 
 /// A VirtualDestination.
 pub(in crate::load) fn virtual_destination(
@@ -28,14 +31,61 @@ pub(in crate::load) fn virtual_destination(
             None
         }
     };
+    let backends = backends(node, diagnostics);
     if node.faulty {
         return None;
     }
+    let written = node.get("port");
+    let target = |key: &str| written.and_then(|port| port.get(key));
     Some(VirtualDestination {
         metadata,
         hostname: hostname?,
         port: port?,
+        protocol: written
+            .and_then(|port| port.text_at("protocol"))
+            .map(|protocol| protocol.value),
+        target: match (target("targetNumber"), target("targetName")) {
+            (Some(number), _) => {
+                let number = value::port(number, diagnostics)?;
+                Some(Spanned::new(TargetPort::Number(number.value), number.span))
+            }
+            (None, Some(name)) => name
+                .text()
+                .map(|name| Spanned::new(TargetPort::Name(name.value), name.span)),
+            (None, None) => None,
+        },
+        backends: backends?,
         span: node.span,
+    })
+}
+
+fn backends(node: &Node<'_>, diagnostics: &mut Diagnostics) -> Option<Backends> {
+    if let Some(fixed) = node.get("static") {
+        let services = fixed.list_at("destinations").iter();
+        let services = services.filter_map(|destination| destination.get("kubeService"));
+        return every(services, |service| cluster_object_ref(service, diagnostics))
+            .map(Backends::Static);
+    }
+    let Some(localized) = node.get("localized") else {
+        return Some(Backends::Unknown);
+    };
+    let region = |node: &Node<'_>| node.text_at("region").map(|region| region.value);
+    let failover = localized
+        .list_at("failoverDirectives")
+        .iter()
+        .filter_map(|directive| {
+            Some(FailoverDirective {
+                from: region(directive.get("from")?)?,
+                to: directive.list_at("to").iter().filter_map(region).collect(),
+            })
+        })
+        .collect();
+    let selectors = every(localized.list_at("destinationSelectors"), |node| {
+        destination_selector(node, diagnostics)
+    });
+    Some(Backends::Localized {
+        selectors: selectors?,
+        failover,
     })
 }
 
