@@ -23,6 +23,7 @@ pub mod resource;
 pub mod route;
 mod schema;
 pub mod source;
+pub mod status;
 mod suggest;
 pub mod tree;
 pub mod upstreams;

@@ -90,6 +90,14 @@ pub struct Gateway {
     pub span: Span,
 }
 
+impl Gateway {
+    /// Whether it may run in a cluster: it is not known to run in others only.
+    pub fn may_run_in(&self, cluster: &str) -> bool {
+        let mut workloads = self.workloads.iter();
+        self.workloads.is_empty() || workloads.any(|workload| workload.in_cluster(cluster))
+    }
+}
+
 /// Domains that share one list of routes. Virtual hosts that claim the same domain are merged: their routes follow
 /// one another, oldest virtual host first.
 #[derive(Clone, Debug)]

@@ -6,7 +6,7 @@ use super::decode;
 use super::node::{Node, Value};
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::resource::{LeftOut, Metadata, ObjectName, Resources, VirtualHost};
+use crate::resource::{LeftOut, Metadata, Object, ObjectName, Resources, VirtualHost};
 use crate::schema::{self, Kind, Lookup};
 use crate::source::{Span, Spanned};
 
@@ -121,6 +121,17 @@ impl<'d> Loader<'d> {
             return;
         }
         self.seen.insert(key, metadata.span);
+        if kind.has_status() {
+            let generation = node.get("metadata").and_then(|all| all.get("generation"));
+            self.resources.objects.push(Object {
+                kind: kind.name,
+                api_version: format!("{}/{}", kind.group, kind.version),
+                id: metadata.id.clone(),
+                generation: generation.and_then(Node::integer),
+                name_span: metadata.span,
+                span: node.span,
+            });
+        }
         if kind.used {
             self.decode(kind, metadata, &mut node);
         }

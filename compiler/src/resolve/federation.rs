@@ -285,7 +285,7 @@ impl<'r> Federations<'r> {
             let cluster = self.clusters.get(&name).map(|&cluster| cluster.to_owned());
             let gateways = match (federation, &cluster) {
                 (Some(federation), Some(cluster)) if several && !federation.flat_network => {
-                    running.into_cluster(&federation.gateways, cluster, span, diagnostics)
+                    running.between_clusters(&federation.gateways, cluster, span, diagnostics)
                 }
                 _ => Vec::new(),
             };

@@ -73,6 +73,19 @@ fn sources(resources: &Resources) -> Vec<&VirtualGateway> {
     sources
 }
 
+/// The virtual hosts that are written in a gateway.
+pub(super) fn inline_specs(gateway: &VirtualGateway) -> impl Iterator<Item = &VirtualHostSpec> {
+    let handler = gateway.handlers.first();
+    let entries = match handler.map(|handler| &handler.kind) {
+        Some(HandlerKind::Http(entries)) => entries.as_slice(),
+        _ => &[],
+    };
+    entries.iter().filter_map(|entry| match entry {
+        RouteConfig::Inline(spec) => Some(spec.as_ref()),
+        RouteConfig::Selector(_) => None,
+    })
+}
+
 /// The virtual hosts that are written in gateways, for each gateway in order of their names.
 pub(super) fn inline_hosts<'r>(
     resources: &'r Resources,
@@ -83,21 +96,15 @@ pub(super) fn inline_hosts<'r>(
     let mut inline = Vec::new();
     for source in sources(resources) {
         let mut own = Vec::new();
-        if let Some(handler) = source.handlers.first()
-            && let HandlerKind::Http(entries) = &handler.kind
-        {
-            for entry in entries {
-                if let RouteConfig::Inline(spec) = entry {
-                    own.push(Candidate::new(
-                        &source.metadata,
-                        spec.span,
-                        spec,
-                        catalogue,
-                        flattener,
-                        diagnostics,
-                    ));
-                }
-            }
+        for spec in inline_specs(source) {
+            own.push(Candidate::new(
+                &source.metadata,
+                spec.span,
+                spec,
+                catalogue,
+                flattener,
+                diagnostics,
+            ));
         }
         inline.push(own);
     }

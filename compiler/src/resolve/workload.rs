@@ -116,7 +116,7 @@ impl<'r> Gateways<'r> {
     }
 
     /// Gateways for traffic from other clusters into one.
-    pub(super) fn into_cluster(
+    pub(super) fn between_clusters(
         &self,
         selectors: &[IngressGatewaySelector],
         cluster: &str,

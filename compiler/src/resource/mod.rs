@@ -136,6 +136,8 @@ pub struct Resources {
     pub clusters: BTreeSet<String>,
     /// KubernetesCluster objects.
     pub registered_clusters: BTreeSet<String>,
+    /// The objects that have a status, whether they are usable or not.
+    pub objects: Vec<Object>,
     /// Objects that are there, but were reported and left out: a reference to one of them is no mistake of its own.
     pub left_out: Vec<LeftOut>,
 }
@@ -147,4 +149,21 @@ pub struct LeftOut {
     pub kind: &'static str,
     /// Its name.
     pub id: ObjectName,
+}
+
+/// An object of the routing API.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Object {
+    /// Its kind.
+    pub kind: &'static str,
+    /// Its `apiVersion`.
+    pub api_version: String,
+    /// Its name.
+    pub id: ObjectName,
+    /// `metadata.generation`, if a cluster gave it one.
+    pub generation: Option<i64>,
+    /// Place of its name.
+    pub name_span: Span,
+    /// The whole object.
+    pub span: Span,
 }

@@ -168,6 +168,11 @@ pub(crate) struct Kind {
 }
 
 impl Kind {
+    /// Whether objects of this kind are told what became of them.
+    pub(crate) fn has_status(&self) -> bool {
+        self.used && (self.group == ENTERPRISE || self.group == NETWORKING)
+    }
+
     /// Whether an object is known to all clusters, wherever it was read.
     pub(crate) fn is_global(&self) -> bool {
         OWN_GROUPS.contains(&self.group) || self.group == MULTICLUSTER
