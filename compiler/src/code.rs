@@ -260,6 +260,10 @@ codes! {
     NoGatewayBetweenClusters = "E0526", "no-gateway-between-clusters";
     /// Federated names that the proxies of a mesh cannot resolve.
     SuffixWithoutDns = "E0527", "suffix-without-dns";
+    /// Gateways are taken on trust, because there is no inventory.
+    TrustedGateways = "N0528", "trusted-gateways";
+    /// A gateway's Service names a port of its pods that nothing explains.
+    UnknownTargetPort = "W0529", "unknown-target-port";
 
     /// A domain that no Host header can have.
     InvalidDomain = "E0550", "invalid-domain";

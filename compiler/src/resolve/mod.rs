@@ -34,6 +34,8 @@ use self::gateway::Candidate;
 use self::prepare::{Catalogue, Table};
 use self::workload::Gateways;
 
+pub use self::workload::report_trusted_gateways;
+
 /// What resolution depends on besides the resources.
 #[derive(Clone, Debug)]
 pub struct ResolveOptions {

@@ -22,7 +22,9 @@ pub(super) fn resolve(
     diagnostics: &mut Diagnostics,
 ) -> Vec<tree::VirtualDestination> {
     let mut regions: BTreeMap<&Option<String>, &String> = BTreeMap::new();
-    for node in &resources.nodes {
+    let mut nodes: Vec<_> = resources.nodes.iter().collect();
+    nodes.sort_by_key(|node| &node.name);
+    for node in nodes {
         if let Some(region) = &node.region {
             regions.entry(&node.cluster).or_insert(region);
         }
