@@ -28,6 +28,7 @@ pub fn tree(table: Table, n: usize) -> Tree {
                 headers: None,
             }],
             path_rewrite: None,
+            host_rewrite: None,
         };
         Arc::new(Route {
             name: RouteName {
@@ -114,6 +115,7 @@ fn matcher(shape: RouteShape) -> Matcher {
             }
         },
         invert: false,
+        missing_as_empty: false,
     });
     Matcher {
         name: None,

@@ -166,6 +166,14 @@ codes! {
     ControlCharacter = "E0305", "control-character";
     /// The body of a direct response beyond the limit.
     BodyTooLarge = "E0306", "body-too-large";
+    /// A path template, or a rewrite by one, that cannot be read.
+    InvalidTemplate = "E0320", "invalid-template";
+    /// A substitution with a group that the pattern lacks.
+    InvalidSubstitution = "E0321", "invalid-substitution";
+    /// A rewrite by template on a route whose matchers lack its variables.
+    TemplateVariable = "E0322", "template-variable";
+    /// A redirect to something that is no scheme.
+    InvalidScheme = "E0323", "invalid-scheme";
     /// A redirect that changes nothing.
     EmptyRedirect = "W0307", "empty-redirect";
 

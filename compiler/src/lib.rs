@@ -20,6 +20,7 @@ pub mod regex;
 pub mod render;
 pub mod resolve;
 pub mod resource;
+pub mod rewrite;
 pub mod route;
 mod schema;
 pub mod source;

@@ -3,14 +3,18 @@
 //! Slow and obvious on purpose. It shares no matching code with the engine, which is held to its answers.
 
 mod policies;
+mod rewrite;
+
+use std::borrow::Cow;
 
 use crate::answer::{self, Answer, Outcome, Response};
 use crate::regex::Regex;
 use crate::resource::{HeaderManipulation, ObjectName};
+use crate::rewrite::{HostRewrite, PathRewrite};
 use crate::tree::{
     Action, Domain, DomainKind, Entry, Forward, Gateway, HeaderMatch, Host, LiteralPart, Matcher,
-    PathMatch, PathTail, QueryMatch, Redirect, RedirectPath, Route, Tree, ValueMatch, VirtualHost,
-    WeightedDestination,
+    PathMatch, PathTail, QueryMatch, Redirect, RedirectPath, Route, TextPlace, Tree, ValueMatch,
+    VirtualHost, WeightedDestination,
 };
 
 /// A request as the gateway receives it.
@@ -36,9 +40,23 @@ struct Found<'t> {
     /// Names of the delegating routes it is shared by, outermost first.
     names: Vec<&'t str>,
     route: &'t Route,
+    matched: Matched<'t>,
+}
+
+/// What the matcher of a route has taken of a path.
+#[derive(Clone, Copy)]
+struct Matched<'t> {
     matcher: &'t Matcher,
-    /// Bytes of the path that are to be replaced by a rewrite; `None` = all of them.
-    matched: Option<usize>,
+    /// Bytes before its path condition, taken by delegating routes.
+    base: usize,
+}
+
+impl Matched<'_> {
+    /// Bytes that a rewrite of a prefix replaces; `None` = all of them.
+    fn replaced(self) -> Option<usize> {
+        let len = self.matcher.path.rewrite_len()?;
+        Some(self.base + len)
+    }
 }
 
 /// Answers a request that a gateway received; without a name, the first gateway. A gateway that does not exist finds
@@ -65,7 +83,6 @@ pub fn evaluate(tree: &Tree, gateway: Option<&ObjectName>, request: &Request) ->
         virtual_host,
         names,
         route,
-        matcher,
         matched,
     }) = find_route(host, request)
     else {
@@ -74,7 +91,7 @@ pub fn evaluate(tree: &Tree, gateway: Option<&ObjectName>, request: &Request) ->
     let names: Vec<&str> = names
         .into_iter()
         .chain(route.name.segments())
-        .chain(matcher.name.as_deref())
+        .chain(matched.matcher.name.as_deref())
         .collect();
     let answer = Answer {
         virtual_host: Some(virtual_host.name.to_string()),
@@ -88,7 +105,7 @@ pub fn evaluate(tree: &Tree, gateway: Option<&ObjectName>, request: &Request) ->
     match &route.action {
         Action::Forward(action) => forward(answer, action, route, matched, request),
         Action::Redirect(action) => {
-            let answer = redirect(answer, action, matched, request);
+            let answer = redirect(answer, action, matched.replaced(), request);
             with_response_headers(answer, route, request)
         }
         Action::DirectResponse(action) => {
@@ -214,8 +231,7 @@ fn find_entry<'t>(
                             virtual_host,
                             names: Vec::new(),
                             route,
-                            matcher,
-                            matched: matcher.path.rewrite_len().map(|len| base + len),
+                            matched: Matched { matcher, base },
                         });
                     }
                 }
@@ -294,18 +310,36 @@ fn text_matches(part: &LiteralPart, text: &[u8]) -> bool {
 }
 
 fn header_matches(condition: &HeaderMatch, request: &Request) -> bool {
-    let value = if condition.name == ":authority" {
-        Some(request.authority.clone())
-    } else {
-        let values: Vec<&str> = request
-            .headers
-            .iter()
-            .filter(|(name, _)| name.eq_ignore_ascii_case(&condition.name))
-            .map(|(_, value)| value.as_str())
-            .collect();
-        (!values.is_empty()).then(|| values.join(","))
+    let mut value = match condition.name.as_str() {
+        ":authority" => Some(request.authority.clone()),
+        ":method" => Some(request.method.clone()),
+        ":path" => Some(request.path.clone()),
+        ":scheme" => Some(request.scheme.clone()),
+        _ => {
+            let values: Vec<&str> = request
+                .headers
+                .iter()
+                .filter(|(name, _)| name.eq_ignore_ascii_case(&condition.name))
+                .map(|(_, value)| value.as_str())
+                .collect();
+            (!values.is_empty()).then(|| values.join(","))
+        }
     };
+    if condition.missing_as_empty {
+        value.get_or_insert_default();
+    }
     value.is_some_and(|value| value_matches(&condition.value, &value)) != condition.invert
+}
+
+/// The value of a header; those of one that comes several times are joined with `,`.
+fn header(request: &Request, name: &str) -> Option<String> {
+    let values = request
+        .headers
+        .iter()
+        .filter(|(other, _)| other.eq_ignore_ascii_case(name))
+        .map(|(_, value)| value.as_str());
+    let values: Vec<&str> = values.collect();
+    (!values.is_empty()).then(|| values.join(","))
 }
 
 fn query_matches(condition: &QueryMatch, path: &str) -> bool {
@@ -325,6 +359,22 @@ fn value_matches(condition: &ValueMatch, value: &str) -> bool {
         ValueMatch::Present => true,
         ValueMatch::Exact(text) => text == value,
         ValueMatch::Regex(pattern) => regex_matches(&pattern.value, value.as_bytes()),
+        ValueMatch::Text(place, part) => {
+            let fold = |text: &str| match part.ignore_case {
+                true => text.to_ascii_lowercase(),
+                false => text.to_owned(),
+            };
+            let (value, text) = (fold(value), fold(&part.text));
+            match place {
+                TextPlace::Whole => value == text,
+                TextPlace::Start => value.starts_with(&text),
+                TextPlace::End => value.ends_with(&text),
+                TextPlace::Anywhere => value.contains(&text),
+            }
+        }
+        ValueMatch::Range(start, end) => value
+            .parse()
+            .is_ok_and(|number: i64| (*start..*end).contains(&number)),
     }
 }
 
@@ -339,7 +389,7 @@ fn forward(
     answer: Answer,
     action: &Forward,
     route: &Route,
-    matched: Option<usize>,
+    matched: Matched<'_>,
     request: &Request,
 ) -> Answer {
     let Some(chosen) = choose(&action.destinations, request.random) else {
@@ -353,12 +403,30 @@ fn forward(
         headers.retain(|(name, _)| level.remove_request.iter().all(|removed| removed != name));
         headers.extend_from_slice(&level.append_request);
     }
+    let (path, query) = split_path(&request.path);
     let path = match &action.path_rewrite {
-        Some(rewrite) => {
-            let (path, query) = split_path(&request.path);
-            format!("{}{query}", rewritten(path, matched, rewrite))
+        None => Some(path.to_owned()),
+        Some(PathRewrite::Prefix(prefix)) => Some(rewritten(path, matched.replaced(), prefix)),
+        Some(PathRewrite::Matches(replacement)) => {
+            Some(with_slash(rewrite::replace_all(replacement, path)))
         }
-        None => request.path.clone(),
+        Some(PathRewrite::Template(parts)) => match &matched.matcher.path.tail {
+            PathTail::Regex(pattern) => path
+                .get(matched.base + matched.matcher.path.literal_len()..)
+                .and_then(|rest| rewrite::by_template(&pattern.value, parts, rest)),
+            _ => None,
+        },
+    };
+    let Some(path) = path else { return answer };
+    let path = path + query;
+    let authority = match &action.host_rewrite {
+        None => None,
+        Some(HostRewrite::Text(host)) => Some(host.clone()),
+        Some(HostRewrite::Header(name)) => header(request, name).filter(|host| !host.is_empty()),
+        Some(HostRewrite::Path(replacement)) => Some(rewrite::replace_all(
+            replacement,
+            split_path(&request.path).0,
+        )),
     };
     Answer {
         outcome: Outcome::Forward,
@@ -375,7 +443,7 @@ fn forward(
         ),
         request: Some(answer::Request {
             method: request.method.clone(),
-            authority: request.authority.clone(),
+            authority: authority.unwrap_or_else(|| request.authority.clone()),
             path,
             headers,
         }),
@@ -402,6 +470,14 @@ fn choose(destinations: &[WeightedDestination], random: f64) -> Option<&Weighted
     })
 }
 
+/// Paths start with a slash, however they came about.
+fn with_slash(path: String) -> String {
+    match path.starts_with('/') {
+        true => path,
+        false => format!("/{path}"),
+    }
+}
+
 /// A path (without query) whose matched prefix, or all of it, is replaced.
 fn rewritten(path: &str, matched: Option<usize>, replacement: &str) -> String {
     let rest = matched.and_then(|len| path.get(len..)).unwrap_or_default();
@@ -413,7 +489,8 @@ const HTTPS_REDIRECT: Redirect = Redirect {
     host: None,
     path: RedirectPath::Keep,
     status: 301,
-    https: true,
+    scheme: Some(Cow::Borrowed("https")),
+    port: None,
     strip_query: false,
 };
 
@@ -423,23 +500,35 @@ fn redirect(
     matched: Option<usize>,
     request: &Request,
 ) -> Answer {
-    let scheme = if action.https {
-        "https"
-    } else {
-        request.scheme.as_str()
-    };
+    let scheme = action.scheme.as_deref().unwrap_or(&request.scheme);
     let host = match &action.host {
         Some(host) => host.as_str(),
         // The old scheme's default port would be wrong for the new scheme.
-        None if scheme != request.scheme => request
-            .authority
-            .strip_suffix(":80")
-            .unwrap_or(&request.authority),
+        None if scheme != request.scheme => {
+            let default = match request.scheme.as_str() {
+                "http" => ":80",
+                "https" => ":443",
+                _ => "",
+            };
+            let authority = request.authority.as_str();
+            authority.strip_suffix(default).unwrap_or(authority)
+        }
         None => request.authority.as_str(),
+    };
+    let host = match action.port {
+        Some(port) => {
+            let end = host
+                .rfind(':')
+                .filter(|colon| !host[*colon..].contains(']'))
+                .unwrap_or(host.len());
+            format!("{}:{port}", &host[..end])
+        }
+        None => host.to_owned(),
     };
     let (path, query) = split_path(request.path.split('#').next().unwrap_or_default());
     let (path, query) = match &action.path {
         RedirectPath::Keep => (path.to_owned(), query),
+        RedirectPath::Matches(replacement) => (rewrite::replace_all(replacement, path), query),
         RedirectPath::Prefix(replacement) => (rewritten(path, matched, replacement), query),
         RedirectPath::Full(full) => (full.clone(), if full.contains('?') { "" } else { query }),
     };

@@ -257,7 +257,10 @@ fn forward(
         destinations: Some(destinations(program, forwarding.forward)),
         request: Some(answer::Request {
             method: request.method.clone(),
-            authority: request.authority.clone(),
+            authority: match &forwarding.host {
+                Some(host) => String::from_utf8_lossy(host).into_owned(),
+                None => request.authority.clone(),
+            },
             path: String::from_utf8_lossy(path).into_owned(),
             headers,
         }),

@@ -8,12 +8,15 @@
 mod clusters;
 mod delegation;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 pub use crate::options::Options;
 use crate::rare::Rare;
+pub use crate::resource::TextPlace;
 use crate::resource::{HeaderManipulation, ObjectName, PathKind};
+use crate::rewrite::{HostRewrite, PathRewrite, Replacement};
 use crate::source::{Span, Spanned};
 
 pub use self::clusters::{Backend, GatewayWorkload, MeshMember, VirtualDestination, VirtualMesh};
@@ -237,7 +240,7 @@ pub struct PathMatch {
 }
 
 /// Literal text of one case sensitivity.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct LiteralPart {
     /// Text as written.
     pub text: String,
@@ -305,6 +308,8 @@ pub struct HeaderMatch {
     pub value: ValueMatch,
     /// Negate. With a value it also holds when the header is missing.
     pub invert: bool,
+    /// A header that is missing counts as an empty one.
+    pub missing_as_empty: bool,
 }
 
 /// A query parameter condition: on the first parameter of that name, nothing decoded.
@@ -325,12 +330,19 @@ pub enum ValueMatch {
     Exact(String),
     /// RE2 on the whole value.
     Regex(Spanned<String>),
+    /// Text in the value; at least its place or its case is other than that of [`ValueMatch::Exact`].
+    Text(TextPlace, LiteralPart),
+    /// A decimal number that is not below the first and below the second.
+    Range(i64, i64),
 }
 
 impl HeaderMatch {
     /// Whether both say the same, wherever they were written.
     pub fn same(&self, other: &Self) -> bool {
-        self.name == other.name && self.invert == other.invert && self.value.same(&other.value)
+        self.name == other.name
+            && self.invert == other.invert
+            && self.missing_as_empty == other.missing_as_empty
+            && self.value.same(&other.value)
     }
 }
 
@@ -348,6 +360,8 @@ impl ValueMatch {
             (Self::Present, Self::Present) => true,
             (Self::Exact(a), Self::Exact(b)) => a == b,
             (Self::Regex(a), Self::Regex(b)) => a.value == b.value,
+            (Self::Text(place, a), Self::Text(other, b)) => place == other && a == b,
+            (Self::Range(a, b), Self::Range(c, d)) => a == c && b == d,
             _ => false,
         }
     }
@@ -369,8 +383,11 @@ pub enum Action {
 pub struct Forward {
     /// At least one; weights sum to 100.
     pub destinations: Vec<WeightedDestination>,
-    /// Replaces the matched prefix, or the whole path ([`PathMatch::rewrite_len`]). Starts with a slash.
-    pub path_rewrite: Option<String>,
+    /// What happens to the path. The matched prefix is that of [`PathMatch::rewrite_len`]; every matcher of a route with a
+    /// rewrite by template is a regex with the groups that it needs.
+    pub path_rewrite: Option<PathRewrite>,
+    /// What happens to the host.
+    pub host_rewrite: Option<HostRewrite>,
 }
 
 /// A destination and its share.
@@ -432,8 +449,10 @@ pub struct Redirect {
     pub path: RedirectPath,
     /// Status.
     pub status: u16,
-    /// Scheme becomes https.
-    pub https: bool,
+    /// The new scheme.
+    pub scheme: Option<Cow<'static, str>>,
+    /// The new port; also that of the new host.
+    pub port: Option<u16>,
     /// Drop the query.
     pub strip_query: bool,
 }
@@ -445,6 +464,8 @@ pub enum RedirectPath {
     Keep,
     /// Replaced; a query in it replaces the request's. Starts with a slash.
     Full(String),
+    /// What a pattern matches is replaced; the new path always starts with a slash.
+    Matches(Arc<Replacement>),
     /// The matched prefix is replaced, or the whole path ([`PathMatch::rewrite_len`]). Empty, or starts with a slash;
     /// the new path always does.
     Prefix(String),

@@ -1,8 +1,11 @@
 //! What a forwarded request becomes.
 
 use crate::decision::Match;
-use crate::request::Request;
-use crate::tables::{ActionKind, Destination, Forward, HeaderOperations, PathRewrite, Share};
+use crate::replace::Replacement;
+use crate::request::{Headers, Request};
+use crate::tables::{
+    ActionKind, Destination, Forward, HeaderOperations, HostRewrite, PathRewrite, Share,
+};
 
 /// Where a request goes, and what changes on the way.
 #[derive(Debug)]
@@ -15,14 +18,17 @@ pub struct Forwarding<'p> {
     pub headers: [Option<&'p HeaderOperations>; 2],
     /// The new path with query; `None` = unchanged.
     pub path: Option<Vec<u8>>,
+    /// The new host; `None` = unchanged.
+    pub host: Option<Vec<u8>>,
     /// The action, for timeouts and retries.
     pub forward: &'p Forward,
 }
 
 impl<'p> Match<'p> {
-    /// Chooses a destination and computes the new path; `None` for other actions. `random` (0 ≤ r < 1) decides
+    /// Chooses a destination and computes the new path and host; `None` for other actions, and for a path or host that a
+    /// pattern cannot rewrite in reasonable time. `random` (0 ≤ r < 1) decides
     /// between weighted destinations: the first whose cumulative share of the weights exceeds it.
-    pub fn forward<H: ?Sized>(
+    pub fn forward<H: Headers + ?Sized>(
         &self,
         request: &Request<'_, H>,
         random: f64,
@@ -49,26 +55,77 @@ impl<'p> Match<'p> {
                 self.headers(),
                 self.program().header_operations(share.headers),
             ],
-            path: forward
-                .rewrite
-                .as_ref()
-                .map(|rewrite| rewrite.apply(request, self.base())),
+            path: match &forward.rewrite {
+                Some(rewrite) => Some(self.rewrite(rewrite, request)?),
+                None => None,
+            },
+            host: match &forward.host {
+                Some(rewrite) => self.host(rewrite, request)?,
+                None => None,
+            },
             forward,
         })
     }
 }
 
-impl PathRewrite {
-    /// The rewritten path; the query stays. Prefixes are counted after `base` bytes, which are replaced with them.
-    pub(crate) fn apply<H: ?Sized>(&self, request: &Request<'_, H>, base: usize) -> Vec<u8> {
-        let (to, kept) = match self {
-            PathRewrite::Prefix { len, to } => (to, base.saturating_add(*len as usize)),
-            PathRewrite::Whole { to } => (to, request.path_only().len()),
+impl Match<'_> {
+    /// The rewritten path; the query stays. Prefixes are counted after what calls have put aside, which is replaced with
+    /// them. `None` when a pattern does not match or would take too long.
+    pub(crate) fn rewrite<H: ?Sized>(
+        &self,
+        rewrite: &PathRewrite,
+        request: &Request<'_, H>,
+    ) -> Option<Vec<u8>> {
+        let whole = request.path_only().len();
+        let after = |len: u32| self.base().saturating_add(len as usize);
+        let replaced;
+        let (to, kept) = match rewrite {
+            PathRewrite::Prefix { len, to } => (to.as_bytes(), after(*len)),
+            PathRewrite::Whole { to } => (to.as_bytes(), whole),
+            PathRewrite::Matches { replacement } => {
+                let replacement = self.replacement(*replacement)?;
+                let path = replacement.replace_all(request.path_only())?;
+                // Paths start with a slash, however they came about.
+                replaced = match path.first() {
+                    Some(b'/') => path,
+                    _ => [b"/".as_slice(), &path].concat(),
+                };
+                (replaced.as_slice(), whole)
+            }
+            PathRewrite::Rest { len, replacement } => {
+                let rest = request.path_only().get(after(*len)..)?;
+                replaced = self.replacement(*replacement)?.replace_whole(rest)?;
+                (replaced.as_slice(), whole)
+            }
         };
         let rest = request.path.get(kept..).unwrap_or_default();
         let mut path = Vec::with_capacity(to.len() + rest.len());
-        path.extend_from_slice(to.as_bytes());
+        path.extend_from_slice(to);
         path.extend_from_slice(rest);
-        path
+        Some(path)
+    }
+
+    /// The new host, if it changes.
+    #[expect(clippy::option_option, reason = "it cannot be rewritten, or it stays")]
+    fn host<H: Headers + ?Sized>(
+        &self,
+        rewrite: &HostRewrite,
+        request: &Request<'_, H>,
+    ) -> Option<Option<Vec<u8>>> {
+        Some(match rewrite {
+            HostRewrite::Text(host) => Some(host.clone().into_bytes()),
+            HostRewrite::Header(name) => request
+                .header(name.as_bytes())
+                .filter(|host| !host.is_empty())
+                .map(|host| host.into_owned()),
+            HostRewrite::Path(replacement) => {
+                let replacement = self.replacement(*replacement)?;
+                Some(replacement.replace_all(request.path_only())?)
+            }
+        })
+    }
+
+    fn replacement(&self, id: u32) -> Option<&Replacement> {
+        self.program().head().replacements.get(id as usize)
     }
 }

@@ -33,6 +33,7 @@ pub mod policy;
 mod predicate;
 mod program;
 mod redirect;
+pub mod replace;
 mod request;
 mod rule_set;
 mod search;
@@ -53,5 +54,5 @@ pub use request::{Headers, Request};
 pub use surroundings::Surroundings;
 pub use tables::{
     Action, ActionKind, Destination, DestinationKind, DirectResponse, Forward, Gateway, Head,
-    HeaderOperations, PathRewrite, Redirect, RedirectPath, Retries, Share,
+    HeaderOperations, HostRewrite, PathRewrite, Redirect, RedirectPath, Retries, Share,
 };

@@ -1,6 +1,7 @@
 //! Conditions on method, headers and query parameters.
 //!
-//! Record: `{field:16 | invert:8 | kind:8, a, b}` with `a`, `b` a string, or `a` an automaton.
+//! Record: `{field:16 | flags:8 | kind:8, a, b}` with `a`, `b` a string, or `a` an automaton. The string of a range is its
+//! two bounds, as numbers of 64 bits.
 
 use crate::compare::same;
 use crate::field::{self, Field, Fields};
@@ -18,10 +19,11 @@ pub(crate) enum Kind {
     ParameterPresent,
     ParameterExact,
     ParameterRegex,
+    HeaderRange,
 }
 
 impl Kind {
-    const ALL: [Kind; 7] = [
+    const ALL: [Kind; 8] = [
         Kind::Method,
         Kind::HeaderPresent,
         Kind::HeaderExact,
@@ -29,6 +31,7 @@ impl Kind {
         Kind::ParameterPresent,
         Kind::ParameterExact,
         Kind::ParameterRegex,
+        Kind::HeaderRange,
     ];
 
     pub(crate) fn from_code(code: u32) -> Option<Self> {
@@ -41,6 +44,8 @@ impl Kind {
 pub(crate) struct Predicate {
     pub(crate) kind: Option<Kind>,
     pub(crate) invert: bool,
+    /// A header that is missing counts as an empty one.
+    pub(crate) missing_as_empty: bool,
     pub(crate) field: u16,
     pub(crate) a: u32,
     pub(crate) b: u32,
@@ -52,7 +57,8 @@ impl Predicate {
         let word = u32_at(section, at);
         Self {
             kind: Kind::from_code(word & 0xff),
-            invert: word >> 8 & 0xff != 0,
+            invert: word >> 8 & 1 != 0,
+            missing_as_empty: word >> 9 & 1 != 0,
             field: (word >> 16) as u16,
             a: u32_at(section, at + 4),
             b: u32_at(section, at + 8),
@@ -109,19 +115,31 @@ impl<'p, 'r, H: Headers + ?Sized> Context<'p, 'r, H> {
         };
         let holds = match predicate.kind {
             Some(Kind::Method) => same(self.request.method, text()),
-            Some(Kind::HeaderPresent) => !matches!(self.lines(predicate.field), Value::Missing),
-            Some(Kind::HeaderExact) => match self.lines(predicate.field) {
+            Some(Kind::HeaderPresent) => !matches!(self.header(&predicate), Value::Missing),
+            Some(Kind::HeaderExact) => match self.header(&predicate) {
                 Value::Missing => false,
                 Value::One(value) => same(value, text()),
                 Value::Several(name) => is_joined(field::lines(self.request, name), text()),
             },
-            Some(Kind::HeaderRegex) => match self.lines(predicate.field) {
+            Some(Kind::HeaderRegex) => match self.header(&predicate) {
                 Value::Missing => false,
                 Value::One(value) => accepts(value),
                 Value::Several(name) => program.automaton(predicate.a).is_some_and(|automaton| {
                     automaton.accepts_joined(field::lines(self.request, name))
                 }),
             },
+            Some(Kind::HeaderRange) => {
+                let value = match self.header(&predicate) {
+                    Value::Missing => None,
+                    Value::One(value) => Some(value),
+                    Value::Several(name) => {
+                        let mut lines = field::lines(self.request, name);
+                        // Several lines are joined with commas, and that is no number.
+                        lines.next().filter(|_| lines.next().is_none())
+                    }
+                };
+                value.is_some_and(|value| is_in_range(value, text()))
+            }
             Some(Kind::ParameterPresent) => self.parameter(predicate.field).is_some(),
             Some(Kind::ParameterExact) => self
                 .parameter(predicate.field)
@@ -153,6 +171,13 @@ impl<'p, 'r, H: Headers + ?Sized> Context<'p, 'r, H> {
             self.fields.read(self.program, self.request);
         }
         &self.fields
+    }
+
+    fn header(&mut self, predicate: &Predicate) -> Value<'p, 'r> {
+        match self.lines(predicate.field) {
+            Value::Missing if predicate.missing_as_empty => Value::One(b""),
+            value => value,
+        }
     }
 
     fn lines(&mut self, field: u16) -> Value<'p, 'r> {
@@ -224,4 +249,16 @@ fn is_joined<'t>(pieces: impl Iterator<Item = &'t [u8]>, text: &[u8]) -> bool {
         rest = rest.and_then(|rest| rest.strip_prefix(piece));
     }
     rest == Some(b"")
+}
+
+/// Whether a value is a decimal number within the bounds that a string holds.
+fn is_in_range(value: &[u8], bounds: &[u8]) -> bool {
+    let ([bytes_of_start, bytes_of_end], _) = bounds.as_chunks() else {
+        return false;
+    };
+    let number = str::from_utf8(value)
+        .ok()
+        .and_then(|value| value.parse().ok());
+    let range = i64::from_le_bytes(*bytes_of_start)..i64::from_le_bytes(*bytes_of_end);
+    number.is_some_and(|number| range.contains(&number))
 }

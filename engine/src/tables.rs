@@ -5,6 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::policy::Policies;
+use crate::replace::Replacement;
 
 /// The cold part of a program.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,6 +20,8 @@ pub struct Head {
     pub destinations: Vec<Destination>,
     /// Header operations of actions and destinations.
     pub header_operations: Vec<HeaderOperations>,
+    /// Replacements of path and host rewrites.
+    pub replacements: Vec<Replacement>,
     /// Policies of actions.
     pub policies: Vec<Policies>,
 }
@@ -65,6 +68,8 @@ pub struct Forward {
     pub total_weight: u32,
     /// What happens to the path.
     pub rewrite: Option<PathRewrite>,
+    /// What happens to the host.
+    pub host: Option<HostRewrite>,
     /// Whole-request timeout in milliseconds; 0 = none; absent = the proxy's default.
     pub timeout_ms: Option<u64>,
     /// Retries; absent = the proxy's default.
@@ -97,6 +102,29 @@ pub enum PathRewrite {
         /// What takes its place.
         to: String,
     },
+    /// Everything in the path that a pattern matches.
+    Matches {
+        /// Index of the replacement.
+        replacement: u32,
+    },
+    /// The whole path, if a pattern matches what follows its first `len` bytes.
+    Rest {
+        /// Length of what comes before in bytes.
+        len: u32,
+        /// Index of the replacement.
+        replacement: u32,
+    },
+}
+
+/// What a request's host is replaced with.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum HostRewrite {
+    /// This text.
+    Text(String),
+    /// The value of a header, by its lower-case name; without it the host stays.
+    Header(String),
+    /// The path, with everything in it that a pattern matches replaced: the index of the replacement.
+    Path(u32),
 }
 
 /// Retries of a forwarded request.
@@ -117,8 +145,10 @@ pub struct Redirect {
     pub host: Option<String>,
     /// What happens to the path.
     pub path: RedirectPath,
-    /// The scheme becomes https.
-    pub https: bool,
+    /// Takes the place of the port, also that of `host`.
+    pub port: Option<u16>,
+    /// The new scheme.
+    pub scheme: Option<String>,
     /// The query is dropped.
     pub strip_query: bool,
 }

@@ -60,6 +60,7 @@ impl Builder {
                     len: rewrite_len,
                     to: "/new".into(),
                 }),
+                host: None,
                 timeout_ms: None,
                 retries: None,
             }),
@@ -248,6 +249,7 @@ fn a_failed_call_leaves_no_trace() {
             subject: Subject::Method,
             test: Test::Exact("GET"),
             invert: false,
+            missing_as_empty: false,
         })
         .unwrap();
     let second = Entry {

@@ -243,11 +243,13 @@ fn headers() {
         subject: Subject::Header(name),
         test: Test::Exact(value),
         invert: false,
+        missing_as_empty: false,
     };
     let present = |name, invert| Predicate {
         subject: Subject::Header(name),
         test: Test::Present,
         invert,
+        missing_as_empty: false,
     };
     let clauses: Vec<u32> = (0..4).map(|_| b.clause()).collect();
     let mut entry = |clause: usize, predicates: &[Predicate<'_>]| Entry {
@@ -325,16 +327,19 @@ fn everything() -> Vec<u8> {
             prefix: b"a",
         },
         invert: false,
+        missing_as_empty: false,
     };
     let parameter = Predicate {
         subject: Subject::Parameter("q"),
         test: Test::Exact("1"),
         invert: false,
+        missing_as_empty: false,
     };
     let method = Predicate {
         subject: Subject::Method,
         test: Test::Exact("GET"),
         invert: true,
+        missing_as_empty: false,
     };
     let sets = [
         b.set(Some(tail), &[]),

@@ -35,6 +35,9 @@ pub(crate) fn forward(forwarding: &Forwarding<'_>) {
     if let Some(path) = &forwarding.path {
         host::replace_header(MapType::HttpRequestHeaders, b":path", path);
     }
+    if let Some(authority) = &forwarding.host {
+        host::replace_header(MapType::HttpRequestHeaders, b":authority", authority);
+    }
     if let Some(timeout) = forwarding.forward.timeout_ms {
         set_number(control::TIMEOUT, timeout);
     }

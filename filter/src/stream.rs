@@ -100,17 +100,22 @@ fn carry_on(stream: u32, origin: Origin, pairs: HeaderPairs, step: Step) -> Acti
             }
         }
         Step::Wait(milliseconds, stage) => {
-            let (root, now) = (origin.root, host::now());
-            let waiting = Waiting {
-                pairs,
-                stage,
-                until: now.saturating_add(milliseconds.saturating_mul(1_000_000)),
-            };
-            contexts::wait(stream, origin, waiting);
-            timer::set(root, now);
+            wait(stream, origin, pairs, milliseconds, stage);
             Action::Pause
         }
     }
+}
+
+#[cold]
+fn wait(stream: u32, origin: Origin, pairs: HeaderPairs, milliseconds: u64, stage: Stage) {
+    let (root, now) = (origin.root, host::now());
+    let waiting = Waiting {
+        pairs,
+        stage,
+        until: now.saturating_add(milliseconds.saturating_mul(1_000_000)),
+    };
+    contexts::wait(stream, origin, waiting);
+    timer::set(root, now);
 }
 
 /// Changes the response as policies, route and destination of its request want it.
@@ -143,21 +148,29 @@ impl Exchange<'_> {
             return Step::Done(not_found());
         };
         effects::set_route(&found);
-        if found.action().policies.is_some() {
-            match found.check(self.request, stage, &*self.origin.router) {
-                Verdict::Pass => {}
-                Verdict::Delay(milliseconds, next) => return Step::Wait(milliseconds, next),
-                Verdict::Answer(reply) => {
-                    self.keep(&found, None);
-                    effects::reply(&reply);
-                    return Step::Done(match reply.is_refusal {
-                        true => Outcome::Rejected,
-                        false => Outcome::DirectResponse,
-                    });
-                }
-            }
+        if found.action().policies.is_some()
+            && let Some(step) = self.check(&found, stage)
+        {
+            return step;
         }
         Step::Done(self.act(&found))
+    }
+
+    /// Carries out what the policies of the route decide from a stage on; `None` if its action takes place.
+    #[cold]
+    fn check(&self, found: &Match<'_>, stage: Stage) -> Option<Step> {
+        match found.check(self.request, stage, &*self.origin.router) {
+            Verdict::Pass => None,
+            Verdict::Delay(milliseconds, next) => Some(Step::Wait(milliseconds, next)),
+            Verdict::Answer(reply) => {
+                self.keep(found, None);
+                effects::reply(&reply);
+                Some(Step::Done(match reply.is_refusal {
+                    true => Outcome::Rejected,
+                    false => Outcome::DirectResponse,
+                }))
+            }
+        }
     }
 
     /// Carries out the action of the route.

@@ -20,6 +20,8 @@ fn contradiction(matcher: &Matcher) -> Option<Diagnostic> {
     let headers: Vec<Term<'_>> = matcher
         .headers
         .iter()
+        // What holds for a missing header as well excludes little.
+        .filter(|h| !h.missing_as_empty)
         .map(|h| Term {
             name: &h.name,
             value: &h.value,
@@ -72,10 +74,7 @@ fn excludes(one: &Term<'_>, other: &Term<'_>) -> bool {
         (ValueMatch::Exact(text), ValueMatch::Regex(pattern)) => Regex::parse(&pattern.value)
             .and_then(|regex| regex.matcher())
             .is_ok_and(|matcher| matcher.matches(text.as_bytes()) == other.invert),
-        (ValueMatch::Regex(pattern), ValueMatch::Regex(wanted)) => {
-            pattern.value == wanted.value && other.invert
-        }
-        (ValueMatch::Present, _) | (ValueMatch::Regex(_), ValueMatch::Exact(_)) => false,
+        (value, wanted) => other.invert && value.same(wanted),
     }
 }
 

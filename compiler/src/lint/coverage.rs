@@ -13,7 +13,7 @@ use std::hash::BuildHasher;
 use foldhash::fast::RandomState;
 
 use crate::regex::Patterns;
-use crate::tree::{LiteralPart, Matcher, PathMatch, PathTail, ValueMatch};
+use crate::tree::{LiteralPart, Matcher, PathMatch, PathTail, TextPlace, ValueMatch};
 
 /// With more conditions than this, only their whole set, single ones and none are tried as weaker sets.
 const MAX_COMBINED: usize = 6;
@@ -52,6 +52,7 @@ pub(super) enum Condition<'t> {
         name: &'t str,
         value: Value<'t>,
         invert: bool,
+        missing_as_empty: bool,
     },
     Query {
         name: &'t str,
@@ -65,6 +66,8 @@ pub(super) enum Value<'t> {
     Present,
     Exact(&'t str),
     Regex(&'t str),
+    Text(TextPlace, &'t LiteralPart),
+    Range(i64, i64),
 }
 
 impl<'t> Clause<'t> {
@@ -84,6 +87,7 @@ impl<'t> Clause<'t> {
             name: &header.name,
             value: (&header.value).into(),
             invert: header.invert,
+            missing_as_empty: header.missing_as_empty,
         });
         let query = matcher.query.iter().map(|parameter| Condition::Query {
             name: &parameter.name,
@@ -252,6 +256,8 @@ impl<'t> From<&'t ValueMatch> for Value<'t> {
             ValueMatch::Present => Self::Present,
             ValueMatch::Exact(text) => Self::Exact(text),
             ValueMatch::Regex(pattern) => Self::Regex(&pattern.value),
+            ValueMatch::Text(place, text) => Self::Text(*place, text),
+            ValueMatch::Range(start, end) => Self::Range(*start, *end),
         }
     }
 }
@@ -262,17 +268,16 @@ impl Condition<'_> {
         match self {
             Self::Header {
                 name,
-                value: Value::Exact(_) | Value::Regex(_),
+                value,
                 invert: false,
-            } => Some(Self::Header {
+                missing_as_empty: false,
+            } if value != Value::Present => Some(Self::Header {
                 name,
                 value: Value::Present,
                 invert: false,
+                missing_as_empty: false,
             }),
-            Self::Query {
-                name,
-                value: Value::Exact(_) | Value::Regex(_),
-            } => Some(Self::Query {
+            Self::Query { name, value } if value != Value::Present => Some(Self::Query {
                 name,
                 value: Value::Present,
             }),

@@ -2,6 +2,7 @@
 
 use crate::code::Code;
 use crate::diagnostic::Diagnostic;
+use crate::rewrite::PathRewrite;
 use crate::tree::{
     Action, DomainKind, Gateway, Host, Matcher, PathMatch, PathTail, Redirect, RedirectPath, Route,
 };
@@ -82,7 +83,14 @@ pub(super) fn check_loop<'t>(
     }
     let again = match &redirect.path {
         // Nothing but a place to stay: reported where it is read, unless there is something else in the redirect.
-        RedirectPath::Keep => redirect.host.is_some() || redirect.https || redirect.strip_query,
+        RedirectPath::Keep => {
+            redirect.host.is_some()
+                || redirect.scheme.is_some()
+                || redirect.port.is_some()
+                || redirect.strip_query
+        }
+        // What the pattern makes of a path is not looked into.
+        RedirectPath::Matches(_) => false,
         RedirectPath::Full(target) => {
             let path = target.split(['?', '#']).next().unwrap_or_default();
             takes(&matcher.path, path) && !earlier.covers(&clause.with_path(path, true))
@@ -107,8 +115,13 @@ pub(super) fn check_loop<'t>(
 
 /// Whether a redirect leads to a gateway and host again. On a gateway without TLS one to https arrives elsewhere.
 pub(super) fn stays(redirect: &Redirect, gateway: &Gateway, host: &Host) -> bool {
-    let same_scheme = !redirect.https || gateway.tls;
+    let own_scheme = if gateway.tls { "https" } else { "http" };
+    let same_scheme = redirect
+        .scheme
+        .as_deref()
+        .is_none_or(|scheme| scheme == own_scheme);
     same_scheme
+        && redirect.port.is_none()
         && redirect.host.as_ref().is_none_or(|target| {
             host.domains.iter().any(|domain| {
                 domain.kind == DomainKind::Exact && domain.port.is_none() && domain.text == *target
@@ -129,7 +142,10 @@ fn takes(condition: &PathMatch, path: &str) -> bool {
 /// What replaces the matched prefix.
 fn replacement(route: &Route) -> Option<&str> {
     match &route.action {
-        Action::Forward(forward) => forward.path_rewrite.as_deref(),
+        Action::Forward(forward) => match &forward.path_rewrite {
+            Some(PathRewrite::Prefix(prefix)) => Some(prefix),
+            _ => None,
+        },
         Action::Redirect(Redirect {
             path: RedirectPath::Prefix(prefix),
             ..

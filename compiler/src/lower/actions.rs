@@ -7,10 +7,12 @@ use std::time::Duration;
 
 use foldhash::fast::RandomState;
 use meshgate_engine as engine;
-use meshgate_engine::{ActionKind, HeaderOperations, PathRewrite, RedirectPath};
+use meshgate_engine::{ActionKind, Head, HeaderOperations, HostRewrite, PathRewrite, RedirectPath};
 
+use crate::regex::RegexError;
 use crate::resource::HeaderManipulation;
-use crate::tree::{self, Action, DestinationTarget, Route};
+use crate::rewrite::{self, Replacement, TemplatePart};
+use crate::tree::{self, Action, DestinationTarget, PathMatch, PathTail, Route};
 
 /// Numbers values in the order they first appear.
 pub(super) struct Interner<T> {
@@ -44,19 +46,23 @@ pub(super) struct Actions {
     actions: Interner<engine::Action>,
     destinations: Interner<engine::Destination>,
     headers: Interner<HeaderOperations>,
+    replacements: Interner<engine::replace::Replacement>,
     /// Destinations of the tree that are known already: many routes share one.
     known: HashMap<*const tree::Destination, u32, RandomState>,
 }
 
 impl Actions {
-    /// The action of a route for a matcher whose literal prefix has `rewrite_len` bytes (`None`: not a prefix).
+    /// The action of a route for one of its matchers.
+    ///
+    /// # Errors
+    /// When a pattern of a rewrite is too large.
     pub(super) fn intern(
         &mut self,
         route: &Route,
-        rewrite_len: Option<usize>,
+        path: &PathMatch,
         policies: Option<u32>,
-    ) -> u32 {
-        let rewrite = |to: &String| match rewrite_len {
+    ) -> Result<u32, RegexError> {
+        let rewrite = |to: &String| match path.rewrite_len() {
             Some(len) => PathRewrite::Prefix {
                 len: len as u32,
                 to: to.clone(),
@@ -75,7 +81,27 @@ impl Actions {
                     .iter()
                     .map(|destination| self.share(destination))
                     .collect(),
-                rewrite: forward.path_rewrite.as_ref().map(rewrite),
+                rewrite: match &forward.path_rewrite {
+                    None => None,
+                    Some(rewrite::PathRewrite::Prefix(to)) => Some(rewrite(to)),
+                    Some(rewrite::PathRewrite::Matches(replacement)) => {
+                        let replacement = self.replacement(replacement)?;
+                        Some(PathRewrite::Matches { replacement })
+                    }
+                    Some(rewrite::PathRewrite::Template(parts)) => {
+                        Some(self.by_template(path, parts)?)
+                    }
+                },
+                host: match &forward.host_rewrite {
+                    None => None,
+                    Some(rewrite::HostRewrite::Text(host)) => Some(HostRewrite::Text(host.clone())),
+                    Some(rewrite::HostRewrite::Header(name)) => {
+                        Some(HostRewrite::Header(name.clone()))
+                    }
+                    Some(rewrite::HostRewrite::Path(replacement)) => {
+                        Some(HostRewrite::Path(self.replacement(replacement)?))
+                    }
+                },
                 timeout_ms: route
                     .options
                     .request_timeout
@@ -97,8 +123,13 @@ impl Actions {
                     tree::RedirectPath::Keep => RedirectPath::Keep,
                     tree::RedirectPath::Full(path) => RedirectPath::Full(path.clone()),
                     tree::RedirectPath::Prefix(to) => RedirectPath::Rewrite(rewrite(to)),
+                    tree::RedirectPath::Matches(replacement) => {
+                        let replacement = self.replacement(replacement)?;
+                        RedirectPath::Rewrite(PathRewrite::Matches { replacement })
+                    }
                 },
-                https: redirect.https,
+                scheme: redirect.scheme.as_deref().map(str::to_owned),
+                port: redirect.port,
                 strip_query: redirect.strip_query,
             }),
             Action::DirectResponse(response) => {
@@ -113,10 +144,32 @@ impl Actions {
             .header_manipulation
             .as_ref()
             .and_then(|headers| self.headers(headers));
-        self.actions.intern(engine::Action {
+        Ok(self.actions.intern(engine::Action {
             kind,
             headers,
             policies,
+        }))
+    }
+
+    fn replacement(&mut self, replacement: &Replacement) -> Result<u32, RegexError> {
+        Ok(self.replacements.intern(rewrite::lowered(replacement)?))
+    }
+
+    /// A rewrite by the variables of a matcher's template.
+    fn by_template(
+        &mut self,
+        path: &PathMatch,
+        parts: &[TemplatePart],
+    ) -> Result<PathRewrite, RegexError> {
+        let pattern = match &path.tail {
+            PathTail::Regex(pattern) => pattern.value.as_str(),
+            PathTail::End | PathTail::Any | PathTail::Suffix(_) => "",
+        };
+        let replacement =
+            rewrite::for_template(pattern, parts).ok_or_else(RegexError::too_complex)?;
+        Ok(PathRewrite::Rest {
+            len: path.literal_len() as u32,
+            replacement: self.replacement(&replacement)?,
         })
     }
 
@@ -126,7 +179,8 @@ impl Actions {
             status: 301,
             host: None,
             path: RedirectPath::Keep,
-            https: true,
+            scheme: Some("https".to_owned()),
+            port: None,
             strip_query: false,
         };
         self.actions.intern(engine::Action {
@@ -200,18 +254,12 @@ impl Actions {
         (operations != HeaderOperations::default()).then(|| self.headers.intern(operations))
     }
 
-    pub(super) fn into_tables(
-        self,
-    ) -> (
-        Vec<engine::Action>,
-        Vec<engine::Destination>,
-        Vec<HeaderOperations>,
-    ) {
-        (
-            self.actions.into_list(),
-            self.destinations.into_list(),
-            self.headers.into_list(),
-        )
+    /// Puts the tables into the head of a program.
+    pub(super) fn finish(self, head: &mut Head) {
+        head.actions = self.actions.into_list();
+        head.destinations = self.destinations.into_list();
+        head.header_operations = self.headers.into_list();
+        head.replacements = self.replacements.into_list();
     }
 }
 

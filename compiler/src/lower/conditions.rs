@@ -9,7 +9,7 @@ use regex_syntax::hir::{Class, ClassBytes, ClassBytesRange, Dot, Hir, Repetition
 use super::paths::{Place, Slot, Trie};
 use crate::regex::{self, Budget, Pattern, Patterns, Regex, RegexError};
 use crate::source::{Span, Spanned};
-use crate::tree::{LiteralPart, Matcher, PathMatch, PathTail, ValueMatch};
+use crate::tree::{LiteralPart, Matcher, PathMatch, PathTail, TextPlace, ValueMatch};
 
 /// Why a matcher cannot be lowered.
 pub(super) enum Failure {
@@ -136,15 +136,17 @@ impl Conditions {
                 subject: Subject::Method,
                 test: Test::Exact(method),
                 invert: false,
+                missing_as_empty: false,
             })?);
         }
         for header in &matcher.headers {
             let subject = Subject::Header(&header.name);
-            add(self.predicate(subject, &header.value, header.invert, writer)?);
+            let negation = [header.invert, header.missing_as_empty];
+            add(self.predicate(subject, &header.value, negation, writer)?);
         }
         for parameter in &matcher.query {
             let subject = Subject::Parameter(&parameter.name);
-            add(self.predicate(subject, &parameter.value, false, writer)?);
+            add(self.predicate(subject, &parameter.value, [false; 2], writer)?);
         }
         Ok(predicates)
     }
@@ -153,7 +155,7 @@ impl Conditions {
         &mut self,
         subject: Subject<'_>,
         value: &ValueMatch,
-        invert: bool,
+        [invert, missing_as_empty]: [bool; 2],
         writer: &mut Writer,
     ) -> Result<u32, Failure> {
         let prefix;
@@ -169,11 +171,28 @@ impl Conditions {
                     prefix: &prefix,
                 }
             }
+            ValueMatch::Text(place, part) => {
+                let (before, after) = match place {
+                    TextPlace::Whole => (None, None),
+                    TextPlace::Start => (None, Some(anything())),
+                    TextPlace::End => (Some(anything()), None),
+                    TextPlace::Anywhere => (Some(anything()), Some(anything())),
+                };
+                let parts = before.into_iter().chain([literal(part)]).chain(after);
+                let id = self.expression(Hir::concat(parts.collect()), Span::default(), writer)?;
+                let begins = *place == TextPlace::Start && !part.ignore_case;
+                Test::Automaton {
+                    id,
+                    prefix: if begins { part.text.as_bytes() } else { b"" },
+                }
+            }
+            ValueMatch::Range(start, end) => Test::Range(*start, *end),
         };
         Ok(writer.predicate(&Predicate {
             subject,
             test,
             invert,
+            missing_as_empty,
         })?)
     }
 

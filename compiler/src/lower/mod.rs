@@ -82,7 +82,7 @@ pub fn lower(tree: &Tree, options: &Options, diagnostics: &mut Diagnostics) -> O
         diagnostics,
         ..
     } = lowering;
-    (head.actions, head.destinations, head.header_operations) = actions.into_tables();
+    actions.finish(&mut head);
     head.policies = policies.into_list();
     finish(writer, head, options)
         .map_err(|error| {
@@ -245,6 +245,17 @@ impl Lowering<'_> {
             Ok(policies) => policies,
             Err(failure) => return self.refuse(&route.name.to_string(), route.span, failure),
         };
+        let mut actions = Vec::with_capacity(compiled.len());
+        for (matcher, _, _) in &compiled {
+            match self.actions.intern(route, &matcher.path, policies) {
+                Ok(action) => actions.push(action),
+                Err(error) => {
+                    let span = matcher.span;
+                    let failure = conditions::Failure::Regex { error, span };
+                    return self.refuse(&route.name.to_string(), route.span, failure);
+                }
+            }
+        }
         let RouteName {
             above,
             own,
@@ -260,10 +271,7 @@ impl Lowering<'_> {
         };
         // Matchers with names lie below the route.
         let mut below_route = None;
-        for (matcher, place, predicates) in compiled {
-            let action = self
-                .actions
-                .intern(route, matcher.path.rewrite_len(), policies);
+        for ((matcher, place, predicates), action) in compiled.into_iter().zip(actions) {
             let name = match &matcher.name {
                 Some(text) => {
                     let writer = &mut self.writer;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Request, regex_matches};
+use super::{Request, header, regex_matches};
 use crate::answer::{Answer, Outcome, Response};
 use crate::policy::{Cors, FaultKind, Percentage, TextMatch};
 use crate::resource::PathKind;
@@ -122,17 +122,6 @@ fn allowed(cors: &Cors, request: &Request) -> Vec<(String, String)> {
         ));
     }
     headers
-}
-
-/// The value of a header; those of one that comes several times are joined with `,`.
-fn header(request: &Request, name: &str) -> Option<String> {
-    let values = request
-        .headers
-        .iter()
-        .filter(|(other, _)| other.eq_ignore_ascii_case(name))
-        .map(|(_, value)| value.as_str());
-    let values: Vec<&str> = values.collect();
-    (!values.is_empty()).then(|| values.join(","))
 }
 
 fn text_matches(condition: &TextMatch, text: &str) -> bool {

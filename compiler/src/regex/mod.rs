@@ -31,7 +31,7 @@ pub struct RegexError {
 }
 
 impl RegexError {
-    fn too_complex() -> Self {
+    pub(crate) fn too_complex() -> Self {
         let message =
             "regular expression is too complex: its automaton would be too large".to_owned();
         Self {
@@ -116,6 +116,25 @@ impl Regex {
     /// Whether the only match is the empty text.
     pub fn is_empty(&self) -> bool {
         matches!(self.hir.kind(), HirKind::Empty)
+    }
+
+    /// A machine that runs the pattern step by step and tells what its groups have matched, for the oracle.
+    ///
+    /// # Errors
+    /// When the pattern is too large to run.
+    pub(crate) fn capturing(&self) -> Result<PikeVM, RegexError> {
+        let nfa = thompson::Compiler::new()
+            .configure(
+                thompson::Config::new()
+                    .utf8(false)
+                    .nfa_size_limit(Some(1 << 24)),
+            )
+            .build_from_hir(&self.hir)
+            .map_err(|_| RegexError::too_complex())?;
+        PikeVM::builder()
+            .syntax(automata_syntax::Config::new().utf8(false))
+            .build_from_nfa(nfa)
+            .map_err(|_| RegexError::too_complex())
     }
 
     /// A matcher that runs the pattern step by step, for the oracle.

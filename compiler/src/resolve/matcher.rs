@@ -3,9 +3,9 @@
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::regex::Patterns;
-use crate::resource::{self, HeaderMatcher, PathKind, QueryMatcher, Uri};
-use crate::source::Spanned;
-use crate::tree::{HeaderMatch, QueryMatch, ValueMatch};
+use crate::resource::{self, HeaderMatcher, PathKind, QueryMatcher, TextPlace, Uri, ValueMatcher};
+use crate::source::{Span, Spanned};
+use crate::tree::{HeaderMatch, LiteralPart, QueryMatch, ValueMatch};
 
 /// One alternative of a route.
 #[derive(Debug)]
@@ -31,10 +31,11 @@ pub(super) fn conditions<'r>(
         .as_ref()
         .filter(|uri| uri.kind == PathKind::Regex);
     let path_valid = path.is_none_or(|uri| is_regex(&uri.value, patterns, diagnostics));
-    let headers: Vec<_> = matcher
-        .headers
-        .iter()
-        .map(|header| header_match(header, patterns, diagnostics))
+    let grpc = matcher.grpc.then(|| Some(grpc_match(matcher.span)));
+    let headers = matcher.headers.iter();
+    let headers: Vec<_> = grpc
+        .into_iter()
+        .chain(headers.map(|header| header_match(header, patterns, diagnostics)))
         .collect();
     let query: Vec<_> = matcher
         .query
@@ -47,6 +48,17 @@ pub(super) fn conditions<'r>(
         headers: headers.into_iter().collect::<Option<_>>()?,
         query: query.into_iter().collect::<Option<_>>()?,
     })
+}
+
+/// gRPC requests are told by their content type.
+fn grpc_match(span: Span) -> HeaderMatch {
+    let pattern = r"application/grpc(?:\+(?s:.*))?".to_owned();
+    HeaderMatch {
+        name: "content-type".to_owned(),
+        value: ValueMatch::Regex(Spanned::new(pattern, span)),
+        invert: false,
+        missing_as_empty: false,
+    }
 }
 
 fn header_match(
@@ -62,8 +74,9 @@ fn header_match(
         } else {
             name
         },
-        value: value_match(header.value.as_ref(), header.regex, patterns, diagnostics)?,
+        value: value_match(&header.value, patterns, diagnostics)?,
         invert: header.invert,
+        missing_as_empty: header.missing_as_empty,
     })
 }
 
@@ -74,28 +87,38 @@ fn query_match(
 ) -> Option<QueryMatch> {
     Some(QueryMatch {
         name: parameter.name.value.clone(),
-        value: value_match(
-            parameter.value.as_ref(),
-            parameter.regex,
-            patterns,
-            diagnostics,
-        )?,
+        value: value_match(&parameter.value, patterns, diagnostics)?,
     })
 }
 
 fn value_match(
-    value: Option<&Spanned<String>>,
-    regex: bool,
+    value: &ValueMatcher,
     patterns: &mut Patterns,
     diagnostics: &mut Diagnostics,
 ) -> Option<ValueMatch> {
-    match value.filter(|value| !value.is_empty()) {
-        None => Some(ValueMatch::Present),
-        Some(text) if regex => {
-            is_regex(text, patterns, diagnostics).then(|| ValueMatch::Regex(text.clone()))
+    Some(match value {
+        ValueMatcher::Present => ValueMatch::Present,
+        ValueMatcher::Regex(pattern) => {
+            is_regex(pattern, patterns, diagnostics).then(|| ValueMatch::Regex(pattern.clone()))?
         }
-        Some(text) => Some(ValueMatch::Exact(text.value.clone())),
-    }
+        ValueMatcher::Text {
+            place: TextPlace::Whole,
+            text,
+            ignore_case: false,
+        } => ValueMatch::Exact(text.value.clone()),
+        ValueMatcher::Text {
+            place,
+            text,
+            ignore_case,
+        } => ValueMatch::Text(
+            *place,
+            LiteralPart {
+                text: text.value.clone(),
+                ignore_case: *ignore_case,
+            },
+        ),
+        ValueMatcher::Range(start, end) => ValueMatch::Range(*start, *end),
+    })
 }
 
 /// Whether a pattern is valid; reports it if not.

@@ -2,6 +2,7 @@
 //! found, conditions checked. Each list of routes is prepared once, so that findings about a route are made once
 //! however many virtual hosts it ends up in.
 
+use std::borrow::Cow;
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use crate::resource::{
     self, DelegateAction, ForwardAction, ObjectName, PathKind, RedirectAction, Resources,
     SortMethod,
 };
+use crate::rewrite::{PathRewrite, for_template};
 use crate::source::{Span, Spanned};
 use crate::tree::{Action, DirectResponse, Forward, Redirect, RedirectPath, WeightedDestination};
 
@@ -130,6 +132,7 @@ impl<'r> Catalogue<'r> {
             }
             resource::Action::Forward(forward) => self
                 .forward(forward, route.action.span, namespace, diagnostics)
+                .filter(|_| has_variables(forward, &route.matchers, diagnostics))
                 .map(Action::Forward)
                 .map(Kind::Leaf),
             resource::Action::Redirect(written) => {
@@ -197,7 +200,11 @@ impl<'r> Catalogue<'r> {
             .collect();
         Some(Forward {
             destinations: destinations?,
-            path_rewrite: not_empty(forward.path_rewrite.as_ref()).map(|path| with_slash(&path)),
+            path_rewrite: forward
+                .path_rewrite
+                .as_ref()
+                .map(|rewrite| rewrite.value.clone()),
+            host_rewrite: forward.host_rewrite.clone(),
         })
     }
 
@@ -341,6 +348,41 @@ pub(super) fn empty_selection(
     }
 }
 
+/// Whether every matcher of a route has the variables of its rewrite by template.
+fn has_variables(
+    forward: &ForwardAction,
+    matchers: &[resource::Matcher],
+    diagnostics: &mut Diagnostics,
+) -> bool {
+    let Some(rewrite) = &forward.path_rewrite else {
+        return true;
+    };
+    let PathRewrite::Template(parts) = &rewrite.value else {
+        return true;
+    };
+    let lacks = |matcher: &&resource::Matcher| {
+        let pattern = matcher
+            .uri
+            .as_ref()
+            .filter(|uri| uri.kind == PathKind::Regex);
+        pattern.is_none_or(|uri| for_template(&uri.value, parts).is_none())
+    };
+    let without = matchers.iter().find(lacks);
+    if without.is_none() && !matchers.is_empty() {
+        return true;
+    }
+    let mut diagnostic = Diagnostic::at(
+        Code::TemplateVariable,
+        rewrite.span,
+        "`pathTemplateRewrite` needs a `pathTemplate` with all its variables in every matcher",
+    );
+    if let Some(matcher) = without {
+        diagnostic = diagnostic.also(matcher.span, "not in this one");
+    }
+    diagnostics.push(diagnostic);
+    false
+}
+
 /// An option that cannot be enforced.
 pub(super) fn unsupported(option: &Spanned<String>) -> Diagnostic {
     Diagnostic::at(
@@ -396,6 +438,9 @@ fn report_idle_options(level: &Level, diagnostics: &mut Diagnostics) {
 
 fn redirect(written: &RedirectAction) -> Redirect {
     let path = match (&written.path, &written.prefix_rewrite) {
+        _ if let Some(replacement) = &written.regex_rewrite => {
+            RedirectPath::Matches(Arc::clone(replacement))
+        }
         (Some(path), _) if path.is_empty() => RedirectPath::Keep,
         (Some(path), _) => RedirectPath::Full(with_slash(&path.value)),
         (None, Some(prefix)) if prefix.is_empty() => RedirectPath::Prefix(String::new()),
@@ -406,7 +451,8 @@ fn redirect(written: &RedirectAction) -> Redirect {
         host: not_empty(written.host.as_ref()),
         path,
         status: written.status.unwrap_or(301),
-        https: written.https,
+        scheme: written.scheme.clone().map(Cow::Owned),
+        port: written.port,
         strip_query: written.strip_query,
     }
 }

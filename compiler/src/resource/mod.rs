@@ -27,7 +27,7 @@ pub use inventory::{
 pub use options::{HeaderManipulation, Retries, WrittenOptions};
 pub use route::{
     Action, DelegateAction, DirectResponseAction, ForwardAction, HeaderMatcher, Matcher, PathKind,
-    QueryMatcher, RedirectAction, Route, SortMethod, Uri,
+    QueryMatcher, RedirectAction, Route, SortMethod, TextPlace, Uri, ValueMatcher,
 };
 pub use selector::{Expression, ObjectSelector, Operator};
 

@@ -1,9 +1,11 @@
 //! Routes: matchers and actions as written.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::{ObjectRef, ObjectSelector, WeightedDestination, WrittenOptions};
 use crate::rare::Rare;
+use crate::rewrite::{HostRewrite, PathRewrite, Replacement};
 use crate::source::{Span, Spanned};
 
 /// One route of a virtual host or route table. It has exactly one action; a route with none or several was
@@ -39,6 +41,8 @@ pub struct Matcher {
     pub query: Vec<QueryMatcher>,
     /// Exact method.
     pub method: Option<Spanned<String>>,
+    /// Only gRPC requests.
+    pub grpc: bool,
     /// The whole matcher.
     pub span: Span,
 }
@@ -74,12 +78,12 @@ pub struct Uri {
 pub struct HeaderMatcher {
     /// Name as written.
     pub name: Spanned<String>,
-    /// Value; absent or empty = the header must be there.
-    pub value: Option<Spanned<String>>,
-    /// The value is RE2, on the whole header value.
-    pub regex: bool,
+    /// What its value must be.
+    pub value: ValueMatcher,
     /// Negate; with a value it also holds when the header is missing.
     pub invert: bool,
+    /// A header that is missing counts as an empty one.
+    pub missing_as_empty: bool,
     /// The whole condition.
     pub span: Span,
 }
@@ -89,12 +93,43 @@ pub struct HeaderMatcher {
 pub struct QueryMatcher {
     /// Name, case-sensitive.
     pub name: Spanned<String>,
-    /// Value; absent or empty = the parameter must be there.
-    pub value: Option<Spanned<String>>,
-    /// The value is RE2, on the whole value.
-    pub regex: bool,
+    /// What its value must be.
+    pub value: ValueMatcher,
     /// The whole condition.
     pub span: Span,
+}
+
+/// What a header or query parameter must be like.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ValueMatcher {
+    /// It must be there.
+    Present,
+    /// RE2, on the whole value.
+    Regex(Spanned<String>),
+    /// Text in the value.
+    Text {
+        /// Where in the value.
+        place: TextPlace,
+        /// The text, not empty.
+        text: Spanned<String>,
+        /// Compare ASCII letters without case.
+        ignore_case: bool,
+    },
+    /// A decimal number that is not below the first and below the second.
+    Range(i64, i64),
+}
+
+/// Where text stands in a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum TextPlace {
+    /// It is the whole value.
+    Whole,
+    /// The value begins with it.
+    Start,
+    /// The value ends with it.
+    End,
+    /// The value contains it.
+    Anywhere,
 }
 
 /// What a route does.
@@ -115,8 +150,10 @@ pub enum Action {
 pub struct ForwardAction {
     /// Destinations; ones that could not be read are left out.
     pub destinations: Vec<WeightedDestination>,
-    /// Replaces the matched prefix, or the whole path for exact, regex and suffix.
-    pub path_rewrite: Option<Spanned<String>>,
+    /// What happens to the path.
+    pub path_rewrite: Option<Spanned<PathRewrite>>,
+    /// What happens to the host.
+    pub host_rewrite: Option<HostRewrite>,
 }
 
 /// `redirectAction`.
@@ -128,10 +165,14 @@ pub struct RedirectAction {
     pub path: Option<Spanned<String>>,
     /// Replaces the matched prefix (the whole path for exact, regex and suffix). Not together with `path`.
     pub prefix_rewrite: Option<Spanned<String>>,
+    /// Replaces what a pattern matches in the path. Not together with the others.
+    pub regex_rewrite: Option<Arc<Replacement>>,
     /// 301, 302, 303, 307 or 308; 301 when absent.
     pub status: Option<u16>,
-    /// Scheme becomes https.
-    pub https: bool,
+    /// The new scheme.
+    pub scheme: Option<String>,
+    /// The new port.
+    pub port: Option<u16>,
     /// Drop the query.
     pub strip_query: bool,
 }

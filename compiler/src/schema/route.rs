@@ -18,8 +18,19 @@ objects! {
         regex: string,
         suffix: string,
     }
-    .one_of(&[&["exact", "prefix", "regex", "suffix"]])
-    .later(&["pathTemplate", "pathSeparatedPrefix"]);
+    .one_of(&[&["exact", "prefix", "regex", "suffix"]]);
+    PATH_MATCH {
+        exact: string,
+        ignoreCase: boolean,
+        pathTemplate: string,
+        prefix: string,
+        regex: string,
+        suffix: string,
+    }
+    .one_of(&[&["exact", "pathTemplate", "prefix", "regex", "suffix"]])
+    .later(&["pathSeparatedPrefix"]);
+    REGEX_REWRITE { pattern: REGEX_PATTERN, substitution: string };
+    REGEX_PATTERN { regex: string };
     WEIGHTED_DESTINATION {
         clusterHeader: string,
         kubeService: KUBE_SERVICE,
@@ -82,36 +93,63 @@ objects! {
     };
     DIRECT_RESPONSE_ACTION { body: string, status: uint32 };
     HTTP_MATCHER {
+        grpc: boolean,
         headers: [HEADER_MATCHER],
         method: string,
         name: string,
         queryParameters: [QUERY_MATCHER],
-        uri: STRING_MATCH,
+        uri: PATH_MATCH,
+    };
+    HEADER_MATCHER {
+        containsMatch: string,
+        ignoreCase: boolean,
+        invertMatch: boolean,
+        name: string,
+        prefixMatch: string,
+        presentMatch: boolean,
+        rangeMatch: INTEGER_RANGE,
+        regex: boolean,
+        suffixMatch: string,
+        treatMissingAsEmpty: boolean,
+        value: string,
     }
-    .later(&["grpc"]);
-    HEADER_MATCHER { invertMatch: boolean, name: string, regex: boolean, value: string }.later(&[
-        "rangeMatch",
-        "prefixMatch",
-        "suffixMatch",
-        "containsMatch",
-        "presentMatch",
-        "ignoreCase",
-        "treatMissingAsEmpty",
-    ]);
-    QUERY_MATCHER { name: string, regex: boolean, value: string }
-        .later(&["prefixMatch", "suffixMatch", "containsMatch", "ignoreCase"]);
+    .one_of(&[&["value", "prefixMatch", "suffixMatch", "containsMatch", "presentMatch", "rangeMatch"]]);
+    INTEGER_RANGE { end: int64, start: int64 };
+    QUERY_MATCHER {
+        containsMatch: string,
+        ignoreCase: boolean,
+        name: string,
+        prefixMatch: string,
+        regex: boolean,
+        suffixMatch: string,
+        value: string,
+    }
+    .one_of(&[&["value", "prefixMatch", "suffixMatch", "containsMatch"]]);
     REDIRECT_ACTION {
         hostRedirect: string,
         httpsRedirect: boolean,
         pathRedirect: string,
+        portRedirect: uint32,
         prefixRewrite: string,
+        regexRewrite: REGEX_REWRITE,
+        schemeRedirect: string,
         responseCode: (MOVED_PERMANENTLY | FOUND | SEE_OTHER | TEMPORARY_REDIRECT | PERMANENT_REDIRECT),
         stripQuery: boolean,
     }
-    .one_of(&[&["pathRedirect", "prefixRewrite"]])
-    .later(&["portRedirect", "schemeRedirect", "regexRewrite"]);
-    ROUTE_ACTION { destinations: [WEIGHTED_DESTINATION], pathRewrite: string }
-        .later(&["regexRewrite", "pathTemplateRewrite", "hostRewrite", "hostRewriteHeader", "hostRewritePathRegex"])
+    .one_of(&[&["pathRedirect", "prefixRewrite", "regexRewrite"], &["httpsRedirect", "schemeRedirect"]]);
+    ROUTE_ACTION {
+        destinations: [WEIGHTED_DESTINATION],
+        hostRewrite: string,
+        hostRewriteHeader: string,
+        hostRewritePathRegex: REGEX_REWRITE,
+        pathRewrite: string,
+        pathTemplateRewrite: string,
+        regexRewrite: REGEX_REWRITE,
+    }
+        .one_of(&[
+            &["pathRewrite", "pathTemplateRewrite", "regexRewrite"],
+            &["hostRewrite", "hostRewriteHeader", "hostRewritePathRegex"],
+        ])
         .renamed(&[("prefixRewrite", "pathRewrite")]);
     ROUTE_TABLE { options: HOST_OPTIONS, routes: [ROUTE], weight: int32 }.separable();
 }

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use meshgate_compiler::diagnostic::Severity;
 use meshgate_compiler::resolve::{ResolveOptions, resolve};
+use meshgate_compiler::rewrite::PathRewrite;
 use meshgate_compiler::source::Span;
 use meshgate_compiler::tree::{
     Action, HeaderMatch, Matcher, PathMatch, PathTail, QueryMatch, RedirectPath, Route, Tree,
@@ -201,16 +202,16 @@ fn show(route: &Route) -> String {
                 .iter()
                 .map(|weighted| format!("{}%{}", weighted.weight, weighted.destination.cluster))
                 .collect();
-            text.extend(
-                forward
-                    .path_rewrite
-                    .as_ref()
-                    .map(|rewrite| format!("rewrite {rewrite}")),
-            );
+            text.extend(forward.path_rewrite.as_ref().map(|rewrite| match rewrite {
+                PathRewrite::Prefix(prefix) => format!("rewrite {prefix}"),
+                other => format!("rewrite {other:?}"),
+            }));
             text.join(" ")
         }
         Action::Redirect(redirect) => match &redirect.path {
-            RedirectPath::Keep => format!("redirect {}", redirect.status),
+            RedirectPath::Keep | RedirectPath::Matches(_) => {
+                format!("redirect {}", redirect.status)
+            }
             RedirectPath::Full(path) | RedirectPath::Prefix(path) => {
                 format!("redirect {} {path}", redirect.status)
             }
@@ -243,6 +244,8 @@ fn show_value(value: &ValueMatch) -> String {
         ValueMatch::Present => String::new(),
         ValueMatch::Exact(text) => format!("={text}"),
         ValueMatch::Regex(pattern) => format!("~{}", pattern.value),
+        ValueMatch::Text(place, part) => format!("={place:?}({})", part.text),
+        ValueMatch::Range(start, end) => format!("={start}..{end}"),
     }
 }
 

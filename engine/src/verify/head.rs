@@ -1,8 +1,9 @@
 //! Verification of the head: indices, statuses, and text that becomes header names, header values or paths.
 
 use crate::error::{FormatError, FormatErrorKind};
+use crate::replace::{Part, Replacement};
 use crate::tables::{
-    ActionKind, Forward, Head, HeaderOperations, PathRewrite, Redirect, RedirectPath,
+    ActionKind, Forward, Head, HeaderOperations, HostRewrite, PathRewrite, Redirect, RedirectPath,
 };
 
 mod policies;
@@ -51,12 +52,22 @@ pub(super) fn verify(head: &Head, automata: usize) -> Result<(), FormatError> {
                 }
                 check(has_weight(forward), "weights do not add up")?;
                 check(
-                    forward.rewrite.as_ref().is_none_or(is_rewrite),
+                    forward
+                        .rewrite
+                        .as_ref()
+                        .is_none_or(|rewrite| is_rewrite(rewrite, head)),
                     "path rewrite is not a path",
+                )?;
+                check(
+                    forward
+                        .host
+                        .as_ref()
+                        .is_none_or(|rewrite| is_host_rewrite(rewrite, head)),
+                    "host rewrite is not a host",
                 )?;
             }
             ActionKind::Redirect(redirect) => {
-                check(is_redirect(redirect), "redirect is malformed")?
+                check(is_redirect(redirect, head), "redirect is malformed")?
             }
             ActionKind::DirectResponse(response) => {
                 check(
@@ -71,6 +82,9 @@ pub(super) fn verify(head: &Head, automata: usize) -> Result<(), FormatError> {
             !destination.cluster.is_empty() && is_text(&destination.cluster),
             "name of a cluster is malformed",
         )?;
+    }
+    for replacement in &head.replacements {
+        check(is_replacement(replacement), "replacement is malformed")?;
     }
     for operations in &head.header_operations {
         check(is_operations(operations), "header is malformed")?;
@@ -88,19 +102,39 @@ fn has_weight(forward: &Forward) -> bool {
     forward.total_weight > 0 && sum == Some(forward.total_weight)
 }
 
-fn is_rewrite(rewrite: &PathRewrite) -> bool {
+fn is_rewrite(rewrite: &PathRewrite, head: &Head) -> bool {
     match rewrite {
         PathRewrite::Prefix { to, .. } | PathRewrite::Whole { to } => is_text(to),
+        PathRewrite::Matches { replacement } | PathRewrite::Rest { replacement, .. } => {
+            (*replacement as usize) < head.replacements.len()
+        }
     }
 }
 
-fn is_redirect(redirect: &Redirect) -> bool {
+fn is_host_rewrite(rewrite: &HostRewrite, head: &Head) -> bool {
+    match rewrite {
+        HostRewrite::Text(host) => !host.is_empty() && is_text(host),
+        HostRewrite::Header(name) => is_header_name(name),
+        HostRewrite::Path(replacement) => (*replacement as usize) < head.replacements.len(),
+    }
+}
+
+fn is_replacement(replacement: &Replacement) -> bool {
+    replacement.is_valid()
+        && replacement.parts.iter().all(|part| match part {
+            Part::Text(text) => is_text(text),
+            Part::Group(_) => true,
+        })
+}
+
+fn is_redirect(redirect: &Redirect, head: &Head) -> bool {
     (300..=399).contains(&redirect.status)
         && redirect.host.as_deref().is_none_or(is_text)
+        && redirect.scheme.as_deref().is_none_or(is_text)
         && match &redirect.path {
             RedirectPath::Keep => true,
             RedirectPath::Full(path) => is_text(path),
-            RedirectPath::Rewrite(rewrite) => is_rewrite(rewrite),
+            RedirectPath::Rewrite(rewrite) => is_rewrite(rewrite, head),
         }
 }
 

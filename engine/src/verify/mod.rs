@@ -228,6 +228,7 @@ impl<'a> Verifier<'a> {
                 Some(Kind::HeaderPresent) => is_header,
                 Some(Kind::HeaderExact) => is_header && is_string,
                 Some(Kind::HeaderRegex) => is_header && is_automaton,
+                Some(Kind::HeaderRange) => is_header && is_string && predicate.b == 16,
                 Some(Kind::ParameterPresent) => is_parameter,
                 Some(Kind::ParameterExact) => is_parameter && is_string,
                 Some(Kind::ParameterRegex) => is_parameter && is_automaton,

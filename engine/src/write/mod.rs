@@ -51,6 +51,8 @@ pub struct Predicate<'a> {
     pub test: Test<'a>,
     /// The opposite.
     pub invert: bool,
+    /// A header that is missing counts as an empty one.
+    pub missing_as_empty: bool,
 }
 
 /// What a predicate looks at.
@@ -78,6 +80,8 @@ pub enum Test<'a> {
         /// Text that everything it accepts begins with.
         prefix: &'a [u8],
     },
+    /// A decimal number that is not below the first and below the second; only of headers.
+    Range(i64, i64),
 }
 
 /// A deterministic automaton over bytes. State 0 is dead.
@@ -314,16 +318,24 @@ impl Writer {
             (Subject::Header(_), Test::Present) => Kind::HeaderPresent,
             (Subject::Header(_), Test::Exact(_)) => Kind::HeaderExact,
             (Subject::Header(_), Test::Automaton { .. }) => Kind::HeaderRegex,
+            (Subject::Header(_), Test::Range(..)) => Kind::HeaderRange,
             (Subject::Parameter(_), Test::Present) => Kind::ParameterPresent,
             (Subject::Parameter(_), Test::Exact(_)) => Kind::ParameterExact,
             (Subject::Parameter(_), Test::Automaton { .. }) => Kind::ParameterRegex,
+            (Subject::Parameter(_), Test::Range(..)) => {
+                return Err(TooLarge("numbers in query parameters"));
+            }
         };
         let [a, b] = match predicate.test {
             Test::Present => [0, 0],
             Test::Exact(text) => self.string(text.as_bytes()),
             Test::Automaton { id, .. } => [id, 0],
+            Test::Range(start, end) => {
+                self.string(&[start.to_le_bytes(), end.to_le_bytes()].concat())
+            }
         };
-        let word = kind as u32 | u32::from(predicate.invert) << 8 | u32::from(field) << 16;
+        let flags = u32::from(predicate.invert) | u32::from(predicate.missing_as_empty) << 1;
+        let word = kind as u32 | flags << 8 | u32::from(field) << 16;
         let next = self.indexables.len() as u32;
         let id = *self.predicates.entry([word, a, b]).or_insert(next);
         if id == next {
@@ -332,7 +344,8 @@ impl Writer {
                 Subject::Header(_) => crate::predicate::Subject::Header(field),
                 Subject::Parameter(_) => crate::predicate::Subject::Parameter(field),
             };
-            let key = rule_sets::key(subject, &predicate.test, predicate.invert);
+            let holds_without = predicate.invert || predicate.missing_as_empty;
+            let key = rule_sets::key(subject, &predicate.test, holds_without);
             self.indexables.push(rule_sets::Indexable {
                 subject,
                 key,

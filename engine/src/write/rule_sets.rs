@@ -347,10 +347,10 @@ fn gain(values: &BTreeMap<&[u8], usize>, all: usize) -> usize {
     all.saturating_mul(covered).saturating_sub(together)
 }
 
-/// How a test on a value can be looked up.
-pub(super) fn key(subject: Subject, test: &super::Test<'_>, invert: bool) -> Key {
+/// How a test on a value can be looked up; not at all if it may hold for a header that is missing.
+pub(super) fn key(subject: Subject, test: &super::Test<'_>, holds_without: bool) -> Key {
     match test {
-        _ if invert => Key::None,
+        _ if holds_without => Key::None,
         super::Test::Exact(value) if value.len() <= MAX_VALUE => {
             Key::Exact(value.as_bytes().to_vec())
         }

@@ -70,6 +70,7 @@ pub(crate) fn actions() -> Vec<u8> {
             total_weight: shares.iter().map(|share| share.weight).sum(),
             shares,
             rewrite,
+            host: None,
             timeout_ms: Some(1500),
             retries: Some(Retries {
                 attempts: 2,
@@ -93,15 +94,17 @@ pub(crate) fn actions() -> Vec<u8> {
         shares: vec![share(1, 1, None)],
         total_weight: 1,
         rewrite: None,
+        host: None,
         timeout_ms: None,
         retries: None,
     });
-    let redirect = |status, host: Option<&str>, path, https, strip_query| {
+    let redirect = |status, host: Option<&str>, path, https: bool, strip_query| {
         ActionKind::Redirect(Redirect {
             status,
             host: host.map(str::to_owned),
             path,
-            https,
+            scheme: https.then(|| "https".to_owned()),
+            port: None,
             strip_query,
         })
     };
@@ -217,7 +220,8 @@ pub(crate) fn calls() -> Vec<u8> {
             len: 6,
             to: "/here".to_owned(),
         }),
-        https: false,
+        scheme: None,
+        port: None,
         strip_query: false,
     });
     let moved = b.clause("moved", moved, None);

@@ -139,6 +139,7 @@ fn header<'a>(name: &'a str, test: Test<'a>, invert: bool) -> Predicate<'a> {
         subject: Subject::Header(name),
         test,
         invert,
+        missing_as_empty: false,
     }
 }
 
@@ -147,6 +148,7 @@ fn parameter<'a>(name: &'a str, test: Test<'a>) -> Predicate<'a> {
         subject: Subject::Parameter(name),
         test,
         invert: false,
+        missing_as_empty: false,
     }
 }
 
@@ -155,6 +157,7 @@ fn method(name: &str, invert: bool) -> Predicate<'_> {
         subject: Subject::Method,
         test: Test::Exact(name),
         invert,
+        missing_as_empty: false,
     }
 }
 
@@ -218,6 +221,7 @@ pub(crate) fn rule_sets() -> Vec<u8> {
                     prefix: prefix.as_bytes(),
                 },
                 invert: false,
+                missing_as_empty: false,
             };
             b.entry(prefix, None, &[predicate])
         });

@@ -4,7 +4,8 @@
 
 use meshgate_compiler::oracle::Request;
 use meshgate_compiler::tree::{
-    Domain, DomainKind, HeaderMatch, Matcher, PathTail, QueryMatch, Tree, ValueMatch, written_out,
+    Domain, DomainKind, HeaderMatch, Matcher, PathTail, QueryMatch, TextPlace, Tree, ValueMatch,
+    written_out,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -244,7 +245,7 @@ fn meet(request: &mut Request, matcher: &Matcher) {
         path.push_str(name);
         if let Some(value) = example_of(value) {
             path.push('=');
-            path.push_str(value);
+            path.push_str(&value);
         }
     }
     match blind_query.strip_prefix('?') {
@@ -262,31 +263,51 @@ fn meet(request: &mut Request, matcher: &Matcher) {
         name,
         value,
         invert,
+        ..
     } in &matcher.headers
     {
         request
             .headers
             .retain(|(other, _)| !other.eq_ignore_ascii_case(name));
-        let value = example_of(value).unwrap_or("v1").to_owned();
-        if !invert && name == ":authority" {
-            request.authority = value;
-        } else if !invert {
-            request.headers.push((name.clone(), value));
+        let value = example_of(value).unwrap_or_else(|| "v1".to_owned());
+        if *invert {
+            continue;
+        }
+        match name.as_str() {
+            ":authority" => request.authority = value,
+            ":method" => request.method = value,
+            // The others have forms of their own, which the request has already.
+            name if name.starts_with(':') => {}
+            _ => request.headers.push((name.clone(), value)),
         }
     }
 }
 
-fn example_of(value: &ValueMatch) -> Option<&str> {
+fn example_of(value: &ValueMatch) -> Option<String> {
     match value {
         ValueMatch::Present => None,
-        ValueMatch::Exact(value) => Some(value),
-        ValueMatch::Regex(pattern) => Some(example(&pattern.value)),
+        ValueMatch::Exact(value) => Some(value.clone()),
+        ValueMatch::Regex(pattern) => Some(example(&pattern.value).to_owned()),
+        ValueMatch::Text(place, part) => {
+            let text = match part.ignore_case {
+                true => part.text.to_ascii_uppercase(),
+                false => part.text.clone(),
+            };
+            Some(match place {
+                TextPlace::Whole => text,
+                TextPlace::Start => text + "2",
+                TextPlace::End => format!("x{text}"),
+                TextPlace::Anywhere => format!("x{text}2"),
+            })
+        }
+        ValueMatch::Range(_, end) => Some((end - 1).to_string()),
     }
 }
 
 /// A text that a pattern of the generated configurations matches.
 fn example(pattern: &str) -> &'static str {
     match pattern {
+        r"application/grpc(?:\+(?s:.*))?" => "application/grpc+proto",
         "v1.*" | "v10?" | "v\\d+" => "v10",
         "v[0-9]" | "v(1|2)" => "v2",
         ".*" => "v0",

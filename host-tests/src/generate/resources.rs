@@ -22,9 +22,13 @@ pub(super) const FIELDS: &[&str] = &[
     "origin",
     "access-control-request-method",
 ];
+const PSEUDO_FIELDS: &[&str] = &[":method", ":path", ":scheme", ":authority"];
+const TEXT_TESTS: &[&str] = &["value", "prefixMatch", "suffixMatch", "containsMatch"];
+const TEXTS: &[&str] = &["v1", "V", "1", "0", "a", "GE", "get", "v1,", "/a", "TP", ""];
 const PARAMETERS: &[&str] = &["q", "p", "Q", "x"];
 pub(super) const VALUES: &[&str] = &[
-    "v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7", "v8", "v9", "v10", "v11", "a.com",
+    "v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7", "v8", "v9", "v10", "v11", "a.com", "3", "-2",
+    "+7", "08", "1,2",
 ];
 pub(super) const VALUE_PATTERNS: &[&str] = &[
     "v1.*", "v[0-9]", "v10?", ".*", "v(1|2)", "[^v].*", "v1,v.*", "(?i)V2", "v\\d+",
@@ -80,10 +84,11 @@ struct Route {
 #[derive(Clone, Debug)]
 struct Matcher {
     uri: Option<(Path, bool)>,
-    headers: Vec<(&'static str, Test, bool)>,
+    headers: Vec<(&'static str, Test, [bool; 2])>,
     parameters: Vec<(&'static str, Test)>,
     method: Option<&'static str>,
     named: bool,
+    grpc: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -99,13 +104,16 @@ enum Test {
     Present,
     Exact(&'static str),
     Regex(&'static str),
+    /// The field, the text, and whether case is ignored.
+    Text(&'static str, &'static str, bool),
+    Range(i64, i64),
 }
 
 #[derive(Clone, Debug)]
 enum Action {
     Forward {
         weighted: bool,
-        rewrite: Option<&'static str>,
+        rewrite: Option<Rewrite>,
     },
     Redirect(usize),
     DirectResponse,
@@ -113,6 +121,48 @@ enum Action {
         tables: Vec<usize>,
         specificity: bool,
     },
+}
+
+/// What happens to path or host.
+#[derive(Clone, Copy, Debug)]
+enum Rewrite {
+    Prefix(&'static str),
+    Regex(usize),
+    Host(usize),
+}
+
+/// How many there are of [`regex_rewrite`].
+const REGEX_REWRITES: usize = 8;
+
+fn regex_rewrite(number: usize) -> Value {
+    let (regex, substitution) = [
+        ("a", "X"),
+        ("(a)|(b)", "<\\2\\1>"),
+        ("^/(.*?)/(.*)$", "/\\2/\\1"),
+        ("a*", "-"),
+        ("[^/]*$", "\\0\\\\\\0"),
+        ("\\b", "."),
+        ("ä|/", ""),
+        ("(?i)(a+?)(b?)", "\\2\\1"),
+    ]
+    .get(number)
+    .copied()
+    .unwrap_or_default();
+    json!({"pattern": {"regex": regex}, "substitution": substitution})
+}
+
+/// How many there are of [`host_rewrite`].
+const HOST_REWRITES: usize = 3;
+
+fn host_rewrite(number: usize) -> (&'static str, Value) {
+    match number {
+        0 => ("hostRewrite", json!("new.example:81")),
+        1 => ("hostRewriteHeader", json!("X-1")),
+        _ => (
+            "hostRewritePathRegex",
+            json!({"pattern": {"regex": "^/([a-z]*).*$"}, "substitution": "\\1.example"}),
+        ),
+    }
 }
 
 /// What the routes of a list are like.
@@ -158,11 +208,19 @@ fn with_hosts(
     (hosts, tables).prop_map(|(hosts, tables)| Configuration { hosts, tables })
 }
 
+fn rewrite() -> impl Strategy<Value = Rewrite> {
+    one_of![
+        2 => select(&["/new", "x/", "/"][..]).prop_map(Rewrite::Prefix),
+        1 => (0..REGEX_REWRITES).prop_map(Rewrite::Regex),
+        1 => (0..HOST_REWRITES).prop_map(Rewrite::Host),
+    ]
+}
+
 /// A route that delegates, if at all, to tables below `level`, so that there are no cycles.
 fn route(level: usize, shape: Shape) -> impl Strategy<Value = Route> {
     let wide = shape == Shape::Wide;
     let leaf = one_of![
-        3 => (any::<bool>(), optional(1, 1, select(&["/new", "x/", "/"][..])))
+        3 => (any::<bool>(), optional(1, 1, rewrite()))
             .prop_map(|(weighted, rewrite)| Action::Forward { weighted, rewrite }),
         1 => (0..REDIRECTS).prop_map(Action::Redirect),
         1 => Just(Action::DirectResponse),
@@ -213,7 +271,11 @@ fn delegating_matcher() -> impl Strategy<Value = Matcher> {
     let prefix = select(&["/", "/a", "/a/", "/a/b", "/b", "/A/", "//"][..])
         .prop_map(|prefix| Path::Prefix(prefix.to_owned()));
     let uri = optional(1, 9, (prefix, prop::bool::weighted(0.2)));
-    let header = (select(&FIELDS[..2]), Just(Test::Present), any::<bool>());
+    let header = (
+        select(&FIELDS[..2]),
+        Just(Test::Present),
+        any::<bool>().prop_map(|invert| [invert, false]),
+    );
     let headers = one_of![3 => Just(Vec::new()), 1 => vec(header, 1..2)];
     (uri, headers).prop_map(|(uri, headers)| Matcher {
         uri,
@@ -221,6 +283,7 @@ fn delegating_matcher() -> impl Strategy<Value = Matcher> {
         parameters: Vec::new(),
         method: None,
         named: false,
+        grpc: false,
     })
 }
 
@@ -254,9 +317,17 @@ fn matcher(delegates: bool, wide: bool) -> impl Strategy<Value = Matcher> {
             1 => Just(Test::Present),
             4 => select(VALUES).prop_map(Test::Exact),
             1 => select(VALUE_PATTERNS).prop_map(Test::Regex),
+            2 => (select(TEXT_TESTS), select(TEXTS), any::<bool>())
+                .prop_map(|(field, text, ignore_case)| Test::Text(field, text, ignore_case)),
         ]
     };
-    let header = (select(FIELDS), test(), prop::bool::weighted(0.2));
+    let of_header = one_of![
+        9 => test(),
+        1 => (-3..12_i64, 1..5_i64).prop_map(|(start, len)| Test::Range(start, start + len)),
+    ];
+    let negation = [prop::bool::weighted(0.2), prop::bool::weighted(0.1)];
+    let name = one_of![9 => select(FIELDS), 1 => select(PSEUDO_FIELDS)];
+    let header = (name, of_header, negation);
     let headers = if wide {
         vec(header, 0..3).boxed()
     } else {
@@ -265,18 +336,20 @@ fn matcher(delegates: bool, wide: bool) -> impl Strategy<Value = Matcher> {
     let parameters = one_of![3 => Just(Vec::new()), 1 => vec((select(PARAMETERS), test()), 1..3)];
     let uri = optional(1, 9, (path, prop::bool::weighted(0.25)));
     let method = optional(4, 1, select(&["GET", "POST"][..]));
-    (uri, headers, parameters, method, prop::bool::weighted(0.2)).prop_map(
-        |(uri, headers, parameters, method, named)| Matcher {
+    let flags = [prop::bool::weighted(0.2), prop::bool::weighted(0.05)];
+    (uri, headers, parameters, method, flags).prop_map(
+        |(uri, headers, parameters, method, [named, grpc])| Matcher {
             uri,
             headers,
             parameters,
             method,
             named,
+            grpc,
         },
     )
 }
 
-const REDIRECTS: usize = 7;
+const REDIRECTS: usize = 9;
 const OPTIONS: usize = 8;
 
 impl Configuration {
@@ -392,8 +465,14 @@ impl Action {
                     json!([{"kubeService": {"name": format!("s{n}"), "port": 80}}])
                 };
                 let mut action = json!({"destinations": destinations});
-                if let Some(rewrite) = rewrite {
-                    action["pathRewrite"] = json!(rewrite);
+                match rewrite {
+                    Some(Rewrite::Prefix(prefix)) => action["pathRewrite"] = json!(prefix),
+                    Some(Rewrite::Regex(number)) => action["regexRewrite"] = regex_rewrite(*number),
+                    Some(Rewrite::Host(number)) => {
+                        let (field, value) = host_rewrite(*number);
+                        action[field] = value;
+                    }
+                    None => {}
                 }
                 ("routeAction", action)
             }
@@ -406,6 +485,8 @@ impl Action {
                     json!({"prefixRewrite": "/n/", "hostRedirect": "b.com:81", "responseCode": "FOUND"}),
                     json!({"httpsRedirect": true}),
                     json!({"stripQuery": true, "httpsRedirect": true, "prefixRewrite": "nn"}),
+                    json!({"schemeRedirect": "ws", "portRedirect": 8081}),
+                    json!({"regexRewrite": regex_rewrite(n % REGEX_REWRITES), "portRedirect": 80, "hostRedirect": "b.com:81"}),
                 ];
                 (
                     "redirectAction",
@@ -453,8 +534,11 @@ impl Matcher {
             }
             fields.insert("uri".to_owned(), uri);
         }
-        let headers = self.headers.iter().map(|(name, test, invert)| {
+        let headers = self.headers.iter().map(|(name, test, [invert, empty])| {
             let mut header = test.json(name);
+            if *empty {
+                header["treatMissingAsEmpty"] = json!(true);
+            }
             if *invert {
                 header["invertMatch"] = json!(true);
             }
@@ -466,6 +550,9 @@ impl Matcher {
         if let Some(method) = self.method {
             fields.insert("method".to_owned(), json!(method));
         }
+        if self.grpc {
+            fields.insert("grpc".to_owned(), json!(true));
+        }
         Value::Object(fields)
     }
 }
@@ -476,6 +563,12 @@ impl Test {
             Test::Present => json!({"name": name}),
             Test::Exact(value) => json!({"name": name, "value": value}),
             Test::Regex(pattern) => json!({"name": name, "value": pattern, "regex": true}),
+            Test::Text(field, text, ignore_case) => {
+                json!({"name": name, *field: text, "ignoreCase": ignore_case})
+            }
+            Test::Range(start, end) => {
+                json!({"name": name, "rangeMatch": {"start": start, "end": end}})
+            }
         }
     }
 }

@@ -31,7 +31,8 @@ fn everything() -> Vm {
         status: 302,
         host: None,
         path: RedirectPath::Keep,
-        https: true,
+        scheme: Some("https".to_owned()),
+        port: None,
         strip_query: false,
     };
     let headers = operations((&["x-a"], &[("x-b", "c")]), (&["x-d"], &[("x-e", "f")]));

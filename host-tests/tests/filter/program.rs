@@ -108,6 +108,7 @@ impl ProgramBuilder {
             shares: vec![share],
             total_weight: 1,
             rewrite: None,
+            host: None,
             timeout_ms: None,
             retries: None,
         };

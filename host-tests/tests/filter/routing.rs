@@ -13,7 +13,8 @@ fn redirect(status: u16) -> ActionKind {
         status,
         host: None,
         path: RedirectPath::Full("/new".to_owned()),
-        https: true,
+        scheme: Some("https".to_owned()),
+        port: None,
         strip_query: false,
     })
 }
@@ -160,6 +161,7 @@ fn header_operations_apply_at_the_route_and_then_at_the_destination() {
         shares: vec![share],
         total_weight: 1,
         rewrite: None,
+        host: None,
         timeout_ms: None,
         retries: None,
     };
@@ -204,6 +206,7 @@ fn operations_cannot_take_the_control_headers_away() {
         shares: vec![share],
         total_weight: 1,
         rewrite: None,
+        host: None,
         timeout_ms: None,
         retries: None,
     };
@@ -288,6 +291,7 @@ fn requests_are_spread_by_weight() {
         shares,
         total_weight: 100,
         rewrite: None,
+        host: None,
         timeout_ms: None,
         retries: None,
     };

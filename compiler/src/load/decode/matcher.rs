@@ -1,7 +1,9 @@
 //! Matchers of routes.
 
-use super::every;
+mod value;
+
 use super::value::{header_name, header_safe, is_token, non_empty};
+use super::{every, template};
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::load::node::Node;
@@ -30,12 +32,19 @@ pub(super) fn matcher(node: &Node<'_>, diagnostics: &mut Diagnostics) -> Option<
         headers: headers?,
         query: query?,
         method,
+        grpc: node.flag("grpc"),
         span: node.span,
     })
 }
 
 fn uri(node: &Node<'_>, diagnostics: &mut Diagnostics) -> Option<Uri> {
-    let (kind, value) = string_match(node, diagnostics)?;
+    let (kind, value) = match node.text_at("pathTemplate") {
+        Some(template) => {
+            let pattern = template::pattern(&template, diagnostics)?;
+            (PathKind::Regex, Spanned::new(pattern, template.span))
+        }
+        None => string_match(node, diagnostics)?,
+    };
     let ignore_case = node
         .get("ignoreCase")
         .and_then(|flag| Some(Spanned::new(flag.boolean()?, flag.span)));
@@ -191,42 +200,38 @@ fn check_method(method: &Spanned<String>, diagnostics: &mut Diagnostics) {
     }
 }
 
+/// Parts of a request that are no headers, but that conditions on headers can look at.
+const PSEUDO_HEADERS: [&str; 4] = [":authority", ":method", ":path", ":scheme"];
+
 fn header(node: &Node<'_>, diagnostics: &mut Diagnostics) -> Option<HeaderMatcher> {
     let name = condition_name(node, "a header condition", diagnostics)?;
-    if name.starts_with(':') {
+    if !name.starts_with(':') {
+        header_name(&name, name.span, diagnostics)?;
+    } else if !PSEUDO_HEADERS.contains(&name.to_ascii_lowercase().as_str()) {
         diagnostics.push(
             Diagnostic::at(
                 Code::UnsupportedField,
                 name.span,
-                format!(
-                    "conditions on the pseudo header `{}` are not supported yet",
-                    name
-                ),
+                format!("there are no conditions on the pseudo header `{name}`"),
             )
-            .help(
-                "match the method with `method`, the path with `uri` and the host with `domains`",
-            ),
+            .help("there are some on `:authority`, `:method`, `:path` and `:scheme`"),
         );
         return None;
     }
-    header_name(&name, name.span, diagnostics)?;
-    let (value, regex) = condition_value(node, diagnostics)?;
+    let present = node.get("presentMatch").and_then(Node::boolean);
     Some(HeaderMatcher {
         name,
-        value,
-        regex,
-        invert: node.flag("invertMatch"),
+        value: value::condition(node, diagnostics)?,
+        invert: node.flag("invertMatch") != (present == Some(false)),
+        missing_as_empty: node.flag("treatMissingAsEmpty"),
         span: node.span,
     })
 }
 
 fn query_parameter(node: &Node<'_>, diagnostics: &mut Diagnostics) -> Option<QueryMatcher> {
-    let name = condition_name(node, "a query parameter condition", diagnostics)?;
-    let (value, regex) = condition_value(node, diagnostics)?;
     Some(QueryMatcher {
-        name,
-        value,
-        regex,
+        name: condition_name(node, "a query parameter condition", diagnostics)?,
+        value: value::condition(node, diagnostics)?,
         span: node.span,
     })
 }
@@ -251,18 +256,4 @@ fn condition_name(
         ));
     }
     None
-}
-
-fn condition_value(
-    node: &Node<'_>,
-    diagnostics: &mut Diagnostics,
-) -> Option<(Option<Spanned<String>>, bool)> {
-    let regex = node.flag("regex");
-    let value = node.text_at("value");
-    if regex && value.as_ref().is_none_or(|value| value.is_empty()) && !node.faulty {
-        let value = value.unwrap_or(Spanned::new(String::new(), node.span));
-        diagnostics.push(empty_regex(&value));
-        return None;
-    }
-    Some((value, regex))
 }

@@ -11,6 +11,7 @@ mod matcher;
 mod options;
 pub(super) mod route;
 mod selector;
+mod template;
 mod value;
 pub(super) mod virtual_host;
 

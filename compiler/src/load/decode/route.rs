@@ -1,7 +1,11 @@
 //! Routes and their actions.
 
-use super::value::{header_safe, integer_in, missing, non_empty, object_ref, path, port, required};
-use super::{every, matcher, options, selector};
+use std::sync::Arc;
+
+use super::value::{
+    header_name, header_safe, integer_in, missing, non_empty, object_ref, path, port, required,
+};
+use super::{every, matcher, options, selector, template};
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::load::node::{Entry, Node, Routes, Value};
@@ -10,6 +14,7 @@ use crate::resource::{
     Action, ClusterObjectRef, DelegateAction, DestinationKind, DirectResponseAction, ForwardAction,
     RedirectAction, Route, SortMethod, WeightedDestination,
 };
+use crate::rewrite::{HostRewrite, PathRewrite};
 use crate::source::Spanned;
 
 /// Longest body of a direct response in bytes; Envoy refuses more.
@@ -115,11 +120,55 @@ fn forward(node: &Node<'_>, diagnostics: &mut Diagnostics) -> Option<ForwardActi
         return None;
     }
     let destinations = every(entries, |node| weighted_destination(node, diagnostics));
-    let path_rewrite = path(node, "pathRewrite", diagnostics)?;
+    let path_rewrite = path_rewrite(node, diagnostics);
+    let host_rewrite = host_rewrite(node, diagnostics);
     Some(ForwardAction {
         destinations: destinations?,
-        path_rewrite: non_empty(path_rewrite),
+        path_rewrite: path_rewrite?,
+        host_rewrite: host_rewrite?,
     })
+}
+
+#[expect(clippy::option_option, reason = "invalid, or not written")]
+fn path_rewrite(
+    node: &Node<'_>,
+    diagnostics: &mut Diagnostics,
+) -> Option<Option<Spanned<PathRewrite>>> {
+    if let Some(node) = node.get("regexRewrite") {
+        let replacement = template::replacement(node, "`regexRewrite`", diagnostics)?;
+        let rewrite = PathRewrite::Matches(Arc::new(replacement));
+        return Some(Some(Spanned::new(rewrite, node.span)));
+    }
+    if let Some(text) = non_empty(path(node, "pathTemplateRewrite", diagnostics)?) {
+        let parts = template::rewrite(&text, diagnostics)?;
+        let rewrite = PathRewrite::Template(Arc::new(parts));
+        return Some(Some(Spanned::new(rewrite, text.span)));
+    }
+    let prefix = non_empty(path(node, "pathRewrite", diagnostics)?);
+    Some(prefix.map(|path| Spanned::new(PathRewrite::Prefix(with_slash(&path)), path.span)))
+}
+
+/// Paths start with a slash, written or not.
+fn with_slash(path: &str) -> String {
+    let slash = if path.starts_with('/') { "" } else { "/" };
+    format!("{slash}{path}")
+}
+
+#[expect(clippy::option_option, reason = "invalid, or not written")]
+fn host_rewrite(node: &Node<'_>, diagnostics: &mut Diagnostics) -> Option<Option<HostRewrite>> {
+    if let Some(node) = node.get("hostRewritePathRegex") {
+        let replacement = template::replacement(node, "`hostRewritePathRegex`", diagnostics)?;
+        return Some(Some(HostRewrite::Path(Arc::new(replacement))));
+    }
+    if let Some(name) = non_empty(node.text_at("hostRewriteHeader")) {
+        header_name(&name, name.span, diagnostics)?;
+        return Some(Some(HostRewrite::Header(name.to_ascii_lowercase())));
+    }
+    let Some(host) = non_empty(node.text_at("hostRewrite")) else {
+        return Some(None);
+    };
+    header_safe(&host, "`hostRewrite`", host.span, diagnostics)?;
+    Some(Some(HostRewrite::Text(host.value)))
 }
 
 fn weighted_destination(
@@ -217,6 +266,17 @@ fn redirect(node: &Node<'_>, diagnostics: &mut Diagnostics) -> Option<RedirectAc
         .is_none_or(|host| header_safe(host, "`hostRedirect`", host.span, diagnostics).is_some());
     let path_redirect = path(node, "pathRedirect", diagnostics);
     let prefix_rewrite = path(node, "prefixRewrite", diagnostics);
+    let regex_rewrite = match node.get("regexRewrite") {
+        Some(node) => {
+            let replacement = template::replacement(node, "`regexRewrite`", diagnostics)?;
+            Some(Arc::new(replacement))
+        }
+        None => None,
+    };
+    let port = match node.get("portRedirect") {
+        Some(node) => Some(port(node, diagnostics)?.value),
+        None => None,
+    };
     let status = match node.get("responseCode") {
         None => None,
         Some(code) => Some(match code.string()? {
@@ -232,14 +292,18 @@ fn redirect(node: &Node<'_>, diagnostics: &mut Diagnostics) -> Option<RedirectAc
         host: non_empty(host),
         path: non_empty(path_redirect?),
         prefix_rewrite: non_empty(prefix_rewrite?),
+        regex_rewrite,
         status,
-        https: node.flag("httpsRedirect"),
+        scheme: scheme(node, diagnostics)?,
+        port,
         strip_query: node.flag("stripQuery"),
     };
     let changes_nothing = redirect.host.is_none()
         && redirect.path.is_none()
         && redirect.prefix_rewrite.is_none()
-        && !redirect.https
+        && redirect.regex_rewrite.is_none()
+        && redirect.scheme.is_none()
+        && redirect.port.is_none()
         && !redirect.strip_query;
     if changes_nothing && !node.faulty {
         diagnostics.push(
@@ -248,6 +312,33 @@ fn redirect(node: &Node<'_>, diagnostics: &mut Diagnostics) -> Option<RedirectAc
         );
     }
     host_safe.then_some(redirect)
+}
+
+/// The new scheme of a redirect.
+#[expect(clippy::option_option, reason = "invalid, or not written")]
+fn scheme(node: &Node<'_>, diagnostics: &mut Diagnostics) -> Option<Option<String>> {
+    if node.flag("httpsRedirect") {
+        return Some(Some("https".to_owned()));
+    }
+    let Some(scheme) = non_empty(node.text_at("schemeRedirect")) else {
+        return Some(None);
+    };
+    let is_scheme = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+        && scheme
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b));
+    if is_scheme {
+        return Some(Some(scheme.to_ascii_lowercase()));
+    }
+    diagnostics.push(
+        Diagnostic::at(
+            Code::InvalidScheme,
+            scheme.span,
+            format!("`{}` is no scheme", scheme.value),
+        )
+        .help("a scheme is a word such as `https`, without `://`"),
+    );
+    None
 }
 
 fn direct_response(node: &Node<'_>, diagnostics: &mut Diagnostics) -> Option<DirectResponseAction> {
