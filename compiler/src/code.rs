@@ -272,6 +272,8 @@ codes! {
     TrustedGateways = "N0528", "trusted-gateways";
     /// A gateway's Service names a port of its pods that nothing explains.
     UnknownTargetPort = "W0529", "unknown-target-port";
+    /// A setting of a virtual mesh that meshgate does not apply.
+    MeshSetting = "N0530", "mesh-setting";
 
     /// A domain that no Host header can have.
     InvalidDomain = "E0550", "invalid-domain";

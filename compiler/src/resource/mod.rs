@@ -17,7 +17,8 @@ use crate::source::{Span, Spanned};
 
 pub use destination::{
     Backends, ClusterObjectRef, Destination, DestinationKind, ExternalService, FailoverDirective,
-    Service, ServicePort, ServiceType, TargetPort, VirtualDestination, WeightedDestination,
+    OutlierDetection, Service, ServicePort, ServiceType, TargetPort, VirtualDestination,
+    WeightedDestination,
 };
 pub use gateway::{ConnectionHandler, HandlerKind, RouteConfig, VirtualGateway};
 pub use inventory::{

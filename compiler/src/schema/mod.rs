@@ -245,7 +245,7 @@ static KINDS: &[Kind] = {
         DISCOVERY/v1 {
             Destination: DESTINATION used,
             Mesh: MESH used,
-            Workload: unknown used,
+            Workload: unknown unused,
         }
         SETTINGS/v1 {
             Settings: SETTINGS_SPEC unused,
