@@ -225,3 +225,22 @@ fn without_an_inventory_it_is_said_what_is_taken_on_trust() {
         outcome.stderr
     );
 }
+
+#[test]
+fn a_request_arrives_in_a_cluster() {
+    let folder = folder(RESOURCES);
+    for (cluster, destination) in [
+        ("east", "outbound|9080||ratings.bookinfo.svc.cluster.local"),
+        ("west", "outbound|9080||ratings.bookinfo.svc.east.global"),
+    ] {
+        let request = ["GET", "http://www.example.com/ratings"];
+        let args = [
+            &["route", "-f", "."],
+            &INVENTORIES[..],
+            &["--cluster", cluster],
+            &request,
+        ];
+        let outcome = folder.run(&args.concat()).ended_with(0);
+        assert!(outcome.text().contains(destination), "{}", outcome.text());
+    }
+}
