@@ -164,6 +164,7 @@ pub fn workload_programs(
                     .iter()
                     .map(|(gateway, ..)| (*gateway).clone())
                     .collect(),
+                auth_configs: tree.auth_configs.clone(),
                 ..Tree::default()
             };
             let lower_options = lower::Options {

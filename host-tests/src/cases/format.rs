@@ -204,6 +204,21 @@ impl fmt::Display for Request {
 }
 
 impl Request {
+    /// The headers as a filter in Envoy gets them: who connects is at the end of the list of addresses.
+    pub(super) fn received_headers(&self) -> Vec<(String, String)> {
+        const LIST: &str = "x-forwarded-for";
+        let is_list = |name: &str| name.eq_ignore_ascii_case(LIST);
+        let (lists, mut headers): (Vec<_>, Vec<_>) = self
+            .headers
+            .iter()
+            .cloned()
+            .partition(|(name, _)| is_list(name));
+        let addresses = lists.into_iter().map(|(_, value)| value);
+        let addresses: Vec<_> = addresses.chain(["127.0.0.1".to_owned()]).collect();
+        headers.push((LIST.to_owned(), addresses.join(",")));
+        headers
+    }
+
     /// A request without further headers.
     pub fn new(method: &str, scheme: &str, authority: &str, path: &str) -> Request {
         Request {

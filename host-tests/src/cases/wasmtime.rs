@@ -61,9 +61,10 @@ impl Session for WasmSession {
         let gateway = self.configuration.gateway(request.gateway.as_deref())?;
         let port = self.configuration.compiled.ports.get(gateway).copied();
         let mut sent = wasm::Request::new(&request.method, &request.authority, &request.path)
-            .listener_port(port.unwrap_or(FIRST_PORT));
+            .listener_port(port.unwrap_or(FIRST_PORT))
+            .property("source.address", "127.0.0.1:40000");
         sent.headers.replace(":scheme", &request.scheme);
-        for (name, value) in &request.headers {
+        for (name, value) in &request.received_headers() {
             sent.headers.add(name, value);
         }
         let mut outcome = self.vm.request(sent);

@@ -29,7 +29,8 @@ use crate::requests::{self, Query};
 #[command(after_help = "\
 Without --gateway the request goes to the first gateway with a domain for its host.
 
-A request line has the fields authority and path, and if wanted method, scheme, headers, gateway, cluster and random:
+A request line has the fields authority and path, and if wanted method, scheme, headers, gateway, cluster and random;
+for policies that ask for them source, sni, tlsIdentity (a list) and time (in seconds):
   {\"authority\":\"www.example.com\",\"path\":\"/ratings?x=1\",\"headers\":[[\"x-user\",\"jason\"]]}
 
 Examples:
