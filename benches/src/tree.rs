@@ -56,6 +56,8 @@ pub fn tree(table: Table, n: usize) -> Tree {
         virtual_hosts: vec![Arc::new(virtual_host)],
     };
     let gateway = Gateway {
+        workloads: Vec::new(),
+        workloads_known: false,
         name: name("gateway"),
         port_name: None,
         https_redirect: false,
@@ -66,7 +68,7 @@ pub fn tree(table: Table, n: usize) -> Tree {
     };
     Tree {
         gateways: vec![gateway],
-        auth_configs: Default::default(),
+        ..Tree::default()
     }
 }
 

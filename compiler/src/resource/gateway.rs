@@ -1,7 +1,7 @@
 //! VirtualGateway.
 
 use super::external::{GatewayExtauth, GatewayRateLimit};
-use super::{Metadata, ObjectSelector, VirtualHostSpec};
+use super::{IngressGatewaySelector, Metadata, ObjectSelector, VirtualHostSpec};
 use crate::options::Options;
 use crate::source::{Span, Spanned};
 
@@ -12,6 +12,8 @@ pub struct VirtualGateway {
     pub metadata: Metadata,
     /// `ingressGatewaySelectors[].portName` of the first selector that names one.
     pub port_name: Option<Spanned<String>>,
+    /// `ingressGatewaySelectors`: the gateways that serve it.
+    pub selectors: Vec<IngressGatewaySelector>,
     /// Connection handlers; exactly one is supported.
     pub handlers: Vec<ConnectionHandler>,
     /// `routeOptions.extauth`.

@@ -7,6 +7,7 @@ mod access;
 mod advice;
 mod auth_config;
 mod check;
+mod cluster;
 mod gateway;
 mod mesh;
 mod policy;
@@ -153,7 +154,7 @@ objects! {
         creationTimestamp: nullable_string,
     }
     .open();
-    SERVICE { ports: [SERVICE_PORT] }.open().separable();
+    SERVICE { ports: [SERVICE_PORT], selector: {string}, type: string }.open().separable();
     SERVICE_PORT { name: string, port: uint32, protocol: string }.open();
 }
 
@@ -166,6 +167,18 @@ pub(crate) struct Kind {
     pub(crate) root: Option<&'static Object>,
     /// Whether the compiler does anything with it.
     pub(crate) used: bool,
+}
+
+impl Kind {
+    /// Whether objects of this kind are told what became of them.
+    pub(crate) fn has_status(&self) -> bool {
+        self.used && (self.group == ENTERPRISE || self.group == NETWORKING)
+    }
+
+    /// Whether an object is known to all clusters, wherever it was read.
+    pub(crate) fn is_global(&self) -> bool {
+        OWN_GROUPS.contains(&self.group) || self.group == MULTICLUSTER
+    }
 }
 
 /// The group of the routing resources.
@@ -200,9 +213,16 @@ macro_rules! kinds {
 
 const AUTH: &str = "enterprise.gloo.solo.io";
 const CORE: &str = "";
+const APPS: &str = "apps";
+const ISTIO: &str = "networking.istio.io";
+const MULTICLUSTER: &str = "multicluster.solo.io";
+
+/// Groups whose kinds are all known.
+const OWN_GROUPS: [&str; 4] = [ENTERPRISE, NETWORKING, DISCOVERY, SETTINGS];
 
 static KINDS: &[Kind] = {
     use auth_config::AUTH_CONFIG;
+    use cluster::{DEPLOYMENT, DESTINATION_RULE, NODE, POD};
     use gateway::VIRTUAL_GATEWAY;
     use mesh::{DESTINATION, MESH, SETTINGS as SETTINGS_SPEC, VIRTUAL_DESTINATION, VIRTUAL_MESH};
     use policy::{
@@ -224,11 +244,11 @@ static KINDS: &[Kind] = {
         NETWORKING/v1 {
             TrafficPolicy: TRAFFIC_POLICY unused,
             AccessPolicy: ACCESS_POLICY unused,
-            VirtualMesh: VIRTUAL_MESH unused,
+            VirtualMesh: VIRTUAL_MESH used,
         }
         DISCOVERY/v1 {
             Destination: DESTINATION used,
-            Mesh: MESH unused,
+            Mesh: MESH used,
             Workload: unknown unused,
         }
         SETTINGS/v1 {
@@ -240,6 +260,23 @@ static KINDS: &[Kind] = {
         CORE/v1 {
             Secret: unknown used,
             Service: SERVICE used,
+            Pod: POD used,
+            Node: NODE used,
+        }
+        APPS/v1 {
+            Deployment: DEPLOYMENT used,
+        }
+        MULTICLUSTER/v1alpha1 {
+            KubernetesCluster: unknown used,
+        }
+        ISTIO/v1 {
+            DestinationRule: DESTINATION_RULE used,
+        }
+        ISTIO/v1beta1 {
+            DestinationRule: DESTINATION_RULE used,
+        }
+        ISTIO/v1alpha3 {
+            DestinationRule: DESTINATION_RULE used,
         }
     }
 };
@@ -258,17 +295,16 @@ pub(crate) enum Lookup {
 /// Looks a kind up.
 pub(crate) fn find(api_version: &str, name: &str) -> Lookup {
     let (group, version) = api_version.split_once('/').unwrap_or((CORE, api_version));
-    if let Some(kind) = KINDS
+    let mut namesakes = KINDS
         .iter()
-        .find(|kind| kind.group == group && kind.name == name)
-    {
-        return if kind.version == version {
-            Lookup::Known(kind)
-        } else {
-            Lookup::WrongVersion(kind)
-        };
+        .filter(|kind| kind.group == group && kind.name == name);
+    if let Some(kind) = namesakes.clone().find(|kind| kind.version == version) {
+        return Lookup::Known(kind);
     }
-    if group == CORE || KINDS.iter().all(|kind| kind.group != group) {
+    if let Some(kind) = namesakes.next() {
+        return Lookup::WrongVersion(kind);
+    }
+    if !OWN_GROUPS.contains(&group) {
         return Lookup::Foreign;
     }
     let similar = || {
@@ -283,5 +319,5 @@ pub(crate) fn find(api_version: &str, name: &str) -> Lookup {
 pub(crate) fn namesake(name: &str) -> Option<&'static Kind> {
     KINDS
         .iter()
-        .find(|kind| kind.group != CORE && kind.name == name)
+        .find(|kind| OWN_GROUPS.contains(&kind.group) && kind.name == name)
 }

@@ -1,9 +1,11 @@
 //! Resolution, lints and the oracle, from YAML.
 
+mod clusters;
 mod config;
 mod delegation;
 mod destinations;
 mod external;
+mod gateways;
 mod hosts;
 mod limits;
 mod lints;

@@ -30,7 +30,7 @@ impl Executor for Oracle {
     }
 
     fn load(&self, group: &Group) -> Result<Box<dyn Session + '_>, String> {
-        let configuration = Configuration::compile(&group.text, FIRST_PORT);
+        let configuration = Configuration::of(group, FIRST_PORT);
         configuration.program()?;
         Ok(Box::new(OracleSession { configuration }))
     }
@@ -72,7 +72,7 @@ impl Executor for Engine {
     }
 
     fn load(&self, group: &Group) -> Result<Box<dyn Session + '_>, String> {
-        let configuration = Configuration::compile(&group.text, FIRST_PORT);
+        let configuration = Configuration::of(group, FIRST_PORT);
         let program = Program::new(configuration.program()?.to_vec())
             .map_err(|error| format!("the engine refuses the program: {error}"))?;
         Ok(Box::new(EngineSession {

@@ -41,7 +41,7 @@ impl Executor for Wasmtime {
     }
 
     fn load(&self, group: &Group) -> Result<Box<dyn Session + '_>, String> {
-        let configuration = Configuration::compile(&group.text, FIRST_PORT);
+        let configuration = Configuration::of(group, FIRST_PORT);
         let vm =
             Vm::start(&self.module, configuration.program()?).map_err(|error| error.to_string())?;
         Ok(Box::new(WasmSession { configuration, vm }))

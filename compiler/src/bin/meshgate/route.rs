@@ -17,7 +17,7 @@ use meshgate_compiler::source::SourceMap;
 use meshgate_compiler::tree::Tree;
 use meshgate_engine::Program;
 
-use crate::input;
+use crate::input::{self, Inventories};
 use crate::output::{self, Failure};
 use crate::requests::{self, Query};
 
@@ -54,6 +54,9 @@ pub(crate) struct Args {
     #[arg(long, value_name = "NAMESPACE/NAME")]
     gateway: Option<String>,
 
+    #[command(flatten)]
+    inventories: Inventories,
+
     /// Cluster in which the gateway runs
     #[arg(long, value_name = "NAME")]
     cluster: Option<String>,
@@ -87,7 +90,7 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
         ));
     }
     if let Some(requests) = &args.requests {
-        let mut router = Router::new(&paths, args.cluster.as_deref())?;
+        let mut router = Router::new(&paths, &args.inventories, args.cluster.as_deref())?;
         return answer_lines(&mut router, requests, args.gateway.as_deref());
     }
     let (method, url) = match request {
@@ -101,7 +104,7 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
     };
     let request =
         requests::parse_args(method, url, &args.headers, args.random).map_err(Failure::usage)?;
-    let mut router = Router::new(&paths, args.cluster.as_deref())?;
+    let mut router = Router::new(&paths, &args.inventories, args.cluster.as_deref())?;
     let query = Query {
         request,
         gateway: args.gateway.clone(),
@@ -152,8 +155,12 @@ struct Target {
 
 impl Router {
     /// Compiles the resources and shows their errors.
-    fn new(paths: &[PathBuf], cluster: Option<&str>) -> Result<Self, Failure> {
-        let (sources, mut diagnostics) = input::read(paths);
+    fn new(
+        paths: &[PathBuf],
+        inventories: &Inventories,
+        cluster: Option<&str>,
+    ) -> Result<Self, Failure> {
+        let (sources, mut diagnostics) = input::read(paths, inventories);
         let cluster = cluster.map(str::to_owned);
         let target = Target::compile(&sources, cluster.as_deref(), &mut diagnostics);
         let mut errors = Diagnostics::default();

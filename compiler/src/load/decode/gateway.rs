@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::cluster::gateway_selectors;
 use super::options::csrf;
-use super::value::{non_empty, strings};
+use super::value::strings;
 use super::{every_mut, extauth, rate_limit, selector, virtual_host};
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Diagnostics};
@@ -24,10 +25,7 @@ pub(in crate::load) fn virtual_gateway(
         Some(handlers) => every_mut(handlers, |node| connection_handler(node, diagnostics)),
         None => Some(Vec::new()),
     };
-    let selectors = node.list_at("ingressGatewaySelectors");
-    let port_name = selectors
-        .iter()
-        .find_map(|selector| non_empty(selector.text_at("portName")));
+    let selectors = gateway_selectors(node, diagnostics);
     let written = node.list_at("connectionHandlers");
     if written.is_empty() && !node.faulty {
         diagnostics.push(
@@ -52,11 +50,14 @@ pub(in crate::load) fn virtual_gateway(
         );
         return None;
     }
-    let handlers = handlers?;
+    let (handlers, selectors) = (handlers?, selectors?);
     let (extauth, rate_limit) = services(node, diagnostics);
     if node.faulty {
         return None;
     }
+    let port_name = selectors
+        .iter()
+        .find_map(|selector| selector.port_name.clone());
     settings_without_effect(
         node.get("options"),
         &["bindAddress", "perConnectionBufferLimitBytes"],
@@ -78,6 +79,7 @@ pub(in crate::load) fn virtual_gateway(
     Some(VirtualGateway {
         metadata,
         port_name,
+        selectors,
         handlers,
         extauth,
         rate_limit,

@@ -5,6 +5,7 @@
 //! goes on regardless, so that every mistake of an object is reported, and whatever holds a fault is left out.
 
 pub(super) mod auth_config;
+pub(super) mod cluster;
 mod extauth;
 pub(super) mod gateway;
 pub(super) mod inventory;
