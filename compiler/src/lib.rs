@@ -27,3 +27,4 @@ pub mod source;
 mod suggest;
 pub mod tree;
 pub mod upstreams;
+pub mod verify;

@@ -16,6 +16,7 @@ mod memory;
 mod requests;
 mod shop;
 mod updates;
+mod verify;
 mod waiting;
 
 use libtest_mimic::{Arguments, Trial};
@@ -33,6 +34,7 @@ fn main() {
         updates::TESTS,
         hostile::TESTS,
         memory::TESTS,
+        verify::TESTS,
         waiting::TESTS,
     ]
     .concat();
