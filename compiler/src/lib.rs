@@ -28,3 +28,4 @@ pub mod status;
 mod suggest;
 pub mod tree;
 pub mod upstreams;
+pub mod verify;

@@ -22,7 +22,7 @@ use crate::tree::{Destination, DestinationTarget, Gateway, Tree};
 use crate::upstreams::{Endpoint, UpstreamName, Upstreams};
 
 /// Request header in which the filter names the cluster. The route removes it before the request goes out.
-const CLUSTER_HEADER: &str = "x-meshgate-cluster";
+pub(crate) const CLUSTER_HEADER: &str = "x-meshgate-cluster";
 
 /// What a bootstrap needs to know besides the configuration.
 #[derive(Clone, Copy, Debug)]

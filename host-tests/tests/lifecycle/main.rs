@@ -18,6 +18,7 @@ mod native;
 mod requests;
 mod shop;
 mod updates;
+mod verify;
 mod waiting;
 
 use libtest_mimic::{Arguments, Trial};
@@ -35,6 +36,7 @@ fn main() {
         updates::TESTS,
         hostile::TESTS,
         memory::TESTS,
+        verify::TESTS,
         waiting::TESTS,
         mirrors::TESTS,
         native::TESTS,

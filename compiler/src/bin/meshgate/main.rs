@@ -13,6 +13,7 @@ mod route;
 mod run;
 mod serving;
 mod status;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -44,6 +45,7 @@ enum Command {
     Route(route::Args),
     Inspect(inspect::Args),
     Status(status::Args),
+    Verify(verify::Args),
 }
 
 fn main() -> ExitCode {
@@ -54,6 +56,7 @@ fn main() -> ExitCode {
         Command::Route(args) => route::run(args),
         Command::Inspect(args) => inspect::run(args),
         Command::Status(args) => status::run(args),
+        Command::Verify(args) => verify::run(args),
     };
     result.map_or_else(Failure::exit, |()| ExitCode::SUCCESS)
 }

@@ -1,0 +1,223 @@
+//! The parts of a config dump that matter. Whatever is not as expected is as good as absent.
+
+use std::collections::BTreeMap;
+
+use base64::prelude::{BASE64_STANDARD, Engine};
+use serde_json::Value;
+
+use crate::manifest::envoy::CLUSTER_HEADER;
+
+/// A connection manager of a listener.
+#[derive(Debug)]
+pub(super) struct Manager<'a> {
+    pub(super) listener: &'a str,
+    config: &'a Value,
+    pub(super) filters: Vec<Filter>,
+}
+
+/// One of the filters that are meshgate's, by what is known of its program.
+#[derive(Debug)]
+pub(super) enum Filter {
+    Program(Vec<u8>),
+    Empty,
+    /// It is to be discovered, and was not.
+    Missing(String),
+    Unreadable(String),
+}
+
+/// What the routes of a connection manager do with the header that names the cluster.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Routing {
+    /// None of them reads it.
+    None,
+    /// One does, and it is removed before the request goes out, or not.
+    Kept(bool),
+}
+
+fn list<'a>(value: &'a Value, name: &str) -> impl Iterator<Item = &'a Value> {
+    value[name].as_array().into_iter().flatten()
+}
+
+fn sections<'a>(dump: &'a Value, list_name: &'a str) -> impl Iterator<Item = &'a Value> {
+    list(dump, "configs").flat_map(move |section| list(section, list_name))
+}
+
+fn text<'a>(value: &'a Value, name: &str) -> &'a str {
+    value[name].as_str().unwrap_or_default()
+}
+
+/// The connection managers of all listeners that serve.
+pub(super) fn managers(dump: &Value) -> Vec<Manager<'_>> {
+    let fixed = sections(dump, "static_listeners").map(|entry| &entry["listener"]);
+    let dynamic =
+        sections(dump, "dynamic_listeners").map(|entry| &entry["active_state"]["listener"]);
+    let mut managers = Vec::new();
+    for listener in fixed.chain(dynamic).filter(|listener| listener.is_object()) {
+        let chains = list(listener, "filter_chains").chain([&listener["default_filter_chain"]]);
+        for filter in chains.flat_map(|chain| list(chain, "filters")) {
+            let config = &filter["typed_config"];
+            if !text(config, "@type").ends_with(".HttpConnectionManager") {
+                continue;
+            }
+            managers.push(Manager {
+                listener: text(listener, "name"),
+                config,
+                filters: list(config, "http_filters")
+                    .filter_map(|filter| meshgate_filter(dump, filter))
+                    .collect(),
+            });
+        }
+    }
+    managers
+}
+
+impl<'a> Manager<'a> {
+    /// Its routes, wherever they come from.
+    pub(super) fn routes(&self, dump: &'a Value) -> Option<&'a Value> {
+        if self.config["route_config"].is_object() {
+            return Some(&self.config["route_config"]);
+        }
+        let name = self.config["rds"]["route_config_name"].as_str()?;
+        sections(dump, "dynamic_route_configs")
+            .map(|entry| &entry["route_config"])
+            .find(|routes| text(routes, "name") == name)
+    }
+}
+
+/// The filter, if it is meshgate's; its configuration may be in another place.
+fn meshgate_filter(dump: &Value, filter: &Value) -> Option<Filter> {
+    let name = text(filter, "name");
+    if !filter["config_discovery"].is_object() {
+        return wasm(name, &filter["typed_config"]);
+    }
+    let mut discovered = sections(dump, "ecds_filters").map(|entry| &entry["ecds_filter"]);
+    match discovered.find(|found| text(found, "name") == name) {
+        Some(found) => wasm(name, &found["typed_config"]),
+        None => name
+            .contains("meshgate")
+            .then(|| Filter::Missing(name.to_owned())),
+    }
+}
+
+fn wasm(name: &str, typed: &Value) -> Option<Filter> {
+    let config = &typed["config"];
+    if !text(typed, "@type").ends_with(".Wasm") {
+        // istio-agent puts a filter that denies everything in the place of a module that it could not fetch.
+        return name.contains("meshgate").then(|| {
+            Filter::Unreadable(format!(
+                "it is a `{}`: the module could not be fetched",
+                text(typed, "@type")
+            ))
+        });
+    }
+    let named = [name, text(config, "name"), text(config, "root_id")];
+    if !named.iter().any(|name| name.contains("meshgate")) {
+        return None;
+    }
+    Some(program(&config["configuration"]))
+}
+
+/// The program in the configuration of a plugin, in each of the forms that the filter takes.
+fn program(configuration: &Value) -> Filter {
+    let value = text(configuration, "value");
+    let kind = text(configuration, "@type");
+    let decoded = |text: &str| match BASE64_STANDARD.decode(text) {
+        Ok(bytes) => Filter::Program(bytes),
+        Err(error) => Filter::Unreadable(format!("it is not base64: {error}")),
+    };
+    if value.trim().is_empty() {
+        Filter::Empty
+    } else if kind.ends_with(".BytesValue") {
+        decoded(value)
+    } else {
+        match serde_json::from_str::<Value>(value) {
+            Ok(json) => match json["program"]["data"].as_str() {
+                Some(data) => decoded(data),
+                None => Filter::Unreadable("there is no `program.data` in it".to_owned()),
+            },
+            Err(error) => Filter::Unreadable(format!("it is not JSON: {error}")),
+        }
+    }
+}
+
+/// What the routes do with the header.
+pub(super) fn routing(routes: &Value) -> Routing {
+    let removes = |place: &Value| {
+        list(place, "request_headers_to_remove")
+            .filter_map(Value::as_str)
+            .any(|name| name.eq_ignore_ascii_case(CLUSTER_HEADER))
+    };
+    let mut routing = Routing::None;
+    for host in list(routes, "virtual_hosts") {
+        let mut routes_of_host: Vec<&Value> = list(host, "routes").collect();
+        collect_routes(&host["matcher"], &mut routes_of_host);
+        for route in routes_of_host {
+            if !text(&route["route"], "cluster_header").eq_ignore_ascii_case(CLUSTER_HEADER) {
+                continue;
+            }
+            let removed = removes(routes) || removes(host) || removes(route);
+            let so_far = !matches!(routing, Routing::Kept(false));
+            routing = Routing::Kept(removed && so_far);
+        }
+    }
+    routing
+}
+
+/// The routes that a matcher can choose, wherever in it they stand.
+fn collect_routes<'v>(matcher: &'v Value, routes: &mut Vec<&'v Value>) {
+    match matcher {
+        Value::Object(fields) => {
+            if fields
+                .get("route")
+                .is_some_and(|route| route["cluster_header"].is_string())
+            {
+                routes.push(matcher);
+            }
+            fields
+                .values()
+                .for_each(|value| collect_routes(value, routes));
+        }
+        Value::Array(values) => values
+            .iter()
+            .for_each(|value| collect_routes(value, routes)),
+        _ => {}
+    }
+}
+
+/// Names of the clusters, and whether they serve.
+pub(super) fn clusters(dump: &Value) -> BTreeMap<&str, bool> {
+    let mut clusters = BTreeMap::new();
+    // A cluster that is being replaced serves all the same, so those that serve come last.
+    for (section, serves) in [
+        ("dynamic_warming_clusters", false),
+        ("static_clusters", true),
+        ("dynamic_active_clusters", true),
+    ] {
+        for entry in sections(dump, section) {
+            clusters.insert(text(&entry["cluster"], "name"), serves);
+        }
+    }
+    clusters
+}
+
+/// What was refused and still is: its name, and Envoy's reason.
+pub(super) fn refused(dump: &Value) -> Vec<(String, String)> {
+    let mut refused = Vec::new();
+    for section in list(dump, "configs") {
+        let entries = section.as_object().into_iter().flatten();
+        for entry in entries.filter_map(|(_, value)| value.as_array()).flatten() {
+            let details = text(&entry["error_state"], "details");
+            if details.is_empty() {
+                continue;
+            }
+            let inner = ["listener", "cluster", "route_config", "ecds_filter"];
+            let mut names = inner.iter().map(|name| text(&entry[*name], "name"));
+            let name = match text(entry, "name") {
+                "" => names.find(|name| !name.is_empty()).unwrap_or("?"),
+                name => name,
+            };
+            refused.push((name.to_owned(), details.to_owned()));
+        }
+    }
+    refused
+}
