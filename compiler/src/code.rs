@@ -205,6 +205,12 @@ codes! {
     UnknownUpstream = "E0362", "unknown-upstream";
     /// A destination without an upstream.
     NoUpstream = "W0363", "no-upstream";
+    /// A service of another cluster that gateways cannot reach.
+    NotFederated = "E0370", "not-federated";
+    /// A cluster that does not exist.
+    UnknownCluster = "E0371", "unknown-cluster";
+    /// A localized virtual destination selects two services of one cluster.
+    SeveralServicesInCluster = "E0372", "several-services-in-cluster";
 
     /// A text that is not a duration, or a duration outside its range.
     InvalidDuration = "E0401", "invalid-duration";
@@ -246,6 +252,22 @@ codes! {
     PlainText = "N0511", "plain-text";
     /// A setting of a gateway's listener that has no effect yet.
     ListenerSetting = "W0512", "listener-setting";
+    /// A gateway's Service has no port of the name that is asked for.
+    GatewayPortNotFound = "E0520", "gateway-port-not-found";
+    /// No Service of the inventory is selected as gateway.
+    NoGatewayFound = "W0521", "no-gateway-found";
+    /// A Service that is selected as gateway selects no pods.
+    GatewayWithoutPods = "E0522", "gateway-without-pods";
+    /// A gateway that clients outside its cluster cannot reach.
+    GatewayWithoutAddress = "W0523", "gateway-without-address";
+    /// Two virtual gateways want one port of one gateway.
+    GatewayPortTaken = "E0524", "gateway-port-taken";
+    /// A mesh that belongs to two virtual meshes.
+    MeshInTwoVirtualMeshes = "E0525", "mesh-in-two-virtual-meshes";
+    /// A mesh that other meshes of its virtual mesh cannot reach.
+    NoGatewayBetweenClusters = "E0526", "no-gateway-between-clusters";
+    /// Federated names that the proxies of a mesh cannot resolve.
+    SuffixWithoutDns = "E0527", "suffix-without-dns";
 
     /// A domain that no Host header can have.
     InvalidDomain = "E0550", "invalid-domain";

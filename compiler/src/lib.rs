@@ -24,6 +24,7 @@ pub mod rewrite;
 pub mod route;
 mod schema;
 pub mod source;
+pub mod status;
 mod suggest;
 pub mod tree;
 pub mod upstreams;

@@ -58,6 +58,8 @@ pub struct SourceFile {
     pub name: String,
     /// The text.
     pub text: String,
+    /// Cluster whose inventory this is; absent for ordinary input.
+    pub cluster: Option<String>,
     /// Where every [`LINES`]th line starts.
     line_starts: Vec<u32>,
 }
@@ -98,9 +100,24 @@ impl SourceMap {
         self.files.push(SourceFile {
             name,
             text,
+            cluster: None,
             line_starts,
         });
         FileId(self.files.len() as u32 - 1)
+    }
+
+    /// Adds a file of the inventory of a cluster.
+    pub fn add_inventory(&mut self, cluster: &str, name: String, text: String) -> FileId {
+        let id = self.add(name, text);
+        self.declare(id.0 as usize, Some(cluster));
+        id
+    }
+
+    /// Declares a file, by its position, to be part of the inventory of a cluster, if one is given.
+    pub(crate) fn declare(&mut self, at: usize, cluster: Option<&str>) {
+        if let (Some(file), Some(cluster)) = (self.files.get_mut(at), cluster) {
+            file.cluster = Some(cluster.to_owned());
+        }
     }
 
     /// The file of an id that this map gave out.

@@ -5,6 +5,7 @@
 //! many places delegate to are stored once, see [`Delegation`].
 //! The linear oracle evaluates this tree as it stands and so defines what is correct.
 
+mod clusters;
 mod delegation;
 
 use std::borrow::Cow;
@@ -18,6 +19,7 @@ use crate::resource::{HeaderManipulation, ObjectName, PathKind};
 use crate::rewrite::{HostRewrite, PathRewrite, Replacement};
 use crate::source::{Span, Spanned};
 
+pub use self::clusters::{Backend, GatewayWorkload, MeshMember, VirtualDestination, VirtualMesh};
 pub(crate) use self::delegation::{Above, below};
 pub use self::delegation::{Delegation, Entry, SharedRoutes, written_out};
 
@@ -26,6 +28,10 @@ pub use self::delegation::{Delegation, Entry, SharedRoutes, written_out};
 pub struct Tree {
     /// Gateways in order of namespace and name.
     pub gateways: Vec<Gateway>,
+    /// Virtual meshes in order of namespace and name.
+    pub virtual_meshes: Vec<VirtualMesh>,
+    /// Virtual destinations in order of namespace and name.
+    pub virtual_destinations: Vec<VirtualDestination>,
 }
 
 impl Tree {
@@ -67,10 +73,14 @@ fn stored<'t>(
 }
 
 /// One VirtualGateway.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Gateway {
     /// Its name.
     pub name: ObjectName,
+    /// The gateways that run and serve it, in all clusters; ordered.
+    pub workloads: Vec<GatewayWorkload>,
+    /// Whether an inventory says so; otherwise `workloads` is what the selectors say.
+    pub workloads_known: bool,
     /// Name of the port on the gateway's Service, if written.
     pub port_name: Option<String>,
     /// Every request is redirected to https; there are no hosts then.
@@ -83,9 +93,17 @@ pub struct Gateway {
     pub span: Span,
 }
 
+impl Gateway {
+    /// Whether it may run in a cluster: it is not known to run in others only.
+    pub fn may_run_in(&self, cluster: &str) -> bool {
+        let mut workloads = self.workloads.iter();
+        self.workloads.is_empty() || workloads.any(|workload| workload.in_cluster(cluster))
+    }
+}
+
 /// Domains that share one list of routes. Virtual hosts that claim the same domain are merged: their routes follow
 /// one another, oldest virtual host first.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Host {
     /// Domains, lower-case.
     pub domains: Vec<Domain>,

@@ -78,7 +78,11 @@ fn every_example_yields_its_code() {
                 continue;
             };
             let (sources, resources, mut diagnostics) = load::from_text(name, &text);
-            let tree = resolve::resolve(&resources, &ResolveOptions::default(), &mut diagnostics);
+            let options = ResolveOptions {
+                cluster: Some("east".to_owned()),
+                ..ResolveOptions::default()
+            };
+            let tree = resolve::resolve(&resources, &options, &mut diagnostics);
             lint::lint(&tree, &mut diagnostics);
             lower::lower(&tree, &lower::Options::default(), &mut diagnostics);
             if !has(&diagnostics, &section.code) {

@@ -114,13 +114,13 @@ fn kinds_are_looked_up() {
         ],
     );
     let deployments = [
-        object("apps/v1", "Deployment"),
-        object("apps/v1", "Deployment"),
+        object("apps/v1", "StatefulSet"),
+        object("apps/v1", "StatefulSet"),
     ]
     .join("---\n");
     check(
         &deployments,
-        &["f:2:7: note[N0024]: 2 objects of kind Deployment of `apps/v1` are skipped"],
+        &["f:2:7: note[N0024]: 2 objects of kind StatefulSet of `apps/v1` are skipped"],
     );
 }
 

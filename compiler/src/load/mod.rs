@@ -21,7 +21,7 @@ use crate::resource::Resources;
 use crate::source::{FileId, SourceFile, SourceMap, Span};
 use crate::upstreams;
 
-pub use read::{MAX_FILE_BYTES, read};
+pub use read::{MAX_FILE_BYTES, read, read_inventory};
 
 /// Turns all files of a source map into resources.
 pub fn parse(sources: &SourceMap, diagnostics: &mut Diagnostics) -> Resources {
@@ -29,6 +29,7 @@ pub fn parse(sources: &SourceMap, diagnostics: &mut Diagnostics) -> Resources {
     for (index, file) in sources.files().iter().enumerate() {
         let companion = is_companion(&file.name);
         let strict = is_json(&file.name);
+        loader.enter(file.cluster.as_ref());
         for part in yaml::parts(&file.text) {
             for document in part_documents(FileId(index as u32), part, strict, loader.diagnostics())
             {

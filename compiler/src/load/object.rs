@@ -6,7 +6,7 @@ use super::decode;
 use super::node::{Node, Value};
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::resource::{LeftOut, Metadata, ObjectName, Resources, VirtualHost};
+use crate::resource::{LeftOut, Metadata, Object, ObjectName, Resources, VirtualHost};
 use crate::schema::{self, Kind, Lookup};
 use crate::source::{Span, Spanned};
 
@@ -15,7 +15,9 @@ pub(super) struct Loader<'d> {
     diagnostics: &'d mut Diagnostics,
     resources: Resources,
     /// Place of every object, to find repeated ones.
-    seen: HashMap<(&'static str, ObjectName), Span>,
+    seen: HashMap<(&'static str, Option<String>, ObjectName), Span>,
+    /// Cluster whose inventory is being read.
+    cluster: Option<String>,
     /// Kinds that are not used, with the place and the number of their objects: one note for each is enough.
     skipped: BTreeMap<(Code, String, String), (Span, usize)>,
     documents: usize,
@@ -27,6 +29,7 @@ impl<'d> Loader<'d> {
             diagnostics,
             resources: Resources::default(),
             seen: HashMap::new(),
+            cluster: None,
             skipped: BTreeMap::new(),
             documents: 0,
         }
@@ -65,6 +68,12 @@ impl<'d> Loader<'d> {
         self.resources
     }
 
+    /// Says whose inventory the next documents are, if they are one.
+    pub(super) fn enter(&mut self, cluster: Option<&String>) {
+        self.cluster = cluster.cloned();
+        self.resources.clusters.extend(cluster.cloned());
+    }
+
     /// Takes one document: an object, a list of objects such as kubectl prints, or nothing.
     pub(super) fn document(&mut self, mut node: Node<'_>) {
         if node.is_null() {
@@ -93,7 +102,10 @@ impl<'d> Loader<'d> {
         let Some(metadata) = self.metadata(&node) else {
             return;
         };
-        if let Some(first) = self.seen.get(&(kind.name, metadata.id.clone())) {
+        // What discovery and people write is known to all clusters.
+        let cluster = self.cluster.clone().filter(|_| !kind.is_global());
+        let key = (kind.name, cluster, metadata.id.clone());
+        if let Some(first) = self.seen.get(&key) {
             self.diagnostics.push(
                 Diagnostic::at(
                     Code::DuplicateObject,
@@ -108,8 +120,18 @@ impl<'d> Loader<'d> {
             );
             return;
         }
-        self.seen
-            .insert((kind.name, metadata.id.clone()), metadata.span);
+        self.seen.insert(key, metadata.span);
+        if kind.has_status() {
+            let generation = node.get("metadata").and_then(|all| all.get("generation"));
+            self.resources.objects.push(Object {
+                kind: kind.name,
+                api_version: format!("{}/{}", kind.group, kind.version),
+                id: metadata.id.clone(),
+                generation: generation.and_then(Node::integer),
+                name_span: metadata.span,
+                span: node.span,
+            });
+        }
         if kind.used {
             self.decode(kind, metadata, &mut node);
         }
@@ -159,6 +181,10 @@ impl<'d> Loader<'d> {
     }
 
     fn skip(&mut self, code: Code, api_version: String, kind: Spanned<String>) {
+        // An inventory is whatever the cluster has.
+        if self.cluster.is_some() {
+            return;
+        }
         self.skipped
             .entry((code, api_version, kind.value))
             .or_insert((kind.span, 0))
@@ -269,13 +295,57 @@ impl<'d> Loader<'d> {
                     .virtual_destinations
                     .push(destination.filter(|_| whole)?);
             }
+            "Mesh" => {
+                let mesh = decode::cluster::mesh(metadata, spec);
+                resources.meshes.push(mesh.filter(|_| whole)?);
+            }
+            "VirtualMesh" => {
+                let mesh = decode::cluster::virtual_mesh(metadata, spec, diagnostics);
+                resources.virtual_meshes.push(mesh.filter(|_| whole)?);
+            }
+            _ => return self.decoded_inventory(kind, metadata, object),
+        }
+        Some(())
+    }
+
+    /// Objects of which more than the spec is of interest, or whose cluster is.
+    fn decoded_inventory(
+        &mut self,
+        kind: &Kind,
+        metadata: Metadata,
+        object: &Node<'_>,
+    ) -> Option<()> {
+        let diagnostics = &mut *self.diagnostics;
+        let resources = &mut self.resources;
+        let whole = !object.faulty;
+        let cluster = self.cluster.clone();
+        let spec = object.get("spec")?;
+        match kind.name {
             "Destination" => {
-                let destination = decode::inventory::destination(metadata, spec, diagnostics);
+                let federated = object
+                    .get("status")
+                    .and_then(|status| status.get("appliedFederation"))
+                    .and_then(|federation| federation.text_at("federatedHostname"))
+                    .map(|host| host.value);
+                let destination =
+                    decode::inventory::destination(metadata, spec, federated, diagnostics);
                 resources.destinations.push(destination.filter(|_| whole)?);
             }
             "Service" => {
-                let service = decode::inventory::service(&metadata, spec, diagnostics);
+                let service = decode::inventory::service(&metadata, cluster, object, diagnostics);
                 resources.services.push(service.filter(|_| whole)?);
+            }
+            "Deployment" | "Pod" => {
+                let pods = decode::cluster::pods(metadata, cluster, spec);
+                resources.pods.push(pods.filter(|_| whole)?);
+            }
+            "Node" => (resources.nodes).push(decode::cluster::node(metadata, cluster, object)),
+            "DestinationRule" => {
+                let rule = decode::cluster::destination_rule(metadata, cluster, spec, diagnostics);
+                resources.destination_rules.push(rule.filter(|_| whole)?);
+            }
+            "KubernetesCluster" => {
+                resources.registered_clusters.insert(metadata.id.name);
             }
             _ => {}
         }

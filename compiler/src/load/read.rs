@@ -1,6 +1,6 @@
 //! Reading files, folders and standard input into a [`SourceMap`].
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use walkdir::WalkDir;
 
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::source::SourceMap;
+use crate::source::{SourceFile, SourceMap};
 
 /// Largest input file in bytes.
 pub const MAX_FILE_BYTES: u64 = 64 << 20;
@@ -22,29 +22,66 @@ const EXTENSIONS: [&str; 3] = ["yaml", "yml", "json"];
 pub fn read(paths: &[PathBuf], stdin: &mut dyn Read) -> (SourceMap, Diagnostics) {
     let mut reader = Reader {
         sources: SourceMap::default(),
-        seen: HashSet::new(),
+        seen: HashMap::new(),
+        cluster: None,
         diagnostics: Diagnostics::default(),
     };
     for path in paths {
-        if path.as_os_str() == "-" {
-            reader.content("<stdin>", stdin);
-        } else if path.is_dir() {
-            reader.folder(path);
-        } else {
-            reader.file(path);
-        }
+        reader.path(path, stdin);
     }
     (reader.sources, reader.diagnostics)
+}
+
+/// Reads more, as [`read`] does: the inventory of a cluster. Files that were read as ordinary input become part of it.
+pub fn read_inventory(
+    cluster: &str,
+    paths: &[PathBuf],
+    stdin: &mut dyn Read,
+    sources: &mut SourceMap,
+    diagnostics: &mut Diagnostics,
+) {
+    let known = |(at, file): (usize, &SourceFile)| {
+        let path = Path::new(&file.name).canonicalize().ok()?;
+        Some((path, at))
+    };
+    let mut reader = Reader {
+        seen: sources
+            .files()
+            .iter()
+            .enumerate()
+            .filter_map(known)
+            .collect(),
+        sources: std::mem::take(sources),
+        cluster: Some(cluster.to_owned()),
+        diagnostics: Diagnostics::default(),
+    };
+    for path in paths {
+        reader.path(path, stdin);
+    }
+    *sources = reader.sources;
+    diagnostics.append(reader.diagnostics);
 }
 
 struct Reader {
     sources: SourceMap,
     /// Files that were read, without links in their paths.
-    seen: HashSet<PathBuf>,
+    seen: HashMap<PathBuf, usize>,
+    /// Cluster whose inventory is read.
+    cluster: Option<String>,
     diagnostics: Diagnostics,
 }
 
 impl Reader {
+    fn path(&mut self, path: &Path, stdin: &mut dyn Read) {
+        if path.as_os_str() == "-" {
+            self.content("<stdin>", stdin);
+        } else if path.is_dir() {
+            self.folder(path);
+        } else {
+            self.file(path);
+        }
+    }
+
     fn folder(&mut self, folder: &Path) {
         let mut found = false;
         let visible = |entry: &walkdir::DirEntry| {
@@ -109,11 +146,13 @@ impl Reader {
     }
 
     fn file(&mut self, path: &Path) {
-        if path
-            .canonicalize()
-            .is_ok_and(|path| !self.seen.insert(path))
-        {
-            return;
+        if let Ok(path) = path.canonicalize() {
+            let at = self.sources.files().len();
+            if let Some(&seen) = self.seen.get(&path) {
+                self.sources.declare(seen, self.cluster.as_deref());
+                return;
+            }
+            self.seen.insert(path, at);
         }
         let name = path.display().to_string();
         match File::open(path) {
@@ -142,7 +181,9 @@ impl Reader {
             Ok(mut text) => match text.find('\0') {
                 None => {
                     text.shrink_to_fit();
-                    self.sources.add(name.to_owned(), text);
+                    let file = self.sources.add(name.to_owned(), text);
+                    self.sources
+                        .declare(file.0 as usize, self.cluster.as_deref());
                 }
                 Some(offset) => self.not_text(name, offset, "a zero byte"),
             },

@@ -7,14 +7,16 @@ use std::sync::Arc;
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::resource::{
-    self, HandlerKind, Metadata, Resources, RouteConfig, VirtualGateway, VirtualHostSpec,
+    self, HandlerKind, Metadata, ObjectName, Resources, RouteConfig, VirtualGateway,
+    VirtualHostSpec,
 };
 use crate::source::Span;
-use crate::tree::{Domain, DomainKind, Gateway, Host, VirtualHost};
+use crate::tree::{Domain, DomainKind, Gateway, GatewayWorkload, Host, VirtualHost};
 
 use super::flatten::Flattener;
 use super::options::Level;
 use super::prepare::{Catalogue, empty_selection};
+use super::workload::Gateways;
 use super::{age, domain, has_error_inside, selector};
 
 /// A virtual host that a gateway may serve.
@@ -71,6 +73,19 @@ fn sources(resources: &Resources) -> Vec<&VirtualGateway> {
     sources
 }
 
+/// The virtual hosts that are written in a gateway.
+pub(super) fn inline_specs(gateway: &VirtualGateway) -> impl Iterator<Item = &VirtualHostSpec> {
+    let handler = gateway.handlers.first();
+    let entries = match handler.map(|handler| &handler.kind) {
+        Some(HandlerKind::Http(entries)) => entries.as_slice(),
+        _ => &[],
+    };
+    entries.iter().filter_map(|entry| match entry {
+        RouteConfig::Inline(spec) => Some(spec.as_ref()),
+        RouteConfig::Selector(_) => None,
+    })
+}
+
 /// The virtual hosts that are written in gateways, for each gateway in order of their names.
 pub(super) fn inline_hosts<'r>(
     resources: &'r Resources,
@@ -81,21 +96,15 @@ pub(super) fn inline_hosts<'r>(
     let mut inline = Vec::new();
     for source in sources(resources) {
         let mut own = Vec::new();
-        if let Some(handler) = source.handlers.first()
-            && let HandlerKind::Http(entries) = &handler.kind
-        {
-            for entry in entries {
-                if let RouteConfig::Inline(spec) = entry {
-                    own.push(Candidate::new(
-                        &source.metadata,
-                        spec.span,
-                        spec,
-                        catalogue,
-                        flattener,
-                        diagnostics,
-                    ));
-                }
-            }
+        for spec in inline_specs(source) {
+            own.push(Candidate::new(
+                &source.metadata,
+                spec.span,
+                spec,
+                catalogue,
+                flattener,
+                diagnostics,
+            ));
         }
         inline.push(own);
     }
@@ -108,9 +117,11 @@ pub(super) fn resolve(
     candidates: &[Candidate<'_>],
     inline: &[Vec<Candidate<'_>>],
     virtual_hosts: &[Arc<VirtualHost>],
+    running: &Gateways<'_>,
     diagnostics: &mut Diagnostics,
 ) -> Vec<Gateway> {
     let sources = sources(resources);
+    let mut running_as = workloads(&sources, running, diagnostics);
     let mut used = vec![false; candidates.len()];
     let mut gateways = Vec::with_capacity(sources.len());
     for (source, inline) in sources.iter().zip(inline) {
@@ -152,8 +163,12 @@ pub(super) fn resolve(
         }
         // Stable: inline hosts of one gateway stay in the order they are written in.
         served.sort_by_key(|candidate| age(candidate.metadata));
+        let (workloads, workloads_known) =
+            running_as.remove(&source.metadata.id).unwrap_or_default();
         gateways.push(Gateway {
             name: source.metadata.id.clone(),
+            workloads,
+            workloads_known,
             port_name: source.port_name.as_ref().map(|name| name.value.clone()),
             https_redirect,
             tls: handler.is_some_and(|handler| handler.tls),
@@ -179,6 +194,69 @@ pub(super) fn resolve(
         }
     }
     gateways
+}
+
+/// Cluster, namespace and name of a gateway's Service, and its port.
+type Port = (Option<String>, String, Option<String>, u16);
+
+/// The gateways that run, for each virtual gateway. A port that two of them want is the older one's.
+fn workloads(
+    sources: &[&VirtualGateway],
+    running: &Gateways<'_>,
+    diagnostics: &mut Diagnostics,
+) -> HashMap<ObjectName, (Vec<GatewayWorkload>, bool)> {
+    let mut by_age = sources.to_vec();
+    by_age.sort_by_key(|gateway| age(&gateway.metadata));
+    let mut owners: HashMap<Port, &VirtualGateway> = HashMap::new();
+    let mut found = HashMap::with_capacity(sources.len());
+    for source in by_age {
+        let (mut own, known) = running.of_gateway(source, diagnostics);
+        if known {
+            own.retain(|workload| {
+                let port = (
+                    workload.cluster.clone(),
+                    workload.namespace.clone(),
+                    workload.service.clone(),
+                    workload.port,
+                );
+                let owner = *owners.entry(port).or_insert(source);
+                let free = std::ptr::eq(owner, source);
+                if !free {
+                    diagnostics.push(port_taken(source, owner, workload));
+                }
+                free
+            });
+        }
+        found.insert(source.metadata.id.clone(), (own, known));
+    }
+    found
+}
+
+fn port_taken(
+    source: &VirtualGateway,
+    owner: &VirtualGateway,
+    workload: &GatewayWorkload,
+) -> Diagnostic {
+    let place = source
+        .selectors
+        .first()
+        .map_or(source.metadata.span, |s| s.span);
+    Diagnostic::at(
+        Code::GatewayPortTaken,
+        place,
+        format!(
+            "port `{}` of the gateway `{}/{}` is taken by `{}`",
+            workload.port_name,
+            workload.namespace,
+            workload.service.as_deref().unwrap_or_default(),
+            owner.metadata.id
+        ),
+    )
+    .also(
+        owner.metadata.span,
+        "this one is older, or its name comes first",
+    )
+    .help("select the virtual hosts of both with one VirtualGateway, or use another port")
 }
 
 fn select(

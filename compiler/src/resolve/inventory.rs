@@ -10,7 +10,10 @@ use crate::resource::{
     Resources, Service, ServicePort, VirtualDestination, WeightedDestination,
 };
 use crate::source::Span;
+use crate::suggest::closest;
 use crate::tree;
+
+use super::federation::Federations;
 
 /// Port of a service that says nothing about its port.
 const DEFAULT_PORT: u16 = 80;
@@ -23,6 +26,8 @@ const LISTED_NAMES: usize = 3;
 pub(super) struct Inventory<'r> {
     /// Cluster of the gateways, if known.
     cluster: Option<&'r str>,
+    resources: &'r Resources,
+    federations: Federations<'r>,
     /// Services of one name, in several clusters.
     services: BTreeMap<(&'r str, &'r str), Vec<&'r Service>>,
     virtual_destinations: BTreeMap<&'r ObjectName, &'r VirtualDestination>,
@@ -55,6 +60,8 @@ impl<'r> Inventory<'r> {
         }
         Self {
             cluster,
+            resources,
+            federations: Federations::new(resources, cluster),
             services,
             virtual_destinations: resources
                 .virtual_destinations
@@ -159,11 +166,27 @@ impl<'r> Inventory<'r> {
             .cluster
             .as_ref()
             .map(|cluster| cluster.value.clone());
-        let port = match self.service(
-            namespace,
-            &name.name,
-            cluster_name.as_deref().or(self.cluster),
-        ) {
+        let cluster_wanted = cluster_name.as_deref().or(self.cluster);
+        self.check_cluster(reference, diagnostics)?;
+        let service = self.service(namespace, &name.name, cluster_wanted);
+        if service.is_none() && self.is_inventoried(cluster_wanted) {
+            let place = match cluster_wanted {
+                Some(cluster) => format!("cluster `{cluster}` has"),
+                None => "the clusters have".to_owned(),
+            };
+            diagnostics.push(
+                Diagnostic::at(
+                    Code::UnknownDestination,
+                    reference.span,
+                    format!("{place} no service `{name}`"),
+                )
+                .help(
+                    "correct the name, the namespace or `clusterName`, or take the inventory again",
+                ),
+            );
+            return None;
+        }
+        let port = match service {
             Some(service) => service_port(service, &name, reference, diagnostics)?,
             None => {
                 let port = match &reference.port {
@@ -184,12 +207,13 @@ impl<'r> Inventory<'r> {
                 port
             }
         };
-        let host = match (self.cluster, &cluster_name) {
-            (Some(own), Some(cluster)) if own != cluster => {
-                format!("{}.{}.svc.{cluster}.global", name.name, name.namespace)
-            }
-            _ => format!("{}.{}.svc.cluster.local", name.name, name.namespace),
-        };
+        let host = self.federations.host(
+            &name,
+            cluster_name.as_deref(),
+            service,
+            reference.span,
+            diagnostics,
+        )?;
         Some(tree::Destination {
             port,
             cluster: cluster(port, &reference.subset, &host),
@@ -199,6 +223,41 @@ impl<'r> Inventory<'r> {
                 subset: reference.subset.clone(),
             },
         })
+    }
+
+    /// Whether all services of a cluster are known; without a cluster, those of all.
+    fn is_inventoried(&self, cluster: Option<&str>) -> bool {
+        let known = &self.resources.clusters;
+        cluster.map_or(!known.is_empty(), |cluster| known.contains(cluster))
+    }
+
+    /// A cluster must be there, if it is known which ones are.
+    fn check_cluster(
+        &self,
+        reference: &ClusterObjectRef,
+        diagnostics: &mut Diagnostics,
+    ) -> Option<()> {
+        let registered = &self.resources.registered_clusters;
+        let Some(written) = &reference.cluster else {
+            return Some(());
+        };
+        let is_known = |cluster: &str| {
+            registered.contains(cluster) || self.resources.clusters.contains(cluster)
+        };
+        if registered.is_empty() || is_known(&written.value) {
+            return Some(());
+        }
+        let unknown = Diagnostic::at(
+            Code::UnknownCluster,
+            written.span,
+            format!("there is no cluster `{written}`"),
+        );
+        let similar = closest(&written.value, registered.iter().map(String::as_str));
+        diagnostics.push(match similar {
+            Some(similar) => unknown.help(format!("did you mean `{similar}`?")),
+            None => unknown.help("name a cluster that has a KubernetesCluster object"),
+        });
+        None
     }
 
     /// The service in a cluster; plain manifests stand for every cluster.
@@ -351,7 +410,8 @@ fn service_port(
     None
 }
 
-fn numbers(ports: &[ServicePort]) -> String {
+/// Numbers of ports, for messages.
+pub(super) fn numbers(ports: &[ServicePort]) -> String {
     let numbers: Vec<String> = ports.iter().map(|port| port.number.to_string()).collect();
     if numbers.is_empty() {
         "none".to_owned()

@@ -5,6 +5,7 @@
 //! objects are taken by age, then by name.
 
 mod domain;
+mod federation;
 mod flatten;
 mod gateway;
 mod inventory;
@@ -15,7 +16,11 @@ mod prepare;
 mod repetition;
 mod selector;
 mod share;
+mod virtual_destination;
 mod weights;
+mod workload;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
@@ -23,9 +28,11 @@ use crate::resource::{Metadata, ObjectName, Resources, VirtualHost};
 use crate::source::Span;
 use crate::tree::Tree;
 
+use self::federation::Federations;
 use self::flatten::Flattener;
 use self::gateway::Candidate;
 use self::prepare::{Catalogue, Table};
+use self::workload::Gateways;
 
 /// What resolution depends on besides the resources.
 #[derive(Clone, Debug)]
@@ -97,7 +104,15 @@ pub fn resolve(
     let inline = gateway::inline_hosts(resources, &mut catalogue, &mut flattener, diagnostics);
     let unreached = flattener.unreached(diagnostics);
     let virtual_hosts = flattener.finish();
-    let gateways = gateway::resolve(resources, &candidates, &inline, &virtual_hosts, diagnostics);
+    let running = Gateways::new(resources, options.cluster.as_deref());
+    let gateways = gateway::resolve(
+        resources,
+        &candidates,
+        &inline,
+        &virtual_hosts,
+        &running,
+        diagnostics,
+    );
 
     if !resources.virtual_hosts.is_empty() {
         for table in unreached {
@@ -113,7 +128,101 @@ pub fn resolve(
         }
     }
     catalogue.report_trusted(diagnostics);
-    Tree { gateways }
+    let federations = Federations::new(resources, options.cluster.as_deref());
+    Tree {
+        gateways,
+        virtual_destinations: virtual_destination::resolve(
+            resources,
+            &running,
+            &federations,
+            diagnostics,
+        ),
+        virtual_meshes: federations.resolve(&running, diagnostics),
+    }
+}
+
+/// Clusters in which gateways run, according to the inventory; none if there is no inventory.
+pub fn gateway_clusters(resources: &Resources) -> BTreeSet<String> {
+    let running = Gateways::new(resources, None);
+    // Findings are made when the gateways are resolved.
+    let mut findings = Diagnostics::default();
+    let found = resources
+        .virtual_gateways
+        .iter()
+        .map(|gateway| running.of_gateway(gateway, &mut findings));
+    found
+        .filter(|(_, is_known)| *is_known)
+        .flat_map(|(workloads, _)| workloads)
+        .filter_map(|workload| workload.cluster)
+        .collect()
+}
+
+/// Which route tables routes of virtual hosts, gateways and other tables delegate to.
+#[derive(Debug, Default)]
+pub struct Delegations {
+    /// By virtual host: directly and through other tables.
+    pub of_hosts: BTreeMap<ObjectName, BTreeSet<ObjectName>>,
+    /// By gateway: those of its inline virtual hosts.
+    pub of_gateways: BTreeMap<ObjectName, BTreeSet<ObjectName>>,
+    /// By route table.
+    pub of_tables: BTreeMap<ObjectName, BTreeSet<ObjectName>>,
+    /// By route table: the tables, virtual hosts and gateways (in this order) that delegate to it directly.
+    pub selected_by: BTreeMap<ObjectName, [BTreeSet<ObjectName>; 3]>,
+}
+
+/// Follows all delegations.
+pub fn delegations(resources: &Resources) -> Delegations {
+    let catalogue = Catalogue::new(resources, None);
+    let tables = &catalogue.tables;
+    let direct: Vec<BTreeSet<usize>> = tables
+        .iter()
+        .map(|table| catalogue.delegates_to(&table.routes, &table.metadata.id.namespace))
+        .collect();
+    let name = |at: usize| tables.get(at).map(|table| table.metadata.id.clone());
+    let reached = |first: &BTreeSet<usize>| -> BTreeSet<ObjectName> {
+        let mut all = first.clone();
+        let mut todo: Vec<usize> = first.iter().copied().collect();
+        while let Some(at) = todo.pop() {
+            for &next in direct.get(at).into_iter().flatten() {
+                if all.insert(next) {
+                    todo.push(next);
+                }
+            }
+        }
+        all.into_iter().filter_map(name).collect()
+    };
+    let mut found = Delegations::default();
+    let mut add = |kind: usize, owner: &ObjectName, first: &BTreeSet<usize>| {
+        for table in first.iter().filter_map(|&at| name(at)) {
+            if let Some(owners) = found.selected_by.entry(table).or_default().get_mut(kind) {
+                owners.insert(owner.clone());
+            }
+        }
+        let of = match kind {
+            0 => &mut found.of_tables,
+            1 => &mut found.of_hosts,
+            _ => &mut found.of_gateways,
+        };
+        of.entry(owner.clone()).or_default().extend(reached(first));
+    };
+    for (table, first) in tables.iter().zip(&direct) {
+        add(0, &table.metadata.id, first);
+    }
+    for host in &resources.virtual_hosts {
+        let id = &host.metadata.id;
+        add(
+            1,
+            id,
+            &catalogue.delegates_to(&host.spec.routes, &id.namespace),
+        );
+    }
+    for gateway in &resources.virtual_gateways {
+        let id = &gateway.metadata.id;
+        for spec in gateway::inline_specs(gateway) {
+            add(2, id, &catalogue.delegates_to(&spec.routes, &id.namespace));
+        }
+    }
+    found
 }
 
 /// Sort key of objects: oldest first, then by name. An object that was never applied to a cluster has no age; it will

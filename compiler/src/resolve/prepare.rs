@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::code::Code;
@@ -239,6 +239,26 @@ impl<'r> Catalogue<'r> {
             targets,
             sort: delegate.sort,
         })
+    }
+
+    /// The tables that routes delegate to. What is wrong with them is reported when they are prepared.
+    pub(super) fn delegates_to(
+        &self,
+        routes: &[resource::Route],
+        namespace: &str,
+    ) -> BTreeSet<usize> {
+        let mut findings = Diagnostics::default();
+        routes
+            .iter()
+            .filter_map(|route| match &route.action.value {
+                resource::Action::Delegate(delegate) => {
+                    Some(self.targets(delegate, route.action.span, namespace, &mut findings))
+                }
+                _ => None,
+            })
+            .flatten()
+            .map(|(table, _)| table)
+            .collect()
     }
 
     /// The tables a route delegates to: named ones in order, then selected ones by age, heavier ones first.

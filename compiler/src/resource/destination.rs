@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Metadata, ObjectRef, WrittenOptions};
+use super::{DestinationSelector, Metadata, ObjectRef, WrittenOptions};
 use crate::rare::Rare;
 use crate::source::{Span, Spanned};
 
@@ -61,8 +61,39 @@ pub struct VirtualDestination {
     pub hostname: Spanned<String>,
     /// Listening port.
     pub port: Spanned<u16>,
+    /// Protocol as written; `http` when absent.
+    pub protocol: Option<String>,
+    /// Port of the Services behind it; absent: the same number, else their only port.
+    pub target: Option<Spanned<TargetPort>>,
+    /// The Services behind it.
+    pub backends: Backends,
     /// The whole spec.
     pub span: Span,
+}
+
+/// What is behind a VirtualDestination.
+#[derive(Clone, Debug)]
+pub enum Backends {
+    /// The resource does not say.
+    Unknown,
+    /// `static`: in the order in which they are preferred.
+    Static(Vec<ClusterObjectRef>),
+    /// `localized`: the nearest one.
+    Localized {
+        /// Any of them selects.
+        selectors: Vec<DestinationSelector>,
+        /// Which regions take over from which.
+        failover: Vec<FailoverDirective>,
+    },
+}
+
+/// Regions that take over from another one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FailoverDirective {
+    /// Region whose services fail.
+    pub from: String,
+    /// Regions that take over, in order.
+    pub to: Vec<String>,
 }
 
 /// A discovery Destination object.
@@ -107,6 +138,33 @@ pub struct ServicePort {
     pub name: String,
     /// Protocol as written.
     pub protocol: String,
+    /// Port on every node, if it has one.
+    pub node_port: Option<u16>,
+    /// Port of the pods; absent: the same number.
+    pub target: Option<TargetPort>,
+}
+
+/// Port of the pods behind a Service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TargetPort {
+    /// Its number.
+    Number(u16),
+    /// Name of a port of their containers.
+    Name(String),
+}
+
+/// How a Service is reached from outside its cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum ServiceType {
+    /// Not at all.
+    #[default]
+    ClusterIp,
+    /// By a port of the nodes.
+    NodePort,
+    /// By a load balancer.
+    LoadBalancer,
+    /// It is another name of something outside.
+    ExternalName,
 }
 
 /// A Kubernetes Service.
@@ -118,8 +176,36 @@ pub struct Service {
     pub namespace: String,
     /// Cluster it lives in; absent in plain manifests.
     pub cluster: Option<String>,
+    /// Labels of the Service itself.
+    pub labels: BTreeMap<String, String>,
+    /// Labels of its pods.
+    pub selector: BTreeMap<String, String>,
+    /// How it is reached from outside.
+    pub service_type: ServiceType,
+    /// Addresses of its load balancer, or what discovery says about its addresses outside.
+    pub addresses: Vec<String>,
+    /// Name by which other meshes reach it, as discovery recorded it.
+    pub federated_host: Option<String>,
     /// Ports.
     pub ports: Vec<ServicePort>,
     /// The place to point at.
     pub span: Span,
+}
+
+impl Service {
+    /// A Service of which only the name is known.
+    pub(crate) fn unknown(name: &super::ObjectName, cluster: &str) -> Self {
+        Self {
+            name: name.name.clone(),
+            namespace: name.namespace.clone(),
+            cluster: Some(cluster.to_owned()),
+            labels: BTreeMap::new(),
+            selector: BTreeMap::new(),
+            service_type: ServiceType::default(),
+            addresses: Vec::new(),
+            federated_host: None,
+            ports: Vec::new(),
+            span: Span::default(),
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! VirtualGateway.
 
-use super::{Metadata, ObjectSelector, VirtualHostSpec};
+use super::{IngressGatewaySelector, Metadata, ObjectSelector, VirtualHostSpec};
 use crate::source::{Span, Spanned};
 
 /// A VirtualGateway object.
@@ -10,6 +10,8 @@ pub struct VirtualGateway {
     pub metadata: Metadata,
     /// `ingressGatewaySelectors[].portName` of the first selector that names one.
     pub port_name: Option<Spanned<String>>,
+    /// `ingressGatewaySelectors`: the gateways that serve it.
+    pub selectors: Vec<IngressGatewaySelector>,
     /// Connection handlers; exactly one is supported.
     pub handlers: Vec<ConnectionHandler>,
     /// The whole spec.

@@ -5,20 +5,25 @@
 
 pub mod destination;
 pub mod gateway;
+pub mod inventory;
 pub mod options;
 pub mod route;
 pub mod selector;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use crate::source::{Span, Spanned};
 
 pub use destination::{
-    ClusterObjectRef, Destination, DestinationKind, ExternalService, Service, ServicePort,
-    VirtualDestination, WeightedDestination,
+    Backends, ClusterObjectRef, Destination, DestinationKind, ExternalService, FailoverDirective,
+    Service, ServicePort, ServiceType, TargetPort, VirtualDestination, WeightedDestination,
 };
 pub use gateway::{ConnectionHandler, HandlerKind, RouteConfig, VirtualGateway};
+pub use inventory::{
+    DestinationRule, DestinationSelector, Federation, FederationSelector, IngressGatewaySelector,
+    Mesh, Node, Pods, ServiceMatcher, ServiceRef, VirtualMesh,
+};
 pub use options::{HeaderManipulation, Retries, WrittenOptions};
 pub use route::{
     Action, DelegateAction, DirectResponseAction, ForwardAction, HeaderMatcher, Matcher, PathKind,
@@ -117,6 +122,22 @@ pub struct Resources {
     pub destinations: Vec<Destination>,
     /// Plain Kubernetes Services.
     pub services: Vec<Service>,
+    /// Deployments and Pods.
+    pub pods: Vec<Pods>,
+    /// Nodes.
+    pub nodes: Vec<Node>,
+    /// DestinationRules of the clusters.
+    pub destination_rules: Vec<DestinationRule>,
+    /// Mesh objects.
+    pub meshes: Vec<Mesh>,
+    /// VirtualMesh objects.
+    pub virtual_meshes: Vec<VirtualMesh>,
+    /// Clusters of which there is an inventory.
+    pub clusters: BTreeSet<String>,
+    /// KubernetesCluster objects.
+    pub registered_clusters: BTreeSet<String>,
+    /// The objects that have a status, whether they are usable or not.
+    pub objects: Vec<Object>,
     /// Objects that are there, but were reported and left out: a reference to one of them is no mistake of its own.
     pub left_out: Vec<LeftOut>,
 }
@@ -128,4 +149,21 @@ pub struct LeftOut {
     pub kind: &'static str,
     /// Its name.
     pub id: ObjectName,
+}
+
+/// An object of the routing API.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Object {
+    /// Its kind.
+    pub kind: &'static str,
+    /// Its `apiVersion`.
+    pub api_version: String,
+    /// Its name.
+    pub id: ObjectName,
+    /// `metadata.generation`, if a cluster gave it one.
+    pub generation: Option<i64>,
+    /// Place of its name.
+    pub name_span: Span,
+    /// The whole object.
+    pub span: Span,
 }

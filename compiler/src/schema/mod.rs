@@ -5,6 +5,7 @@
 
 mod advice;
 mod check;
+mod cluster;
 mod gateway;
 mod mesh;
 mod policy;
@@ -151,7 +152,7 @@ objects! {
         creationTimestamp: nullable_string,
     }
     .open();
-    SERVICE { ports: [SERVICE_PORT] }.open().separable();
+    SERVICE { ports: [SERVICE_PORT], selector: {string}, type: string }.open().separable();
     SERVICE_PORT { name: string, port: uint32, protocol: string }.open();
 }
 
@@ -164,6 +165,18 @@ pub(crate) struct Kind {
     pub(crate) root: Option<&'static Object>,
     /// Whether the compiler does anything with it.
     pub(crate) used: bool,
+}
+
+impl Kind {
+    /// Whether objects of this kind are told what became of them.
+    pub(crate) fn has_status(&self) -> bool {
+        self.used && (self.group == ENTERPRISE || self.group == NETWORKING)
+    }
+
+    /// Whether an object is known to all clusters, wherever it was read.
+    pub(crate) fn is_global(&self) -> bool {
+        OWN_GROUPS.contains(&self.group) || self.group == MULTICLUSTER
+    }
 }
 
 /// The group of the routing resources.
@@ -197,8 +210,15 @@ macro_rules! kinds {
 }
 
 const CORE: &str = "";
+const APPS: &str = "apps";
+const ISTIO: &str = "networking.istio.io";
+const MULTICLUSTER: &str = "multicluster.solo.io";
+
+/// Groups whose kinds are all known.
+const OWN_GROUPS: [&str; 4] = [ENTERPRISE, NETWORKING, DISCOVERY, SETTINGS];
 
 static KINDS: &[Kind] = {
+    use cluster::{DEPLOYMENT, DESTINATION_RULE, NODE, POD};
     use gateway::VIRTUAL_GATEWAY;
     use mesh::{DESTINATION, MESH, SETTINGS as SETTINGS_SPEC, VIRTUAL_DESTINATION, VIRTUAL_MESH};
     use policy::{
@@ -220,18 +240,35 @@ static KINDS: &[Kind] = {
         NETWORKING/v1 {
             TrafficPolicy: TRAFFIC_POLICY unused,
             AccessPolicy: ACCESS_POLICY unused,
-            VirtualMesh: VIRTUAL_MESH unused,
+            VirtualMesh: VIRTUAL_MESH used,
         }
         DISCOVERY/v1 {
             Destination: DESTINATION used,
-            Mesh: MESH unused,
-            Workload: unknown unused,
+            Mesh: MESH used,
+            Workload: unknown used,
         }
         SETTINGS/v1 {
             Settings: SETTINGS_SPEC unused,
         }
         CORE/v1 {
             Service: SERVICE used,
+            Pod: POD used,
+            Node: NODE used,
+        }
+        APPS/v1 {
+            Deployment: DEPLOYMENT used,
+        }
+        MULTICLUSTER/v1alpha1 {
+            KubernetesCluster: unknown used,
+        }
+        ISTIO/v1 {
+            DestinationRule: DESTINATION_RULE used,
+        }
+        ISTIO/v1beta1 {
+            DestinationRule: DESTINATION_RULE used,
+        }
+        ISTIO/v1alpha3 {
+            DestinationRule: DESTINATION_RULE used,
         }
     }
 };
@@ -250,17 +287,16 @@ pub(crate) enum Lookup {
 /// Looks a kind up.
 pub(crate) fn find(api_version: &str, name: &str) -> Lookup {
     let (group, version) = api_version.split_once('/').unwrap_or((CORE, api_version));
-    if let Some(kind) = KINDS
+    let mut namesakes = KINDS
         .iter()
-        .find(|kind| kind.group == group && kind.name == name)
-    {
-        return if kind.version == version {
-            Lookup::Known(kind)
-        } else {
-            Lookup::WrongVersion(kind)
-        };
+        .filter(|kind| kind.group == group && kind.name == name);
+    if let Some(kind) = namesakes.clone().find(|kind| kind.version == version) {
+        return Lookup::Known(kind);
     }
-    if group == CORE || KINDS.iter().all(|kind| kind.group != group) {
+    if let Some(kind) = namesakes.next() {
+        return Lookup::WrongVersion(kind);
+    }
+    if !OWN_GROUPS.contains(&group) {
         return Lookup::Foreign;
     }
     let similar = || {
@@ -275,5 +311,5 @@ pub(crate) fn find(api_version: &str, name: &str) -> Lookup {
 pub(crate) fn namesake(name: &str) -> Option<&'static Kind> {
     KINDS
         .iter()
-        .find(|kind| kind.group != CORE && kind.name == name)
+        .find(|kind| OWN_GROUPS.contains(&kind.group) && kind.name == name)
 }

@@ -1,8 +1,10 @@
 //! Resolution, lints and the oracle, from YAML.
 
+mod clusters;
 mod config;
 mod delegation;
 mod destinations;
+mod gateways;
 mod hosts;
 mod limits;
 mod lints;

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{self, IsTerminal};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::output::{self, Failure};
 use crate::serving::{BuildArgs, EnvoyArgs};
@@ -33,6 +33,13 @@ pub(crate) struct Args {
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
 
+    /// Write a program for every gateway that runs, as FOLDER/CLUSTER/NAMESPACE.SERVICE.bin
+    ///
+    /// Each holds what its gateway serves and nothing else, for the ports of the gateway's pods. Which gateways run is
+    /// what the inventory says.
+    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["output", "status"])]
+    output_dir: Option<PathBuf>,
+
     #[command(flatten)]
     envoy: EnvoyArgs,
 }
@@ -44,6 +51,14 @@ enum Target {
 }
 
 pub(crate) fn run(args: Args) -> Result<(), Failure> {
+    if let Some(folder) = &args.output_dir {
+        if args.target != Target::Program {
+            return Err(Failure::usage(
+                "`--output-dir` writes programs: write `--target program`, or choose a cluster with `--cluster` and a file with `-o`",
+            ));
+        }
+        return write_programs(&args.build, folder);
+    }
     if args.target == Target::Program && args.output.is_none() && io::stdout().is_terminal() {
         return Err(Failure::usage(
             "a program is binary: name a file with `-o FILE`, or redirect standard output",
@@ -69,8 +84,33 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
     };
     match &args.output {
         None => output::print_bytes(&bytes),
-        Some(path) => fs::write(path, bytes).map_err(|error| {
-            Failure::failed(format!("cannot write `{}`: {error}", path.display()))
-        }),
+        Some(path) => output::write(path, &bytes),
     }
+}
+
+/// Writes a program for every gateway that runs.
+fn write_programs(build: &BuildArgs, folder: &Path) -> Result<(), Failure> {
+    let programs = build.programs()?;
+    if programs.is_empty() {
+        return Err(Failure::failed(
+            "there is nothing to write: no gateway is known to run; pass an inventory with `--inventory`",
+        ));
+    }
+    for program in programs {
+        let cluster = program.cluster.as_deref().unwrap_or("cluster");
+        let service = program.service.as_deref().unwrap_or("gateway");
+        let folder = folder.join(cluster);
+        let path = folder.join(format!("{}.{service}.bin", program.namespace));
+        fs::create_dir_all(&folder).map_err(|error| {
+            Failure::failed(format!("cannot make `{}`: {error}", folder.display()))
+        })?;
+        output::write(&path, &program.program)?;
+        let gateways: Vec<String> = program
+            .gateways
+            .iter()
+            .map(|(name, port)| format!("{name} on port {port}"))
+            .collect();
+        output::tell(&format!("{}: {}\n", path.display(), gateways.join(", ")));
+    }
+    Ok(())
 }

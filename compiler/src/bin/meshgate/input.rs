@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use meshgate_compiler::code::Code;
 use meshgate_compiler::diagnostic::Diagnostics;
@@ -20,13 +21,51 @@ pub(crate) struct Input {
     /// The same as an option
     #[arg(short = 'f', long = "file", value_name = "PATH", num_args = 1..)]
     files: Vec<PathBuf>,
+
+    /// What runs in a cluster: files or folders as `kubectl get -o yaml` prints them
+    ///
+    /// Services, Deployments, Pods, Nodes and DestinationRules are used, whatever else is there is skipped. May be given
+    /// several times, also for one cluster. Files that lie among the resources are taken out of them.
+    #[arg(long = "inventory", value_name = "CLUSTER=PATH")]
+    inventories: Vec<InventoryPath>,
+}
+
+/// `CLUSTER=PATH`.
+#[derive(Clone, Debug)]
+struct InventoryPath {
+    cluster: String,
+    path: PathBuf,
+}
+
+impl FromStr for InventoryPath {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once('=') {
+            Some((cluster, path)) if !cluster.is_empty() && !path.is_empty() => Ok(Self {
+                cluster: cluster.to_owned(),
+                path: path.into(),
+            }),
+            _ => Err("expected CLUSTER=PATH, such as `east=inventory/east.yaml`".to_owned()),
+        }
+    }
 }
 
 impl Input {
     /// Reads everything. Paths that cannot be read are among the findings.
     pub(crate) fn read(&self) -> (SourceMap, Diagnostics) {
         let paths: Vec<PathBuf> = self.paths.iter().chain(&self.files).cloned().collect();
-        read(&paths)
+        let (mut sources, mut diagnostics) = read(&paths);
+        for InventoryPath { cluster, path } in &self.inventories {
+            load::read_inventory(
+                cluster,
+                std::slice::from_ref(path),
+                &mut io::stdin().lock(),
+                &mut sources,
+                &mut diagnostics,
+            );
+        }
+        (sources, diagnostics)
     }
 }
 

@@ -12,6 +12,7 @@ mod requests;
 mod route;
 mod run;
 mod serving;
+mod status;
 
 use std::process::ExitCode;
 
@@ -42,6 +43,7 @@ enum Command {
     Run(run::Args),
     Route(route::Args),
     Inspect(inspect::Args),
+    Status(status::Args),
 }
 
 fn main() -> ExitCode {
@@ -51,6 +53,7 @@ fn main() -> ExitCode {
         Command::Run(args) => run::run(args),
         Command::Route(args) => route::run(args),
         Command::Inspect(args) => inspect::run(args),
+        Command::Status(args) => status::run(args),
     };
     result.map_or_else(Failure::exit, |()| ExitCode::SUCCESS)
 }

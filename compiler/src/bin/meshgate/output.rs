@@ -1,6 +1,8 @@
 //! What a command says, and how it ends.
 
+use std::fs;
 use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::path::Path;
 use std::process::ExitCode;
 
 use meshgate_compiler::diagnostic::Diagnostics;
@@ -81,6 +83,12 @@ pub(crate) fn print_bytes(bytes: &[u8]) -> Result<(), Failure> {
     out.write_all(bytes)?;
     out.flush()?;
     Ok(())
+}
+
+/// Writes a file.
+pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    fs::write(path, bytes)
+        .map_err(|error| Failure::failed(format!("cannot write `{}`: {error}", path.display())))
 }
 
 /// Writes to standard error. If nobody listens, there is nothing better to do.

@@ -3,7 +3,9 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 
-use meshgate_compiler::compile::{CompileOptions, Compiled, compile};
+use meshgate_compiler::compile::{
+    CompileOptions, Compiled, WorkloadProgram, compile, workload_programs,
+};
 use meshgate_compiler::diagnostic::Diagnostics;
 use meshgate_compiler::manifest::envoy::{self, EnvoyOptions};
 use meshgate_compiler::source::{FileId, SourceMap};
@@ -11,6 +13,7 @@ use meshgate_compiler::upstreams::{self, Upstream, Upstreams};
 
 use crate::input::{self, Input};
 use crate::output::{self, Failure};
+use crate::status;
 
 /// What to compile.
 #[derive(Debug, clap::Args)]
@@ -29,6 +32,10 @@ pub(crate) struct BuildArgs {
     /// Leave out what has errors and go on with the rest
     #[arg(long)]
     keep_going: bool,
+
+    /// Write the status of every resource to a file, also if there are errors
+    #[arg(long, value_name = "FILE")]
+    status: Option<PathBuf>,
 
     /// Accept more than 1024 matchers that a request has to try one after the other
     #[arg(long)]
@@ -85,16 +92,21 @@ impl BuildArgs {
     /// Compiles. Findings go to standard error; errors end the command unless it is to keep going.
     pub(crate) fn build(&self, first_port: u16) -> Result<Build, Failure> {
         let (sources, mut diagnostics) = self.input.read();
-        let options = CompileOptions {
-            generation: self.generation.clone(),
-            cluster: self.cluster.clone(),
-            allow_long_lists: self.allow_long_lists,
-            first_port,
-        };
-        let mut compiled = compile(&sources, &options, &mut diagnostics);
+        let mut compiled = compile(&sources, &self.options(first_port), &mut diagnostics);
         output::tell_findings(&diagnostics, &sources);
         input::all_readable(&diagnostics)?;
+        if let Some(path) = &self.status {
+            let statuses = status::documents(&compiled, &diagnostics, &sources);
+            output::write(path, statuses.as_bytes())?;
+        }
         self.stop_at_errors(&diagnostics)?;
+        if compiled.cluster.is_none() && !compiled.clusters.is_empty() {
+            let clusters: Vec<&str> = compiled.clusters.iter().map(String::as_str).collect();
+            return Err(Failure::usage(format!(
+                "gateways run in several clusters ({}): choose one with `--cluster`",
+                clusters.join(", ")
+            )));
+        }
         let program = compiled.program.take().ok_or_else(|| {
             Failure::failed("there is nothing to serve: the input has no usable VirtualGateway")
         })?;
@@ -104,6 +116,25 @@ impl BuildArgs {
             program,
             keep_going: self.keep_going,
         })
+    }
+
+    /// Compiles a program for every gateway that runs. Findings go to standard error.
+    pub(crate) fn programs(&self) -> Result<Vec<WorkloadProgram>, Failure> {
+        let (sources, mut diagnostics) = self.input.read();
+        let programs = workload_programs(&sources, &self.options(0), &mut diagnostics);
+        output::tell_findings(&diagnostics, &sources);
+        input::all_readable(&diagnostics)?;
+        self.stop_at_errors(&diagnostics)?;
+        Ok(programs)
+    }
+
+    fn options(&self, first_port: u16) -> CompileOptions {
+        CompileOptions {
+            generation: self.generation.clone(),
+            cluster: self.cluster.clone(),
+            allow_long_lists: self.allow_long_lists,
+            first_port,
+        }
     }
 
     fn stop_at_errors(&self, diagnostics: &Diagnostics) -> Result<(), Failure> {

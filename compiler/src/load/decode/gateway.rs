@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use super::value::{non_empty, strings};
+use super::cluster::gateway_selectors;
+use super::value::strings;
 use super::{every_mut, selector, virtual_host};
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Diagnostics};
@@ -20,10 +21,7 @@ pub(in crate::load) fn virtual_gateway(
         Some(handlers) => every_mut(handlers, |node| connection_handler(node, diagnostics)),
         None => Some(Vec::new()),
     };
-    let selectors = node.list_at("ingressGatewaySelectors");
-    let port_name = selectors
-        .iter()
-        .find_map(|selector| non_empty(selector.text_at("portName")));
+    let selectors = gateway_selectors(node, diagnostics);
     let written = node.list_at("connectionHandlers");
     if written.is_empty() && !node.faulty {
         diagnostics.push(
@@ -48,10 +46,13 @@ pub(in crate::load) fn virtual_gateway(
         );
         return None;
     }
-    let handlers = handlers?;
+    let (handlers, selectors) = (handlers?, selectors?);
     if node.faulty {
         return None;
     }
+    let port_name = selectors
+        .iter()
+        .find_map(|selector| selector.port_name.clone());
     settings_without_effect(
         node.get("options"),
         &["bindAddress", "perConnectionBufferLimitBytes"],
@@ -73,6 +74,7 @@ pub(in crate::load) fn virtual_gateway(
     Some(VirtualGateway {
         metadata,
         port_name,
+        selectors,
         handlers,
         span: node.span,
     })

@@ -2,12 +2,18 @@
 
 use std::collections::BTreeMap;
 
+use super::cluster::{balancer_addresses, destination_selector};
 use super::every;
-use super::value::{missing, port, required, service_port, strings};
+use super::route::cluster_object_ref;
+use super::value::{self, missing, port, required, service_port, strings};
 use crate::diagnostic::Diagnostics;
 use crate::load::node::Node;
 use crate::resource::destination::Endpoint;
-use crate::resource::{Destination, ExternalService, Metadata, Service, VirtualDestination};
+use crate::resource::{
+    Backends, Destination, ExternalService, FailoverDirective, Metadata, Service, ServiceType,
+    TargetPort, VirtualDestination,
+};
+use crate::source::Spanned;
 
 /// A VirtualDestination.
 pub(in crate::load) fn virtual_destination(
@@ -25,14 +31,61 @@ pub(in crate::load) fn virtual_destination(
             None
         }
     };
+    let backends = backends(node, diagnostics);
     if node.faulty {
         return None;
     }
+    let written = node.get("port");
+    let target = |key: &str| written.and_then(|port| port.get(key));
     Some(VirtualDestination {
         metadata,
         hostname: hostname?,
         port: port?,
+        protocol: written
+            .and_then(|port| port.text_at("protocol"))
+            .map(|protocol| protocol.value),
+        target: match (target("targetNumber"), target("targetName")) {
+            (Some(number), _) => {
+                let number = value::port(number, diagnostics)?;
+                Some(Spanned::new(TargetPort::Number(number.value), number.span))
+            }
+            (None, Some(name)) => name
+                .text()
+                .map(|name| Spanned::new(TargetPort::Name(name.value), name.span)),
+            (None, None) => None,
+        },
+        backends: backends?,
         span: node.span,
+    })
+}
+
+fn backends(node: &Node<'_>, diagnostics: &mut Diagnostics) -> Option<Backends> {
+    if let Some(fixed) = node.get("static") {
+        let services = fixed.list_at("destinations").iter();
+        let services = services.filter_map(|destination| destination.get("kubeService"));
+        return every(services, |service| cluster_object_ref(service, diagnostics))
+            .map(Backends::Static);
+    }
+    let Some(localized) = node.get("localized") else {
+        return Some(Backends::Unknown);
+    };
+    let region = |node: &Node<'_>| node.text_at("region").map(|region| region.value);
+    let failover = localized
+        .list_at("failoverDirectives")
+        .iter()
+        .filter_map(|directive| {
+            Some(FailoverDirective {
+                from: region(directive.get("from")?)?,
+                to: directive.list_at("to").iter().filter_map(region).collect(),
+            })
+        })
+        .collect();
+    let selectors = every(localized.list_at("destinationSelectors"), |node| {
+        destination_selector(node, diagnostics)
+    });
+    Some(Backends::Localized {
+        selectors: selectors?,
+        failover,
     })
 }
 
@@ -40,6 +93,7 @@ pub(in crate::load) fn virtual_destination(
 pub(in crate::load) fn destination(
     metadata: Metadata,
     node: &Node<'_>,
+    federated_host: Option<String>,
     diagnostics: &mut Diagnostics,
 ) -> Option<Destination> {
     let external = match node.get("externalService") {
@@ -47,7 +101,7 @@ pub(in crate::load) fn destination(
         None => None,
     };
     let kube = match node.get("kubeService") {
-        Some(kube) => Some(kube_service(kube, diagnostics)?),
+        Some(kube) => Some(kube_service(kube, federated_host, diagnostics)?),
         None => None,
     };
     if node.faulty {
@@ -107,7 +161,11 @@ fn endpoint(node: &Node<'_>, diagnostics: &mut Diagnostics) -> Option<Endpoint> 
     })
 }
 
-fn kube_service(node: &Node<'_>, diagnostics: &mut Diagnostics) -> Option<Service> {
+fn kube_service(
+    node: &Node<'_>,
+    federated_host: Option<String>,
+    diagnostics: &mut Diagnostics,
+) -> Option<Service> {
     let Some(reference) = node.get("ref") else {
         diagnostics.push(missing(node.span, "ref", "a discovered service"));
         return None;
@@ -123,17 +181,36 @@ fn kube_service(node: &Node<'_>, diagnostics: &mut Diagnostics) -> Option<Servic
         cluster: reference
             .text_at("clusterName")
             .map(|cluster| cluster.value),
+        labels: node.string_map_at("labels"),
+        selector: node.string_map_at("workloadSelectorLabels"),
+        service_type: match node.get("serviceType").and_then(Node::string) {
+            Some("LOAD_BALANCER") => ServiceType::LoadBalancer,
+            Some("NODE_PORT") => ServiceType::NodePort,
+            Some("EXTERNAL_NAME") => ServiceType::ExternalName,
+            _ => ServiceType::ClusterIp,
+        },
+        addresses: node
+            .list_at("externalAddresses")
+            .iter()
+            .filter_map(|address| {
+                let address = address.text_at("dnsName").or_else(|| address.text_at("ip"));
+                Some(address?.value)
+            })
+            .collect(),
+        federated_host,
         ports: ports?,
         span: node.span,
     })
 }
 
-/// A plain Kubernetes Service.
+/// A plain Kubernetes Service, from the whole object.
 pub(in crate::load) fn service(
     metadata: &Metadata,
-    node: &Node<'_>,
+    cluster: Option<String>,
+    object: &Node<'_>,
     diagnostics: &mut Diagnostics,
 ) -> Option<Service> {
+    let node = object.get("spec")?;
     let ports = every(node.list_at("ports"), |node| {
         service_port(node, "port", diagnostics)
     })?;
@@ -143,7 +220,17 @@ pub(in crate::load) fn service(
     Some(Service {
         name: metadata.id.name.clone(),
         namespace: metadata.id.namespace.clone(),
-        cluster: None,
+        cluster,
+        labels: metadata.labels.clone(),
+        selector: node.string_map_at("selector"),
+        service_type: match node.get("type").and_then(Node::string) {
+            Some("LoadBalancer") => ServiceType::LoadBalancer,
+            Some("NodePort") => ServiceType::NodePort,
+            Some("ExternalName") => ServiceType::ExternalName,
+            _ => ServiceType::ClusterIp,
+        },
+        addresses: balancer_addresses(object),
+        federated_host: None,
         ports,
         span: metadata.span,
     })

@@ -240,7 +240,10 @@ fn destination_kind(node: &Node<'_>, diagnostics: &mut Diagnostics) -> Option<De
     None
 }
 
-fn cluster_object_ref(node: &Node<'_>, diagnostics: &mut Diagnostics) -> Option<ClusterObjectRef> {
+pub(super) fn cluster_object_ref(
+    node: &Node<'_>,
+    diagnostics: &mut Diagnostics,
+) -> Option<ClusterObjectRef> {
     let name = required(node, "name", "a reference to a Service", diagnostics);
     let port = match node.get("port") {
         Some(node) => Some(port(node, diagnostics)?),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::load::node::{Entry, Node};
-use crate::resource::{ObjectRef, ServicePort};
+use crate::resource::{ObjectRef, ServicePort, TargetPort};
 use crate::source::{Span, Spanned};
 
 /// A text that must be there and not be empty; `what` names its owner in the message.
@@ -99,10 +99,21 @@ pub(super) fn service_port(
             .unwrap_or_default()
             .to_owned()
     };
+    let number = |key| u16::try_from(node.get(key)?.integer()?).ok();
+    let target = number("targetPort")
+        .or_else(|| number("targetPortNumber"))
+        .map(TargetPort::Number);
+    let named = || {
+        node.text_at("targetPort")
+            .or_else(|| node.text_at("targetPortName"))
+            .map(|name| TargetPort::Name(name.value))
+    };
     Some(ServicePort {
         number: port(value, diagnostics)?.value,
         name: text("name"),
         protocol: text("protocol"),
+        node_port: number("nodePort"),
+        target: target.or_else(named),
     })
 }
 
