@@ -57,6 +57,9 @@ pub fn tree(table: Table, n: usize) -> Tree {
     };
     let gateway = Gateway {
         name: name("gateway"),
+        workloads: Vec::new(),
+        workloads_known: false,
+        listener: Arc::default(),
         port_name: None,
         https_redirect: false,
         tls: false,
@@ -65,6 +68,7 @@ pub fn tree(table: Table, n: usize) -> Tree {
     };
     Tree {
         gateways: vec![gateway],
+        ..Tree::default()
     }
 }
 

@@ -15,7 +15,7 @@ use std::sync::Arc;
 pub use crate::options::Options;
 use crate::rare::Rare;
 pub use crate::resource::TextPlace;
-use crate::resource::{HeaderManipulation, ObjectName, PathKind};
+use crate::resource::{HeaderManipulation, Listener, ObjectName, PathKind};
 use crate::rewrite::{HostRewrite, PathRewrite, Replacement};
 use crate::source::{Span, Spanned};
 
@@ -81,6 +81,8 @@ pub struct Gateway {
     pub workloads: Vec<GatewayWorkload>,
     /// Whether an inventory says so; otherwise `workloads` is what the selectors say.
     pub workloads_known: bool,
+    /// How it listens.
+    pub listener: Arc<Listener>,
     /// Name of the port on the gateway's Service, if written.
     pub port_name: Option<String>,
     /// Every request is redirected to https; there are no hosts then.

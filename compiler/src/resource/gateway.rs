@@ -1,6 +1,8 @@
 //! VirtualGateway.
 
-use super::{IngressGatewaySelector, Metadata, ObjectSelector, VirtualHostSpec};
+use std::sync::Arc;
+
+use super::{IngressGatewaySelector, Listener, Metadata, ObjectSelector, VirtualHostSpec};
 use crate::source::{Span, Spanned};
 
 /// A VirtualGateway object.
@@ -12,6 +14,8 @@ pub struct VirtualGateway {
     pub port_name: Option<Spanned<String>>,
     /// `ingressGatewaySelectors`: the gateways that serve it.
     pub selectors: Vec<IngressGatewaySelector>,
+    /// How it listens.
+    pub listener: Arc<Listener>,
     /// Connection handlers; exactly one is supported.
     pub handlers: Vec<ConnectionHandler>,
     /// The whole spec.

@@ -1,10 +1,11 @@
 //! VirtualGateway and its connection handlers.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::cluster::gateway_selectors;
 use super::value::strings;
-use super::{every_mut, selector, virtual_host};
+use super::{every_mut, listener, selector, virtual_host};
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::load::node::Node;
@@ -53,11 +54,6 @@ pub(in crate::load) fn virtual_gateway(
     let port_name = selectors
         .iter()
         .find_map(|selector| selector.port_name.clone());
-    settings_without_effect(
-        node.get("options"),
-        &["bindAddress", "perConnectionBufferLimitBytes"],
-        diagnostics,
-    );
     let http = handlers
         .iter()
         .any(|handler| matches!(handler.kind, HandlerKind::Http(_)));
@@ -75,6 +71,7 @@ pub(in crate::load) fn virtual_gateway(
         metadata,
         port_name,
         selectors,
+        listener: Arc::new(listener::listener(node)),
         handlers,
         span: node.span,
     })
@@ -110,17 +107,9 @@ fn connection_handler(
         );
         return None;
     }
-    settings_without_effect(
-        options,
-        &["strictFilterManagement", "enableProxyProtocol"],
-        diagnostics,
-    );
+    settings_without_effect(options, &["strictFilterManagement"], diagnostics);
     let connection_match = node.get("connectionMatch");
-    settings_without_effect(
-        connection_match,
-        &["serverNames", "transportProtocol"],
-        diagnostics,
-    );
+    settings_without_effect(connection_match, &["transportProtocol"], diagnostics);
     check_server_names(node, diagnostics)?;
     if let Some(tls) = tls {
         check_tls(tls, matches!(kind, HandlerKind::Http(_)), diagnostics)?;

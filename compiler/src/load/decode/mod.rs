@@ -7,6 +7,7 @@
 pub(super) mod cluster;
 pub(super) mod gateway;
 pub(super) mod inventory;
+mod listener;
 mod matcher;
 mod options;
 pub(super) mod route;
