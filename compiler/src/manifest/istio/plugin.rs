@@ -1,6 +1,7 @@
 //! WasmPlugin: the filter and the program.
 
 use base64::prelude::{BASE64_STANDARD, Engine};
+use miniz_oxide::deflate::compress_to_vec_zlib;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -12,6 +13,9 @@ const SOFT_LIMIT: usize = 256 * 1024;
 
 /// Above this size the object does not fit into etcd, which takes 1.5 MiB; the rest is for what Kubernetes adds.
 const HARD_LIMIT: usize = 1_400_000;
+
+/// Level of compression: the best that does not take much longer for a few per cent.
+const LEVEL: u8 = 8;
 
 /// Where a gateway finds the filter.
 #[derive(Clone, Debug)]
@@ -90,10 +94,7 @@ pub(super) fn write(workload: &mut Workload<'_>, options: &IstioOptions) {
         },
         "match": [matched(workload)],
         "pluginConfig": {
-            "program": {
-                "encoding": "base64",
-                "data": BASE64_STANDARD.encode(&program.program),
-            },
+            "program": encoded(&program.program),
         },
     });
     if let Some(digest) = &module.sha256 {
@@ -114,6 +115,16 @@ pub(super) fn write(workload: &mut Workload<'_>, options: &IstioOptions) {
         &[("meshgate.io/program-sha256", digest)],
         spec,
     );
+}
+
+/// The program as text: compressed if that makes it smaller by a tenth or more.
+fn encoded(program: &[u8]) -> Value {
+    let compressed = compress_to_vec_zlib(program, LEVEL);
+    let (encoding, bytes) = match compressed.len() * 10 <= program.len() * 9 {
+        true => ("zlib+base64", compressed.as_slice()),
+        false => ("base64", program),
+    };
+    json!({ "encoding": encoding, "data": BASE64_STANDARD.encode(bytes) })
 }
 
 /// The ports of the pods on which the filter runs. Other listeners of the gateway are none of its business.
