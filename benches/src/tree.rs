@@ -56,6 +56,8 @@ pub fn tree(table: Table, n: usize) -> Tree {
         virtual_hosts: vec![Arc::new(virtual_host)],
     };
     let gateway = Gateway {
+        workloads: Vec::new(),
+        workloads_known: false,
         name: name("gateway"),
         workloads: Vec::new(),
         workloads_known: false,

@@ -39,6 +39,7 @@ fn oracle_agrees(tree: &Tree, requests: &[OwnedRequest]) {
                 .map(|(name, value)| (text(name), text(value)))
                 .collect(),
             random: 0.0,
+            connection: oracle::Connection::default(),
         };
         let found = oracle::evaluate(tree, None, &asked).route_name;
         assert_eq!(found, route_name(request), "{request:?}");

@@ -228,6 +228,21 @@ codes! {
     /// An option that means nothing for the action of its route.
     OptionWithoutEffect = "W0451", "option-without-effect";
 
+    /// A text that is no range of addresses.
+    InvalidAddress = "E0460", "invalid-address";
+    /// A text that is no set of public keys for signatures.
+    InvalidKeys = "E0461", "invalid-keys";
+    /// A key of a set that cannot be used.
+    UnusableKey = "W0462", "unusable-key";
+    /// A part of an AuthConfig that cannot be checked.
+    UnsupportedAuth = "E0463", "unsupported-auth";
+    /// A name, password or key that cannot be used.
+    InvalidCredential = "E0464", "invalid-credential";
+    /// An AuthConfig for API keys that has none.
+    NoApiKeys = "W0465", "no-api-keys";
+    /// A reference to an AuthConfig that is not there.
+    MissingAuthConfig = "E0466", "missing-auth-config";
+
     /// A gateway without connection handler.
     NoConnectionHandler = "E0501", "no-connection-handler";
     /// A gateway with several connection handlers.
@@ -268,6 +283,12 @@ codes! {
     NoGatewayBetweenClusters = "E0526", "no-gateway-between-clusters";
     /// Federated names that the proxies of a mesh cannot resolve.
     SuffixWithoutDns = "E0527", "suffix-without-dns";
+    /// Gateways are taken on trust, because there is no inventory.
+    TrustedGateways = "N0528", "trusted-gateways";
+    /// A gateway's Service names a port of its pods that nothing explains.
+    UnknownTargetPort = "W0529", "unknown-target-port";
+    /// A setting of a virtual mesh that meshgate does not apply.
+    MeshSetting = "N0530", "mesh-setting";
 
     /// A domain that no Host header can have.
     InvalidDomain = "E0550", "invalid-domain";

@@ -170,6 +170,7 @@ pub fn workload_programs(
                     .iter()
                     .map(|(gateway, ..)| (*gateway).clone())
                     .collect(),
+                auth_configs: tree.auth_configs.clone(),
                 virtual_meshes: tree.virtual_meshes.clone(),
                 virtual_destinations: tree.virtual_destinations.clone(),
             };

@@ -8,6 +8,8 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::policy::access::{Authorization, Jwt};
+use crate::policy::external::Extauth;
 use crate::policy::{Cors, Fault};
 use crate::rare::Empty;
 use crate::resource::{HeaderManipulation, Retries};
@@ -73,6 +75,12 @@ options! {
     fault: Fault,
     /// `corsPolicy`.
     cors: Arc<Cors>,
+    /// `jwt`.
+    jwt: Arc<Jwt>,
+    /// `extauth`.
+    extauth: Arc<Extauth>,
+    /// `authorization`.
+    authorization: Arc<Authorization>,
 }
 
 /// Options that compare equal when they say the same, wherever that was written.

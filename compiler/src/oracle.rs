@@ -2,10 +2,14 @@
 //!
 //! Slow and obvious on purpose. It shares no matching code with the engine, which is held to its answers.
 
+mod access;
+mod credentials;
 mod policies;
 mod rewrite;
 
 use std::borrow::Cow;
+
+use std::net::IpAddr;
 
 use crate::answer::{self, Answer, Outcome, Response};
 use crate::regex::Regex;
@@ -32,6 +36,21 @@ pub struct Request {
     pub headers: Vec<(String, String)>,
     /// Decides weighted choices: 0 <= random < 1.
     pub random: f64,
+    /// How it came.
+    pub connection: Connection,
+}
+
+/// What a gateway knows about the connection of a request.
+#[derive(Clone, Debug, Default)]
+pub struct Connection {
+    /// Address of who connects.
+    pub source: Option<IpAddr>,
+    /// Server name that the client asked for in the TLS handshake.
+    pub server_name: Option<String>,
+    /// URI and DNS names of the client's certificate.
+    pub identities: Vec<String>,
+    /// The time in seconds of the Unix epoch.
+    pub time: u64,
 }
 
 /// What a request came to.
@@ -99,7 +118,7 @@ pub fn evaluate(tree: &Tree, gateway: Option<&ObjectName>, request: &Request) ->
         route_name: route.name.leaf().map(str::to_owned),
         ..answer
     };
-    if let Some(answer) = policies::check(&answer, route, request) {
+    if let Some(answer) = policies::check(&answer, tree, route, request) {
         return with_response_headers(answer, route, request);
     }
     match &route.action {
@@ -396,11 +415,17 @@ fn forward(
         return answer;
     };
     let mut headers = lower_case(&request.headers);
+    let jwt = route.options.jwt.as_ref();
+    for (name, value) in access::changes(jwt.map(|jwt| &*jwt.value), request) {
+        headers.retain(|(other, _)| *other != name);
+        headers.extend(value.map(|value| (name, value)));
+    }
     for level in route_headers(route)
         .into_iter()
         .chain(chosen.headers.as_deref())
     {
         headers.retain(|(name, _)| level.remove_request.iter().all(|removed| removed != name));
+        set(&mut headers, &level.set_request);
         headers.extend_from_slice(&level.append_request);
     }
     let (path, query) = split_path(&request.path);
@@ -423,10 +448,10 @@ fn forward(
         None => None,
         Some(HostRewrite::Text(host)) => Some(host.clone()),
         Some(HostRewrite::Header(name)) => header(request, name).filter(|host| !host.is_empty()),
-        Some(HostRewrite::Path(replacement)) => Some(rewrite::replace_all(
-            replacement,
-            split_path(&request.path).0,
-        )),
+        Some(HostRewrite::Path(replacement)) => {
+            let host = rewrite::replace_all(replacement, split_path(&request.path).0);
+            Some(host).filter(|host| !host.is_empty())
+        }
     };
     Answer {
         outcome: Outcome::Forward,
@@ -566,7 +591,14 @@ fn route_headers(route: &Route) -> Option<&HeaderManipulation> {
 
 fn change_response(headers: &mut Vec<(String, String)>, level: &HeaderManipulation) {
     headers.retain(|(name, _)| level.remove_response.iter().all(|removed| removed != name));
+    set(headers, &level.set_response);
     headers.extend_from_slice(&level.append_response);
+}
+
+/// Makes values the only ones of their headers.
+fn set(headers: &mut Vec<(String, String)>, values: &[(String, String)]) {
+    headers.retain(|(name, _)| values.iter().all(|(set, _)| set != name));
+    headers.extend_from_slice(values);
 }
 
 fn lower_case(headers: &[(String, String)]) -> Vec<(String, String)> {

@@ -1,5 +1,8 @@
 //! Policies of routes as written and as applied: what is decided about a request beyond where it goes.
 
+pub mod access;
+pub mod external;
+
 use std::time::Duration;
 
 use crate::resource::PathKind;

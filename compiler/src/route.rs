@@ -1,9 +1,10 @@
 //! Answers requests from a compiled program, with the same engine that the gateway runs.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use meshgate_engine::policy::{Reply, Stage, Verdict};
+use meshgate_engine::policy::{Reply, RequestChanges, Stage, Verdict};
 use meshgate_engine::{
     Action, ActionKind, Decision, Destination, DestinationKind, Forward, Headers, Match, Program,
     Surroundings,
@@ -15,7 +16,7 @@ use crate::resource::ObjectName;
 use crate::suggest::closest;
 use crate::tree::{Entry, Gateway, Route, Tree};
 
-pub use crate::oracle::Request;
+pub use crate::oracle::{Connection, Request};
 
 /// The gateway that a request is sent to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -131,7 +132,8 @@ pub fn evaluate(program: &Program, tree: &Tree, gateway: usize, request: &Reques
         route_name: found.route_name(),
         ..answer
     };
-    let (refused, delay) = check(&found, &received, request);
+    let mut changes = RequestChanges::new();
+    let (refused, delay) = check(&found, &received, request, &mut changes);
     if let Some(reply) = refused {
         let outcome = match reply.is_refusal {
             true => Outcome::Rejected,
@@ -144,7 +146,7 @@ pub fn evaluate(program: &Program, tree: &Tree, gateway: usize, request: &Reques
     let Action { kind, .. } = found.action();
     match kind {
         ActionKind::Forward(_) => {
-            let mut answer = forward(answer, program, &found, &received, request);
+            let mut answer = forward(answer, program, &found, &received, request, &changes);
             if let Some(options) = &mut answer.options {
                 options.delay = delay.map(|delay| duration(Duration::from_millis(delay)));
             }
@@ -165,15 +167,16 @@ pub fn evaluate(program: &Program, tree: &Tree, gateway: usize, request: &Reques
 }
 
 /// The answer of the route's policies, if they give one, and for how many milliseconds they keep the request waiting.
-fn check(
-    found: &Match<'_>,
+fn check<'p>(
+    found: &Match<'p>,
     received: &meshgate_engine::Request<'_, Fields>,
     request: &Request,
+    changes: &mut RequestChanges<'p>,
 ) -> (Option<Reply>, Option<u64>) {
     let mut stage = Stage::default();
     let mut delay = None;
     loop {
-        match found.check(received, stage, request) {
+        match found.check(received, stage, request, changes) {
             Verdict::Pass => return (None, delay),
             Verdict::Answer(reply) => return (Some(reply), delay),
             Verdict::Delay(milliseconds, next) => {
@@ -187,6 +190,24 @@ fn check(
 impl Surroundings for Request {
     fn random(&self) -> f64 {
         self.random
+    }
+
+    fn source(&self) -> Option<IpAddr> {
+        self.connection.source
+    }
+
+    fn server_name(&self) -> Option<Vec<u8>> {
+        let name = self.connection.server_name.clone()?;
+        Some(name.into_bytes())
+    }
+
+    fn identities(&self) -> Vec<Vec<u8>> {
+        let identities = self.connection.identities.iter();
+        identities.map(|name| name.clone().into_bytes()).collect()
+    }
+
+    fn time(&self) -> u64 {
+        self.connection.time
     }
 }
 
@@ -238,15 +259,21 @@ fn forward(
     found: &Match<'_>,
     received: &meshgate_engine::Request<'_, Fields>,
     request: &Request,
+    changes: &RequestChanges<'_>,
 ) -> Answer {
     let Some(forwarding) = found.forward(received, request.random) else {
         return answer;
     };
     let mut headers = lower_case(&request.headers);
+    for (name, value) in changes {
+        headers.retain(|(other, _)| other != name);
+        headers.extend(value.clone().map(|value| text_header((name, value))));
+    }
     for operations in forwarding.headers.into_iter().flatten() {
         change(
             &mut headers,
             &operations.remove_request,
+            &operations.set_request,
             &operations.append_request,
         );
     }
@@ -281,6 +308,7 @@ fn reply(
         change(
             &mut headers,
             &operations.remove_response,
+            &operations.set_response,
             &operations.append_response,
         );
     }
@@ -305,8 +333,17 @@ fn text_header((name, value): (&str, Vec<u8>)) -> (String, String) {
     (name.to_owned(), value)
 }
 
-fn change(headers: &mut Vec<(String, String)>, remove: &[String], append: &[(String, String)]) {
+fn change(
+    headers: &mut Vec<(String, String)>,
+    remove: &[String],
+    set: &[(String, String)],
+    append: &[(String, String)],
+) {
     headers.retain(|(name, _)| !remove.contains(name));
+    for header in set {
+        headers.retain(|(name, _)| *name != header.0);
+        headers.push(header.clone());
+    }
     headers.extend_from_slice(append);
 }
 

@@ -12,6 +12,8 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
+use meshgate_engine::policy::CredentialCheck;
+
 pub use crate::options::Options;
 use crate::rare::Rare;
 pub use crate::resource::TextPlace;
@@ -28,6 +30,8 @@ pub use self::delegation::{Delegation, Entry, SharedRoutes, written_out};
 pub struct Tree {
     /// Gateways in order of namespace and name.
     pub gateways: Vec<Gateway>,
+    /// The checks of each AuthConfig, all of which a request has to pass.
+    pub auth_configs: BTreeMap<ObjectName, Vec<CredentialCheck>>,
     /// Virtual meshes in order of namespace and name.
     pub virtual_meshes: Vec<VirtualMesh>,
     /// Virtual destinations in order of namespace and name.

@@ -324,8 +324,8 @@ fn header_operations() {
     assert!(!check_options(
         "{headerManipulation: {removeRequestHeaders: [Host, ':path', 'a b']}}",
         &[
-            "1:56: error[E0403]: the header `Host` cannot be added or removed",
-            "1:62: error[E0403]: the header `:path` cannot be added or removed",
+            "1:56: error[E0403]: the header `Host` cannot be added, set or removed",
+            "1:62: error[E0403]: the header `:path` cannot be added, set or removed",
             "1:71: error[E0402]: `a b` is not a legal header name (help: header names consist of letters, digits and \
              the characters !#$%&'*+-.^_`|~)",
         ],

@@ -120,7 +120,8 @@ impl Match<'_> {
                 .map(|host| host.into_owned()),
             HostRewrite::Path(replacement) => {
                 let replacement = self.replacement(*replacement)?;
-                Some(replacement.replace_all(request.path_only())?)
+                // A request needs a host: where nothing is left of the path, it stays.
+                Some(replacement.replace_all(request.path_only())?).filter(|host| !host.is_empty())
             }
         })
     }

@@ -37,6 +37,7 @@ pub mod replace;
 mod request;
 mod rule_set;
 mod search;
+mod signature;
 mod surroundings;
 mod tables;
 mod trie;
@@ -51,6 +52,7 @@ pub use forward::Forwarding;
 pub use name::SegmentKind;
 pub use program::{Program, SectionSize};
 pub use request::{Headers, Request};
+pub use signature::{Algorithm, Key, KeyMaterial};
 pub use surroundings::Surroundings;
 pub use tables::{
     Action, ActionKind, Destination, DestinationKind, DirectResponse, Forward, Gateway, Head,

@@ -10,6 +10,7 @@ use crate::field::filter_bit;
 use crate::format::{CALL, Layout, Section, size, u32_at};
 use crate::request::{Headers, Request};
 use crate::search::Search;
+use crate::signature::{Key, ReadyKey};
 use crate::tables::{Gateway, Head, HeaderOperations};
 use crate::verify;
 
@@ -20,6 +21,8 @@ pub struct Program {
     head: Head,
     /// Bits of the header names that matter; see [`filter_bit`].
     field_filter: u64,
+    /// The keys of the head, in their order.
+    keys: Vec<ReadyKey>,
 }
 
 /// Size of a part of a program.
@@ -49,7 +52,9 @@ impl Program {
             layout,
             head,
             field_filter: 0,
+            keys: Vec::new(),
         };
+        program.keys = program.head.keys.iter().filter_map(Key::ready).collect();
         program.field_filter = (0..program.section(Section::Fields).len() / size::STRING_REF)
             .map(|id| filter_bit(program.string_ref(Section::Fields, id)))
             .fold(0, |bits, bit| bits | bit);
@@ -155,6 +160,12 @@ impl Program {
 
     pub(crate) fn header_operations(&self, id: Option<u32>) -> Option<&HeaderOperations> {
         self.head.header_operations.get(id? as usize)
+    }
+
+    /// A key, as it is written and as it is used. The verifier has seen that every key can be used.
+    pub(crate) fn key(&self, id: u32) -> Option<(&Key, &ReadyKey)> {
+        let id = id as usize;
+        Some((self.head.keys.get(id)?, self.keys.get(id)?))
     }
 
     pub(crate) fn field_filter(&self) -> u64 {

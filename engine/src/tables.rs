@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::policy::Policies;
 use crate::replace::Replacement;
+use crate::signature::Key;
 
 /// The cold part of a program.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,6 +25,8 @@ pub struct Head {
     pub replacements: Vec<Replacement>,
     /// Policies of actions.
     pub policies: Vec<Policies>,
+    /// Keys of policies.
+    pub keys: Vec<Key>,
 }
 
 /// One VirtualGateway.
@@ -203,15 +206,19 @@ pub enum DestinationKind {
     StaticDestination,
 }
 
-/// Header operations; removal comes before addition. Names are lower-case.
+/// Header operations: removal, then setting, then addition. Names are lower-case.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct HeaderOperations {
     /// Names of request headers to remove.
     pub remove_request: Vec<String>,
     /// Request headers to add.
     pub append_request: Vec<(String, String)>,
+    /// Request headers to set: the only value.
+    pub set_request: Vec<(String, String)>,
     /// Names of response headers to remove.
     pub remove_response: Vec<String>,
     /// Response headers to add.
     pub append_response: Vec<(String, String)>,
+    /// Response headers to set: the only value.
+    pub set_response: Vec<(String, String)>,
 }

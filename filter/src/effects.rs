@@ -3,7 +3,7 @@
 use std::cell::Cell;
 
 use itoa::Integer;
-use meshgate_engine::policy::Reply;
+use meshgate_engine::policy::{Reply, RequestChanges};
 use meshgate_engine::{Forwarding, HeaderOperations, Match, Retries};
 use proxy_wasm::types::MapType;
 
@@ -29,6 +29,7 @@ pub(crate) fn forward(forwarding: &Forwarding<'_>) {
         change_headers(
             MapType::HttpRequestHeaders,
             &operations.remove_request,
+            &operations.set_request,
             &operations.append_request,
         );
     }
@@ -83,7 +84,9 @@ fn set_number(name: &[u8], number: impl Integer) {
 
 /// Whether there is something to do when the response comes.
 pub(crate) fn changes_response(operations: &HeaderOperations) -> bool {
-    !(operations.remove_response.is_empty() && operations.append_response.is_empty())
+    !(operations.remove_response.is_empty()
+        && operations.set_response.is_empty()
+        && operations.append_response.is_empty())
 }
 
 /// Applies the response part of header operations.
@@ -91,13 +94,22 @@ pub(crate) fn change_response(operations: &HeaderOperations) {
     change_headers(
         MapType::HttpResponseHeaders,
         &operations.remove_response,
+        &operations.set_response,
         &operations.append_response,
     );
 }
 
-fn change_headers(map: MapType, remove: &[String], append: &[(String, String)]) {
+fn change_headers(
+    map: MapType,
+    remove: &[String],
+    set: &[(String, String)],
+    append: &[(String, String)],
+) {
     for name in remove {
         host::remove_header(map, name.as_bytes());
+    }
+    for (name, value) in set {
+        host::replace_header(map, name.as_bytes(), value.as_bytes());
     }
     for (name, value) in append {
         host::add_header(map, name.as_bytes(), value.as_bytes());
@@ -135,6 +147,18 @@ pub(crate) fn reply(reply: &Reply) {
         let body = reply.body.as_bytes();
         host::send_local_response(reply.status, reply.details.as_bytes(), buffer, body);
     });
+}
+
+/// Makes values the only ones of request headers, and removes those without.
+pub(crate) fn set_request_headers(changes: &RequestChanges<'_>) {
+    for (name, value) in changes {
+        match value {
+            Some(value) => {
+                host::replace_header(MapType::HttpRequestHeaders, name.as_bytes(), value)
+            }
+            None => host::remove_header(MapType::HttpRequestHeaders, name.as_bytes()),
+        }
+    }
 }
 
 /// Makes values the only ones of response headers.

@@ -13,6 +13,7 @@
 #![deny(unsafe_code)]
 
 mod configuration;
+mod connection;
 mod contexts;
 mod control;
 mod effects;

@@ -1,6 +1,8 @@
 //! One request and its response.
 
-use meshgate_engine::policy::{Stage, Verdict};
+use std::net::IpAddr;
+
+use meshgate_engine::policy::{RequestChanges, Stage, Verdict};
 use meshgate_engine::{
     ActionKind, Decision, HeaderOperations, Match, Program, Request, Surroundings,
 };
@@ -10,7 +12,7 @@ use crate::contexts::{self, Origin, ResponseChanges, Waiting};
 use crate::headers::HeaderPairs;
 use crate::root::Router;
 use crate::stats::Outcome;
-use crate::{effects, host, timer};
+use crate::{connection, effects, host, timer};
 
 /// A request in the making of its decision.
 struct Exchange<'a> {
@@ -137,6 +139,22 @@ impl Surroundings for Router {
     fn random(&self) -> f64 {
         self.random.fraction()
     }
+
+    fn source(&self) -> Option<IpAddr> {
+        connection::source()
+    }
+
+    fn server_name(&self) -> Option<Vec<u8>> {
+        connection::server_name()
+    }
+
+    fn identities(&self) -> Vec<Vec<u8>> {
+        connection::identities()
+    }
+
+    fn time(&self) -> u64 {
+        host::now() / 1_000_000_000
+    }
 }
 
 impl Exchange<'_> {
@@ -159,7 +177,10 @@ impl Exchange<'_> {
     /// Carries out what the policies of the route decide from a stage on; `None` if its action takes place.
     #[cold]
     fn check(&self, found: &Match<'_>, stage: Stage) -> Option<Step> {
-        match found.check(self.request, stage, &*self.origin.router) {
+        let mut changes = RequestChanges::new();
+        let verdict = found.check(self.request, stage, &*self.origin.router, &mut changes);
+        effects::set_request_headers(&changes);
+        match verdict {
             Verdict::Pass => None,
             Verdict::Delay(milliseconds, next) => Some(Step::Wait(milliseconds, next)),
             Verdict::Answer(reply) => {

@@ -199,7 +199,7 @@ fn verdict(result: Result<Passed, String>, list: Option<&str>) -> Result<(), Fai
 
 /// An example shows how it is done, so there is nothing to remark on.
 fn check_example(group: &Group) -> Result<(), Failed> {
-    let configuration = Configuration::compile(&group.text, 8080);
+    let configuration = Configuration::of(group, 8080);
     configuration.program()?;
     match configuration.findings(Severity::Warning) {
         findings if findings.is_empty() => Ok(()),

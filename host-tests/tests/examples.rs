@@ -19,19 +19,46 @@ fn directory() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples")
 }
 
-fn examples() -> Vec<PathBuf> {
-    let entries = fs::read_dir(directory()).expect("the examples are there");
+/// The folders in a folder.
+fn folders(directory: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(directory).expect("the examples are there");
     let paths = entries.map(|entry| entry.expect("a readable folder").path());
-    let mut examples: Vec<_> = paths.filter(|path| path.is_dir()).collect();
-    examples.sort();
-    assert!(!examples.is_empty());
+    let mut folders: Vec<_> = paths.filter(|path| path.is_dir()).collect();
+    folders.sort();
+    assert!(!folders.is_empty());
+    folders
+}
+
+/// The examples without clusters.
+fn examples() -> Vec<PathBuf> {
+    let mut examples = folders(&directory());
+    examples.retain(|path| !path.ends_with("architectures"));
     examples
 }
 
 /// What `meshgate check` and `meshgate run` say about a folder.
 fn findings(example: &Path) -> String {
-    let (sources, mut diagnostics) = load::read(&[example.to_owned()], &mut io::empty());
-    let compiled = compile(&sources, &CompileOptions::default(), &mut diagnostics);
+    findings_in(example, &[], None)
+}
+
+/// The same with inventories of clusters, for the gateways of one of them.
+fn findings_in(example: &Path, inventories: &[(String, PathBuf)], own: Option<&str>) -> String {
+    let (mut sources, mut diagnostics) = load::read(&[example.to_owned()], &mut io::empty());
+    for (cluster, path) in inventories {
+        let paths = [path.clone()];
+        load::read_inventory(
+            cluster,
+            &paths,
+            &mut io::empty(),
+            &mut sources,
+            &mut diagnostics,
+        );
+    }
+    let options = CompileOptions {
+        cluster: own.map(str::to_owned),
+        ..CompileOptions::default()
+    };
+    let compiled = compile(&sources, &options, &mut diagnostics);
     let mut files = (0..).map(FileId).zip(sources.files());
     let (file, _) = files
         .find(|(_, file)| Path::new(&file.name).ends_with(upstreams::FILE_NAME))
@@ -59,6 +86,31 @@ fn findings(example: &Path) -> String {
 fn nothing_is_to_be_remarked_on() {
     for example in examples() {
         assert_eq!(findings(&example), "", "{}", example.display());
+        assert!(example.join("README.md").is_file(), "{}", example.display());
+    }
+}
+
+#[test]
+fn nothing_is_to_be_remarked_on_the_architectures() {
+    let architectures = folders(&directory().join("architectures"));
+    assert_eq!(architectures.len(), 4);
+    for example in architectures {
+        let clusters = folders(&example);
+        let inventories: Vec<(String, PathBuf)> = clusters
+            .iter()
+            .map(|path| {
+                let name = path.file_name().expect("a name").display().to_string();
+                (name, path.join("inventory.yaml"))
+            })
+            .collect();
+        let gateways = clusters
+            .iter()
+            .filter(|path| path.join("requests.yaml").is_file())
+            .map(|path| path.file_name().expect("a name").display().to_string());
+        for own in gateways {
+            let findings = findings_in(&example, &inventories, Some(&own));
+            assert_eq!(findings, "", "{} in {own}", example.display());
+        }
         assert!(example.join("README.md").is_file(), "{}", example.display());
     }
 }

@@ -259,6 +259,11 @@ impl<'d> Loader<'d> {
     fn decoded(&mut self, kind: &Kind, metadata: Metadata, object: &mut Node<'_>) -> Option<()> {
         let diagnostics = &mut *self.diagnostics;
         let resources = &mut self.resources;
+        if kind.name == "Secret" {
+            let secret = decode::auth_config::secret(metadata, object, diagnostics);
+            resources.secrets.extend(secret);
+            return Some(());
+        }
         // Faults of the spec are dealt with part by part; those beside it concern the whole object.
         let whole = !object.faulty;
         let written = object.entry("spec").is_some();
@@ -276,6 +281,10 @@ impl<'d> Loader<'d> {
             "VirtualGateway" => {
                 let gateway = decode::gateway::virtual_gateway(metadata, spec, diagnostics);
                 resources.virtual_gateways.push(gateway.filter(|_| whole)?);
+            }
+            "AuthConfig" => {
+                let config = decode::auth_config::auth_config(metadata, spec, diagnostics);
+                resources.auth_configs.push(config.filter(|_| whole)?);
             }
             "VirtualHost" => {
                 let spec = decode::virtual_host::spec(spec, diagnostics);

@@ -250,6 +250,8 @@ impl Actions {
             append_request: headers.append_request.clone(),
             remove_response: headers.remove_response.clone(),
             append_response: headers.append_response.clone(),
+            set_request: headers.set_request.clone(),
+            set_response: headers.set_response.clone(),
         };
         (operations != HeaderOperations::default()).then(|| self.headers.intern(operations))
     }

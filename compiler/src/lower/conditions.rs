@@ -9,7 +9,7 @@ use regex_syntax::hir::{Class, ClassBytes, ClassBytesRange, Dot, Hir, Repetition
 use super::paths::{Place, Slot, Trie};
 use crate::regex::{self, Budget, Pattern, Patterns, Regex, RegexError};
 use crate::source::{Span, Spanned};
-use crate::tree::{LiteralPart, Matcher, PathMatch, PathTail, TextPlace, ValueMatch};
+use crate::tree::{HeaderMatch, LiteralPart, Matcher, PathMatch, PathTail, TextPlace, ValueMatch};
 
 /// Why a matcher cannot be lowered.
 pub(super) enum Failure {
@@ -140,15 +140,24 @@ impl Conditions {
             })?);
         }
         for header in &matcher.headers {
-            let subject = Subject::Header(&header.name);
-            let negation = [header.invert, header.missing_as_empty];
-            add(self.predicate(subject, &header.value, negation, writer)?);
+            add(self.header(header, writer)?);
         }
         for parameter in &matcher.query {
             let subject = Subject::Parameter(&parameter.name);
             add(self.predicate(subject, &parameter.value, [false; 2], writer)?);
         }
         Ok(predicates)
+    }
+
+    /// The predicate for a header.
+    pub(super) fn header(
+        &mut self,
+        header: &HeaderMatch,
+        writer: &mut Writer,
+    ) -> Result<u32, Failure> {
+        let subject = Subject::Header(&header.name);
+        let negation = [header.invert, header.missing_as_empty];
+        self.predicate(subject, &header.value, negation, writer)
     }
 
     fn predicate(

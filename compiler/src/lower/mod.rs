@@ -10,15 +10,17 @@ mod hosts;
 mod paths;
 mod policies;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use meshgate_engine::policy::CredentialCheck;
 use meshgate_engine::write::{ClauseName, Entry, TooLarge, Writer};
 use meshgate_engine::{Gateway as HeadGateway, Head, SegmentKind};
 use sha2::{Digest, Sha256};
 
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::resource::ObjectName;
 use crate::source::Span;
 use crate::tree::{
     self, Delegation, Gateway, Host, Route, RouteName, SharedRoutes, Tree, VirtualHost,
@@ -60,6 +62,7 @@ pub fn lower(tree: &Tree, options: &Options, diagnostics: &mut Diagnostics) -> O
         places: Vec::new(),
         above: None,
         head: Head::default(),
+        auth_configs: &tree.auth_configs,
         diagnostics,
     };
     let ports = options.ports.iter().copied().chain(std::iter::repeat(0));
@@ -83,7 +86,7 @@ pub fn lower(tree: &Tree, options: &Options, diagnostics: &mut Diagnostics) -> O
         ..
     } = lowering;
     actions.finish(&mut head);
-    head.policies = policies.into_list();
+    (head.policies, head.keys) = policies.into_lists();
     finish(writer, head, options)
         .map_err(|error| {
             diagnostics.push(Diagnostic::global(Code::ProgramTooLarge, error.to_string()))
@@ -120,6 +123,7 @@ struct Lowering<'d> {
     /// The names above the last route, which mostly are those above the next one.
     above: Option<(*const [String], Option<u32>)>,
     head: Head,
+    auth_configs: &'d BTreeMap<ObjectName, Vec<CredentialCheck>>,
     diagnostics: &'d mut Diagnostics,
 }
 
@@ -238,9 +242,13 @@ impl Lowering<'_> {
             }
         }
         let conditions = &mut self.conditions;
-        let policies = self
-            .policies
-            .intern(&route.options, conditions, &mut self.writer);
+        let policies = self.policies.intern(
+            &route.options,
+            self.auth_configs,
+            self.diagnostics,
+            conditions,
+            &mut self.writer,
+        );
         let policies = match policies {
             Ok(policies) => policies,
             Err(failure) => return self.refuse(&route.name.to_string(), route.span, failure),

@@ -1,19 +1,29 @@
 //! The policies of routes, each set of them stored once.
 
+use std::collections::BTreeMap;
+
 use meshgate_engine as engine;
-use meshgate_engine::policy::{Policies, TextKind};
+use meshgate_engine::Key;
+use meshgate_engine::policy::{CredentialCheck, Policies, TextKind};
 use meshgate_engine::write::Writer;
 
 use super::actions::{Interner, milliseconds};
 use super::conditions::{Conditions, Failure};
+use crate::code::Code;
+use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::options::Options;
+use crate::policy::access::{
+    Authorization, AuthorizationRule, ClaimMatch, Jwt, JwtIssuer, SameHeader,
+};
+use crate::policy::external::Extauth;
 use crate::policy::{Cors, Fault, FaultKind, TextMatch};
-use crate::resource::PathKind;
+use crate::resource::{ObjectName, PathKind};
 
 /// The table in the making.
 #[derive(Default)]
 pub(super) struct PolicyTable {
     policies: Interner<Policies>,
+    keys: Interner<Key>,
 }
 
 impl PolicyTable {
@@ -21,6 +31,8 @@ impl PolicyTable {
     pub(super) fn intern(
         &mut self,
         options: &Options,
+        auth_configs: &BTreeMap<ObjectName, Vec<CredentialCheck>>,
+        diagnostics: &mut Diagnostics,
         conditions: &mut Conditions,
         writer: &mut Writer,
     ) -> Result<Option<u32>, Failure> {
@@ -32,12 +44,23 @@ impl PolicyTable {
                 .as_ref()
                 .map(|cors| lower.cors(cors))
                 .transpose()?,
+            jwt: options
+                .jwt
+                .as_ref()
+                .map(|jwt| self::jwt(jwt, &mut self.keys)),
+            credentials: credentials(options, auth_configs, diagnostics),
+            authorization: options
+                .authorization
+                .as_ref()
+                .map(|authorization| lower.authorization(authorization))
+                .transpose()?,
         };
         Ok((policies != Policies::default()).then(|| self.policies.intern(policies)))
     }
 
-    pub(super) fn into_list(self) -> Vec<Policies> {
-        self.policies.into_list()
+    /// The policies, and the keys that they refer to.
+    pub(super) fn into_lists(self) -> (Vec<Policies>, Vec<Key>) {
+        (self.policies.into_list(), self.keys.into_list())
     }
 }
 
@@ -48,6 +71,59 @@ fn fault(fault: &Fault) -> engine::policy::Fault {
             FaultKind::Abort(status) => engine::policy::FaultKind::Abort(status),
         },
         percentage: engine::policy::Percentage(fault.percentage.0),
+    }
+}
+
+/// The checks of the AuthConfig that a route refers to. One that is not there lets nobody pass.
+fn credentials(
+    options: &Options,
+    auth_configs: &BTreeMap<ObjectName, Vec<CredentialCheck>>,
+    diagnostics: &mut Diagnostics,
+) -> Vec<CredentialCheck> {
+    let Some(extauth) = &options.extauth else {
+        return Vec::new();
+    };
+    let Extauth::Config(name) = &*extauth.value else {
+        return Vec::new();
+    };
+    if let Some(checks) = auth_configs.get(name) {
+        return checks.clone();
+    }
+    let is_known = |known: &Diagnostic| {
+        let label = known.primary.as_ref();
+        known.code == Code::MissingAuthConfig
+            && label.is_some_and(|label| label.span == extauth.span)
+    };
+    if !diagnostics.list().iter().any(is_known) {
+        let message = format!("there is no AuthConfig `{name}`: all requests are refused");
+        diagnostics.push(Diagnostic::at(
+            Code::MissingAuthConfig,
+            extauth.span,
+            message,
+        ));
+    }
+    vec![CredentialCheck::Impossible]
+}
+
+fn jwt(jwt: &Jwt, keys: &mut Interner<Key>) -> engine::policy::Jwt {
+    let issuer = |issuer: &JwtIssuer| engine::policy::Issuer {
+        name: issuer.issuer.clone(),
+        audiences: issuer.audiences.clone(),
+        keys: issuer
+            .keys
+            .iter()
+            .map(|key| keys.intern(key.clone()))
+            .collect(),
+    };
+    engine::policy::Jwt {
+        issuers: jwt.issuers.iter().map(issuer).collect(),
+        header: jwt.header.clone(),
+        prefix: jwt.prefix.clone(),
+        parameter: jwt.parameter.clone(),
+        claim_headers: jwt.claim_headers.clone(),
+        forward: jwt.forward,
+        allow_missing: jwt.allow_missing,
+        clock_skew: jwt.clock_skew,
     }
 }
 
@@ -65,6 +141,57 @@ impl Lower<'_> {
             expose: cors.expose.join(","),
             max_age: cors.max_age.map(|max_age| max_age.as_secs()),
             credentials: cors.credentials,
+        })
+    }
+
+    fn authorization(
+        &mut self,
+        authorization: &Authorization,
+    ) -> Result<engine::policy::Authorization, Failure> {
+        let mut lowered = engine::policy::Authorization {
+            trusted_hops: authorization.trusted_hops,
+            ..engine::policy::Authorization::default()
+        };
+        for rule in &authorization.rules {
+            let list = match rule.denies {
+                true => &mut lowered.deny,
+                false => &mut lowered.allow,
+            };
+            list.push(self.rule(rule)?);
+        }
+        Ok(lowered)
+    }
+
+    fn rule(&mut self, rule: &AuthorizationRule) -> Result<engine::policy::Rule, Failure> {
+        let header = |header: &SameHeader| {
+            let predicate = self.conditions.header(&header.0, self.writer)?;
+            Ok(self.writer.write_predicate(predicate)?)
+        };
+        let predicates = rule
+            .headers
+            .iter()
+            .map(header)
+            .collect::<Result<_, Failure>>()?;
+        let claim = |claim: &ClaimMatch| {
+            Ok(engine::policy::ClaimMatch {
+                path: claim.path.clone(),
+                values: self.texts(&claim.values)?,
+            })
+        };
+        let claims = rule
+            .claims
+            .iter()
+            .map(claim)
+            .collect::<Result<_, Failure>>()?;
+        Ok(engine::policy::Rule {
+            sources: rule.sources.clone(),
+            not_sources: rule.not_sources.clone(),
+            identities: self.texts(&rule.identities)?,
+            claims,
+            methods: rule.methods.clone(),
+            paths: self.texts(&rule.paths)?,
+            predicates,
+            server_names: self.texts(&rule.server_names)?,
         })
     }
 

@@ -2,14 +2,22 @@
 
 use std::time::Duration;
 
-use super::{Request, header, regex_matches};
+use meshgate_engine::policy::CredentialCheck;
+
+use super::{Request, access, credentials, header, regex_matches};
 use crate::answer::{Answer, Outcome, Response};
+use crate::policy::external::Extauth;
 use crate::policy::{Cors, FaultKind, Percentage, TextMatch};
 use crate::resource::PathKind;
-use crate::tree::Route;
+use crate::tree::{Route, Tree};
 
 /// The answer of the first policy that answers by itself. `None`: the route's action takes place.
-pub(super) fn check(answer: &Answer, route: &Route, request: &Request) -> Option<Answer> {
+pub(super) fn check(
+    answer: &Answer,
+    tree: &Tree,
+    route: &Route,
+    request: &Request,
+) -> Option<Answer> {
     let reply = |outcome, response| Answer {
         outcome,
         response: Some(response),
@@ -30,7 +38,29 @@ pub(super) fn check(answer: &Answer, route: &Route, request: &Request) -> Option
     if let Some(response) = cors.and_then(|cors| preflight(cors, request)) {
         return Some(reply(Outcome::DirectResponse, response));
     }
-    None
+    let (jwt, authorization) = (&route.options.jwt, &route.options.authorization);
+    let refusal = access::refusal(
+        jwt.as_ref().map(|jwt| &*jwt.value),
+        |request| credentials(tree, route, request),
+        authorization.as_ref().map(|rules| &*rules.value),
+        request,
+    );
+    refusal.map(|response| reply(Outcome::Rejected, response))
+}
+
+/// The refusal by the AuthConfig that a route refers to. One that is not there lets nobody pass.
+fn credentials(tree: &Tree, route: &Route, request: &Request) -> Option<Response> {
+    match &*route.options.extauth.as_ref()?.value {
+        Extauth::Disabled => None,
+        Extauth::Config(name) => {
+            let nobody = [CredentialCheck::Impossible];
+            let checks = tree
+                .auth_configs
+                .get(name)
+                .map_or(&nobody[..], Vec::as_slice);
+            credentials::refusal(checks, request)
+        }
+    }
 }
 
 /// How long a forwarded or answered request is kept waiting.
@@ -124,7 +154,7 @@ fn allowed(cors: &Cors, request: &Request) -> Vec<(String, String)> {
     headers
 }
 
-fn text_matches(condition: &TextMatch, text: &str) -> bool {
+pub(super) fn text_matches(condition: &TextMatch, text: &str) -> bool {
     let TextMatch {
         kind,
         value,

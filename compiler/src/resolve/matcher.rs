@@ -61,7 +61,7 @@ fn grpc_match(span: Span) -> HeaderMatch {
     }
 }
 
-fn header_match(
+pub(crate) fn header_match(
     header: &HeaderMatcher,
     patterns: &mut Patterns,
     diagnostics: &mut Diagnostics,

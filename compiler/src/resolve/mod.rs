@@ -4,12 +4,13 @@
 //! reported on its own object, once, and left out; its siblings stay. The order of the input does not matter:
 //! objects are taken by age, then by name.
 
+mod auth_config;
 mod domain;
 mod federation;
 mod flatten;
 mod gateway;
 mod inventory;
-mod matcher;
+pub(crate) mod matcher;
 mod options;
 mod path;
 mod prepare;
@@ -33,6 +34,8 @@ use self::flatten::Flattener;
 use self::gateway::Candidate;
 use self::prepare::{Catalogue, Table};
 use self::workload::Gateways;
+
+pub use self::workload::report_trusted_gateways;
 
 /// What resolution depends on besides the resources.
 #[derive(Clone, Debug)]
@@ -131,6 +134,7 @@ pub fn resolve(
     let federations = Federations::new(resources, options.cluster.as_deref());
     Tree {
         gateways,
+        auth_configs: auth_config::resolve(resources, diagnostics),
         virtual_destinations: virtual_destination::resolve(
             resources,
             &running,

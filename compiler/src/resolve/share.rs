@@ -252,7 +252,7 @@ pub(super) fn settle(
                 options: unit.options.into(),
             }))
         } else {
-            Contents::WrittenOut(entries, unit.options)
+            Contents::WrittenOut(entries, Box::new(unit.options))
         });
     }
     lists.into_iter().map(|list| settled.list(list)).collect()
@@ -267,7 +267,7 @@ struct Settled {
 enum Contents {
     Shared(Arc<SharedRoutes>),
     /// With the options that were passed down to them.
-    WrittenOut(Vec<Entry>, Options),
+    WrittenOut(Vec<Entry>, Box<Options>),
 }
 
 impl Settled {

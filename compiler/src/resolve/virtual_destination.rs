@@ -22,7 +22,9 @@ pub(super) fn resolve(
     diagnostics: &mut Diagnostics,
 ) -> Vec<tree::VirtualDestination> {
     let mut regions: BTreeMap<&Option<String>, &String> = BTreeMap::new();
-    for node in &resources.nodes {
+    let mut nodes: Vec<_> = resources.nodes.iter().collect();
+    nodes.sort_by_key(|node| &node.name);
+    for node in nodes {
         if let Some(region) = &node.region {
             regions.entry(&node.cluster).or_insert(region);
         }
@@ -38,20 +40,21 @@ pub(super) fn resolve(
                 federations,
                 found: Vec::new(),
             };
-            let (is_localized, failover) = match &written.backends {
-                Backends::Unknown => (false, Vec::new()),
+            let (is_localized, failover, outliers) = match &written.backends {
+                Backends::Unknown => (false, Vec::new(), None),
                 Backends::Static(services) => {
                     for service in services {
                         backends.add_named(service, diagnostics);
                     }
-                    (false, Vec::new())
+                    (false, Vec::new(), None)
                 }
                 Backends::Localized {
                     selectors,
                     failover,
+                    outlier_detection,
                 } => {
                     backends.add_selected(selectors, diagnostics);
-                    (true, failover.clone())
+                    (true, failover.clone(), outlier_detection.clone())
                 }
             };
             let mut found = backends.found;
@@ -66,6 +69,7 @@ pub(super) fn resolve(
                 backends: found,
                 is_localized,
                 failover,
+                outlier_detection: outliers,
             }
         })
         .collect();

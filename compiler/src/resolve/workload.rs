@@ -9,7 +9,7 @@ use crate::resource::{
     ServiceType, TargetPort, VirtualGateway,
 };
 use crate::source::{Span, Spanned};
-use crate::tree::GatewayWorkload;
+use crate::tree::{GatewayWorkload, Tree};
 
 /// Port of a gateway whose selector names none.
 const DEFAULT_PORT_NAME: &str = "tls";
@@ -195,6 +195,20 @@ impl<'r> Gateways<'r> {
                 ServiceType::ClusterIp | ServiceType::ExternalName => None,
             },
         };
+        if workload.target_port.is_none() {
+            diagnostics.push(
+                Diagnostic::at(
+                    Code::UnknownTargetPort,
+                    selector.span,
+                    format!(
+                        "no Deployment or Pod in the inventory says which port of the pods of {name} `{}` leads to",
+                        port.name
+                    ),
+                )
+                .also(service.span, "its `targetPort` is a name")
+                .help("pass the Deployments or Pods of the gateway as well"),
+            );
+        }
         if workload.external_port.is_none() || workload.external_addresses.is_empty() {
             let (message, help) = match service.service_type {
                 ServiceType::LoadBalancer => (
@@ -266,7 +280,8 @@ impl<'r> Gateways<'r> {
                         && pods.name.namespace == service.namespace
                         && contains(&pods.labels, &service.selector)
                 })
-                .find_map(|pods| pods.ports.get(name).copied()),
+                .filter_map(|pods| pods.ports.get(name).copied())
+                .min(),
         }
     }
 
@@ -331,6 +346,51 @@ impl<'r> Gateways<'r> {
         workloads.dedup();
         workloads
     }
+}
+
+/// Says which gateways are taken on trust, because there is no inventory to find them in.
+pub fn report_trusted_gateways(tree: &Tree, diagnostics: &mut Diagnostics) {
+    for gateway in tree
+        .gateways
+        .iter()
+        .filter(|gateway| !gateway.workloads_known)
+    {
+        let places: Vec<String> = gateway.workloads.iter().map(trusted).collect();
+        diagnostics.push(
+            Diagnostic::at(
+                Code::TrustedGateways,
+                gateway.span,
+                format!(
+                    "without an inventory, `{}` is taken to run as {}",
+                    gateway.name,
+                    match places.as_slice() {
+                        [] => "nothing: its selectors select nothing".to_owned(),
+                        places => places.join("; "),
+                    }
+                ),
+            )
+            .help("pass `--inventory CLUSTER=PATH` to have its gateways looked up"),
+        );
+    }
+}
+
+/// A gateway that selectors describe, for messages.
+fn trusted(workload: &GatewayWorkload) -> String {
+    let labels: Vec<String> = workload
+        .labels
+        .iter()
+        .map(|(key, value)| format!("{key}={value}"))
+        .collect();
+    let cluster = match &workload.cluster {
+        Some(cluster) => format!(" of cluster `{cluster}`"),
+        None => String::new(),
+    };
+    format!(
+        "pods `{}` in namespace `{}`{cluster}, port {}",
+        labels.join(","),
+        workload.namespace,
+        workload.port
+    )
 }
 
 /// What selectors found.

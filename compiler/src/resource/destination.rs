@@ -1,6 +1,7 @@
 //! Destinations: what routes point at, and the objects that define them.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::{DestinationSelector, Metadata, ObjectRef, WrittenOptions};
 use crate::rare::Rare;
@@ -84,7 +85,22 @@ pub enum Backends {
         selectors: Vec<DestinationSelector>,
         /// Which regions take over from which.
         failover: Vec<FailoverDirective>,
+        /// When an instance is left alone for a while.
+        outlier_detection: Option<OutlierDetection>,
     },
+}
+
+/// `outlierDetection`: when an instance that fails is left alone for a while. What is not written has its default.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OutlierDetection {
+    /// Errors in a row.
+    pub consecutive_errors: Option<u32>,
+    /// Time between two looks, at least 1 ms.
+    pub interval: Option<Duration>,
+    /// Shortest time it is left alone, at least 1 ms.
+    pub base_ejection_time: Option<Duration>,
+    /// Most instances that are left alone at a time, in percent.
+    pub max_ejection_percent: Option<u32>,
 }
 
 /// Regions that take over from another one.

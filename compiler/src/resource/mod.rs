@@ -3,6 +3,7 @@
 //! No defaults are applied and nothing is resolved here, except that durations, enums and numbers are parsed.
 //! A value that could not be read was reported and is absent.
 
+pub mod auth_config;
 pub mod destination;
 pub mod gateway;
 pub mod inventory;
@@ -16,9 +17,11 @@ use std::fmt;
 
 use crate::source::{Span, Spanned};
 
+pub use auth_config::{AuthConfig, Secret};
 pub use destination::{
     Backends, ClusterObjectRef, Destination, DestinationKind, ExternalService, FailoverDirective,
-    Service, ServicePort, ServiceType, TargetPort, VirtualDestination, WeightedDestination,
+    OutlierDetection, Service, ServicePort, ServiceType, TargetPort, VirtualDestination,
+    WeightedDestination,
 };
 pub use gateway::{ConnectionHandler, HandlerKind, RouteConfig, VirtualGateway};
 pub use inventory::{
@@ -124,6 +127,10 @@ pub struct Resources {
     pub destinations: Vec<Destination>,
     /// Plain Kubernetes Services.
     pub services: Vec<Service>,
+    /// AuthConfig objects.
+    pub auth_configs: Vec<AuthConfig>,
+    /// Secrets that hold API keys.
+    pub secrets: Vec<Secret>,
     /// Deployments and Pods.
     pub pods: Vec<Pods>,
     /// Nodes.

@@ -36,15 +36,19 @@ pub struct Retries {
     pub per_try_timeout: Option<Duration>,
 }
 
-/// `headerManipulation`. Removal comes before addition.
+/// `headerManipulation`: removal, then setting, then addition.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct HeaderManipulation {
     /// Names, lower-case.
     pub remove_request: Vec<String>,
     /// Names (lower-case) and values, ordered by name.
     pub append_request: Vec<(String, String)>,
+    /// The same, in place of all values that there are.
+    pub set_request: Vec<(String, String)>,
     /// Names, lower-case.
     pub remove_response: Vec<String>,
     /// Names (lower-case) and values, ordered by name.
     pub append_response: Vec<(String, String)>,
+    /// The same, in place of all values that there are.
+    pub set_response: Vec<(String, String)>,
 }

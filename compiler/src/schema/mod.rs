@@ -3,7 +3,9 @@
 //! The check is strict where the API server is not: it reports fields that the API server would drop, because a
 //! misspelt field is a mistake and not a wish. It marks what is wrong in the tree; decoding leaves that out.
 
+mod access;
 mod advice;
+mod auth_config;
 mod check;
 mod cluster;
 mod gateway;
@@ -209,6 +211,7 @@ macro_rules! kinds {
     (@unused) => { false };
 }
 
+const AUTH: &str = "enterprise.gloo.solo.io";
 const CORE: &str = "";
 const APPS: &str = "apps";
 const ISTIO: &str = "networking.istio.io";
@@ -218,6 +221,7 @@ const MULTICLUSTER: &str = "multicluster.solo.io";
 const OWN_GROUPS: [&str; 4] = [ENTERPRISE, NETWORKING, DISCOVERY, SETTINGS];
 
 static KINDS: &[Kind] = {
+    use auth_config::AUTH_CONFIG;
     use cluster::{DEPLOYMENT, DESTINATION_RULE, NODE, POD};
     use gateway::VIRTUAL_GATEWAY;
     use mesh::{DESTINATION, MESH, SETTINGS as SETTINGS_SPEC, VIRTUAL_DESTINATION, VIRTUAL_MESH};
@@ -245,12 +249,16 @@ static KINDS: &[Kind] = {
         DISCOVERY/v1 {
             Destination: DESTINATION used,
             Mesh: MESH used,
-            Workload: unknown used,
+            Workload: unknown unused,
         }
         SETTINGS/v1 {
             Settings: SETTINGS_SPEC unused,
         }
+        AUTH/v1 {
+            AuthConfig: AUTH_CONFIG used,
+        }
         CORE/v1 {
+            Secret: unknown used,
             Service: SERVICE used,
             Pod: POD used,
             Node: NODE used,

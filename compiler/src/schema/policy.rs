@@ -1,5 +1,6 @@
 //! Route options, and the policy kinds built around them.
 
+use super::access::{AUTHORIZATION, JWT};
 use super::gateway::{DESTINATION_SELECTOR, KUBE_SERVICE_MATCHER};
 use super::objects;
 use super::route::{
@@ -9,11 +10,13 @@ use super::route::{
 
 objects! {
     POLICY {
+        authorization: AUTHORIZATION,
         corsPolicy: CORS_POLICY,
         csrf: CSRF,
         extauth: ROUTE_EXTAUTH,
         faultInjection: FAULT_INJECTION,
         headerManipulation: HEADER_MANIPULATION,
+        jwt: JWT,
         mirror: MIRROR,
         mtls: MTLS,
         outlierDetection: OUTLIER_DETECTION,

@@ -53,8 +53,9 @@ objects! {
         appendResponseHeaders: {string},
         removeRequestHeaders: [string],
         removeResponseHeaders: [string],
+        setRequestHeaders: {string},
+        setResponseHeaders: {string},
     }
-    .later(&["setRequestHeaders", "setResponseHeaders"])
     .renamed(&[
         ("addRequestHeaders", "appendRequestHeaders"),
         ("addResponseHeaders", "appendResponseHeaders"),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::resource::{FailoverDirective, ObjectName};
+use crate::resource::{FailoverDirective, ObjectName, OutlierDetection};
 
 /// A gateway that runs: the pods behind one Service, and the port of theirs that a VirtualGateway has.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -77,6 +77,8 @@ pub struct VirtualDestination {
     pub is_localized: bool,
     /// Which regions take over from which.
     pub failover: Vec<FailoverDirective>,
+    /// When an instance that fails is left alone, if it is localized and says so.
+    pub outlier_detection: Option<OutlierDetection>,
 }
 
 /// A Service behind a [`VirtualDestination`].

@@ -212,3 +212,35 @@ fn findings_belong_to_their_object() {
     );
     assert_eq!(written.matches("state: INVALID").count(), 2, "{written}");
 }
+
+#[test]
+fn without_an_inventory_it_is_said_what_is_taken_on_trust() {
+    let folder = Folder::new(&[("shop.yaml", RESOURCES)]);
+    let outcome = folder.run(&["status", "."]).ended_with(0);
+    assert!(
+        outcome.stderr.contains(
+            "`shop/www` is taken to run as pods `app=ingress` in namespace `istio-system`, port 80"
+        ),
+        "{}",
+        outcome.stderr
+    );
+}
+
+#[test]
+fn a_request_arrives_in_a_cluster() {
+    let folder = folder(RESOURCES);
+    for (cluster, destination) in [
+        ("east", "outbound|9080||ratings.bookinfo.svc.cluster.local"),
+        ("west", "outbound|9080||ratings.bookinfo.svc.east.global"),
+    ] {
+        let request = ["GET", "http://www.example.com/ratings"];
+        let args = [
+            &["route", "-f", "."],
+            &INVENTORIES[..],
+            &["--cluster", cluster],
+            &request,
+        ];
+        let outcome = folder.run(&args.concat()).ended_with(0);
+        assert!(outcome.text().contains(destination), "{}", outcome.text());
+    }
+}

@@ -239,3 +239,48 @@ fn virtual_destinations_know_their_services() {
         ["E0351: service `test/reviews` has no port named `grpc` (it has: 9080)"; 2]
     );
 }
+
+#[test]
+fn localized_destinations_fail_over() {
+    let spec = "hostname: reviews.global\nport: {number: 9080}\nlocalized:\n  destinationSelectors: [{kubeServiceMatcher: {labels: {app: reviews}}}]\n  failoverDirectives: [{from: {region: us-east1}, to: [{region: us-west1}, {region: eu}]}]\n  outlierDetection: {consecutiveErrors: 3, interval: 5s}";
+    let (tree, findings) = resolved_in(
+        "east",
+        &(gateway()
+            + &object("VirtualDestination", "test/vd", "", spec)
+            + &mesh("east")
+            + &mesh("west")
+            + &virtual_mesh("vm", &["east", "west"], "")),
+    );
+    assert_eq!(findings, [""; 0]);
+    let found = tree.virtual_destinations.first().expect("it is usable");
+    assert!(found.is_localized);
+    let directive = found.failover.first().expect("a directive");
+    assert_eq!(
+        (directive.from.as_str(), directive.to.join(" ").as_str()),
+        ("us-east1", "us-west1 eu")
+    );
+    let outliers = found.outlier_detection.as_ref().expect("it is written");
+    assert_eq!(outliers.consecutive_errors, Some(3));
+    assert_eq!(outliers.interval, Some(std::time::Duration::from_secs(5)));
+    assert_eq!(outliers.base_ejection_time, None);
+    // Clusters without a common virtual mesh do not stand in for one another.
+    let (tree, findings) = resolved_in(
+        "east",
+        &(gateway()
+            + &object("VirtualDestination", "test/vd", "", spec)
+            + &virtual_mesh("vm", &["east"], "")
+            + &mesh("east")),
+    );
+    assert_eq!(
+        tree.virtual_destinations
+            .first()
+            .map_or(0, |vd| vd.backends.len()),
+        1
+    );
+    assert_eq!(
+        findings,
+        [
+            "E0370: cluster `west` cannot be reached from gateways in cluster `east`: no mesh of cluster `west` is in the virtual mesh `gloo-mesh/vm`"
+        ]
+    );
+}

@@ -212,6 +212,18 @@ fn without_an_inventory_selectors_are_taken_on_trust() {
 }
 
 #[test]
+fn a_named_port_of_the_pods_needs_the_pods() {
+    let without = INGRESS.replace("kind: Deployment", "kind: StatefulSet");
+    let selectors = "[{portName: https, destinationSelectors: [{kubeServiceMatcher: {labels: {istio: ingressgateway}}}]}]";
+    let (workloads, codes) = found(selectors, &[("east", without.as_str())]);
+    assert_eq!(
+        workloads,
+        ["east istio-ingress/ingress 443->- @ 192.0.2.1,lb.example.com:443"]
+    );
+    assert_eq!(codes, "W0529");
+}
+
+#[test]
 fn a_port_belongs_to_one_virtual_gateway() {
     let yaml = virtual_gateway("infra/older", "[{portName: http2}]").replace(
         "namespace: infra",

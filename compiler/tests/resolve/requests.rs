@@ -1,7 +1,7 @@
 //! The oracle's answers.
 
 use meshgate_compiler::answer::Outcome;
-use meshgate_compiler::oracle::{self, Request};
+use meshgate_compiler::oracle::{self, Connection, Request};
 
 use crate::config::*;
 
@@ -13,6 +13,7 @@ fn get(authority: &str, path: &str) -> Request {
         path: path.to_owned(),
         headers: Vec::new(),
         random: 0.0,
+        connection: Connection::default(),
     }
 }
 

@@ -3,8 +3,11 @@
 //! They are looked at in the order of the fields of [`Policies`]; the first that answers ends it. Some let a request wait:
 //! then the rest of them is looked at later, from another [`Stage`] on.
 
+mod authorization;
 mod cors;
+mod credentials;
 mod fault;
+mod jwt;
 mod percentage;
 mod text;
 
@@ -12,11 +15,15 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::authorization::{AddressRange, Authorization, ClaimMatch, Rule};
 pub use self::cors::Cors;
+pub use self::credentials::{CredentialCheck, HASH, User};
 pub use self::fault::{Fault, FaultKind};
+pub use self::jwt::{Issuer, Jwt, MAX_TOKEN, MAX_TRIES};
 pub use self::percentage::Percentage;
 pub use self::text::{TextKind, TextMatch};
 use crate::decision::Match;
+use crate::program::Program;
 use crate::request::{Headers, Request};
 use crate::surroundings::Surroundings;
 
@@ -27,7 +34,16 @@ pub struct Policies {
     pub fault: Option<Fault>,
     /// Which pages of other origins may see the answers.
     pub cors: Option<Cors>,
+    /// Tokens that requests must have.
+    pub jwt: Option<Jwt>,
+    /// What requests must say about their senders: all of it.
+    pub credentials: Vec<CredentialCheck>,
+    /// Who may send requests.
+    pub authorization: Option<Authorization>,
 }
+
+/// Headers that policies set, or remove, in a request that goes on: before all header operations.
+pub type RequestChanges<'p> = Vec<(&'p str, Option<Vec<u8>>)>;
 
 /// What the policies of a route say about a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,12 +88,14 @@ impl<'p> Match<'p> {
         self.program().head().policies.get(id as usize)
     }
 
-    /// What the route's policies say about a request, from a stage on.
+    /// What the route's policies say about a request, from a stage on. What changes about it if it goes on is added to
+    /// `changes`.
     pub fn check<H: Headers + ?Sized>(
         &self,
         request: &Request<'_, H>,
         stage: Stage,
         surroundings: &impl Surroundings,
+        changes: &mut RequestChanges<'p>,
     ) -> Verdict {
         let Some(policies) = self.policies() else {
             return Verdict::Pass;
@@ -97,7 +115,13 @@ impl<'p> Match<'p> {
             .cors
             .as_ref()
             .and_then(|cors| cors.preflight(request, self.program()));
-        preflight.map_or(Verdict::Pass, Verdict::Answer)
+        if let Some(reply) = preflight {
+            return Verdict::Answer(reply);
+        }
+        match policies.access(request, self.program(), surroundings, changes) {
+            Ok(()) => Verdict::Pass,
+            Err(reply) => Verdict::Answer(reply),
+        }
     }
 
     /// Headers that the response gets, in place of any of that name, after all header operations.
@@ -109,5 +133,29 @@ impl<'p> Match<'p> {
             .and_then(|policies| policies.cors.as_ref())
             .map(|cors| cors.response_headers(request, self.program()))
             .unwrap_or_default()
+    }
+}
+
+impl Policies {
+    /// Refuses requests of those who may not send them.
+    fn access<'p, H: Headers + ?Sized>(
+        &'p self,
+        request: &Request<'_, H>,
+        program: &Program,
+        surroundings: &impl Surroundings,
+        changes: &mut RequestChanges<'p>,
+    ) -> Result<(), Reply> {
+        let claims = match &self.jwt {
+            Some(jwt) => jwt.check(request, program, surroundings.time(), changes)?,
+            None => None,
+        };
+        let mut checks = self.credentials.iter();
+        if let Some(refusal) = checks.find_map(|check| check.refusal(request)) {
+            return Err(refusal);
+        }
+        let refusal = self.authorization.as_ref().and_then(|authorization| {
+            authorization.refusal(request, program, claims.as_ref(), surroundings)
+        });
+        refusal.map_or(Ok(()), Err)
     }
 }

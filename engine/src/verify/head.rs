@@ -2,11 +2,15 @@
 
 use crate::error::{FormatError, FormatErrorKind};
 use crate::replace::{Part, Replacement};
+use crate::signature::Key;
 use crate::tables::{
     ActionKind, Forward, Head, HeaderOperations, HostRewrite, PathRewrite, Redirect, RedirectPath,
 };
 
+mod access;
 mod policies;
+
+pub(super) use access::Records;
 
 /// The head has no offsets of its own: the name of what is wrong says where it is.
 fn check(holds: bool, what: &str) -> Result<(), FormatError> {
@@ -17,8 +21,7 @@ fn check(holds: bool, what: &str) -> Result<(), FormatError> {
     }
 }
 
-/// `automata`: how many there are.
-pub(super) fn verify(head: &Head, automata: usize) -> Result<(), FormatError> {
+pub(super) fn verify(head: &Head, records: Records) -> Result<(), FormatError> {
     check(
         is_text(&head.generation),
         "generation has control characters",
@@ -89,9 +92,11 @@ pub(super) fn verify(head: &Head, automata: usize) -> Result<(), FormatError> {
     for operations in &head.header_operations {
         check(is_operations(operations), "header is malformed")?;
     }
-    head.policies
-        .iter()
-        .try_for_each(|policies| policies::verify(policies, automata))
+    check(head.keys.iter().all(Key::is_sound), "key is malformed")?;
+    head.policies.iter().try_for_each(|policies| {
+        policies::verify(policies, records.automata)?;
+        access::verify(policies, records, head.keys.len())
+    })
 }
 
 fn has_weight(forward: &Forward) -> bool {
@@ -144,6 +149,8 @@ fn is_operations(operations: &HeaderOperations) -> bool {
             .append_request
             .iter()
             .chain(&operations.append_response)
+            .chain(&operations.set_request)
+            .chain(&operations.set_response)
     };
     let removed = || {
         operations

@@ -25,7 +25,11 @@ pub(crate) fn verify(bytes: &[u8], start: usize, head: &Head) -> Result<Layout, 
         layout: &layout,
         head,
     };
-    head::verify(head, v.records(Section::Automata))?;
+    let records = head::Records {
+        automata: v.records(Section::Automata),
+        predicates: v.records(Section::Predicates),
+    };
+    head::verify(head, records)?;
     v.string_refs(Section::Fields)?;
     v.string_refs(Section::Parameters)?;
     v.field_table()?;

@@ -204,7 +204,11 @@ impl Writer {
         Ok(set)
     }
 
-    fn write_predicate(&mut self, predicate: u32) -> Result<u32, TooLarge> {
+    /// The number by which the program knows a predicate: for policies, which refer to it from the head.
+    ///
+    /// # Errors
+    /// When there are too many.
+    pub fn write_predicate(&mut self, predicate: u32) -> Result<u32, TooLarge> {
         let next = self.records(Section::Predicates);
         let known = self.indexables.get_mut(predicate as usize);
         let known = known.ok_or(TooLarge("conditions"))?;

@@ -87,11 +87,13 @@ fn describe(found: &Match<'_>, request: &Request<'_, [(Vec<u8>, Vec<u8>)]>) -> S
 fn operations(operations: &HeaderOperations) -> String {
     let HeaderOperations {
         remove_request,
+        set_request,
         append_request,
         remove_response,
+        set_response,
         append_response,
     } = operations;
     format!(
-        "request -{remove_request:?} +{append_request:?}, response -{remove_response:?} +{append_response:?}"
+        "request -{remove_request:?} ={set_request:?} +{append_request:?}, response -{remove_response:?} ={set_response:?} +{append_response:?}"
     )
 }

@@ -6,6 +6,8 @@ use meshgate_compiler::render;
 use meshgate_compiler::resource::ObjectName;
 use meshgate_compiler::source::SourceMap;
 
+use super::format::{Clusters, Group};
+
 /// What the compiler made of a text.
 #[derive(Debug)]
 pub struct Configuration {
@@ -20,11 +22,25 @@ pub struct Configuration {
 impl Configuration {
     /// Compiles resources for gateways that listen on `first_port` and the ports after it.
     pub fn compile(text: &str, first_port: u16) -> Configuration {
+        Configuration::compile_in(text, None, first_port)
+    }
+
+    /// Compiles the resources of a group, for the gateways of its cluster.
+    pub fn of(group: &Group, first_port: u16) -> Configuration {
+        Configuration::compile_in(&group.text, group.clusters.as_ref(), first_port)
+    }
+
+    fn compile_in(text: &str, clusters: Option<&Clusters>, first_port: u16) -> Configuration {
         let mut sources = SourceMap::default();
         sources.add("resources.yaml".to_owned(), text.to_owned());
+        for (cluster, text) in clusters.iter().flat_map(|clusters| &clusters.inventories) {
+            let name = format!("{cluster}/inventory.yaml");
+            sources.add_inventory(cluster, name, text.clone());
+        }
         let options = CompileOptions {
             first_port,
             generation: Some("test".to_owned()),
+            cluster: clusters.map(|clusters| clusters.own.clone()),
             ..CompileOptions::default()
         };
         let mut diagnostics = Diagnostics::default();

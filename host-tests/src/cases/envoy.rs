@@ -66,13 +66,13 @@ impl InEnvoy {
         let mut clusters = BTreeSet::new();
         // Each gateway needs a port, and how many there are is known only when they are compiled.
         let gateways = |group: &Arc<Group>| {
-            let configuration = Configuration::compile(&group.text, 1);
+            let configuration = Configuration::of(group, 1);
             configuration.compiled.tree.gateways.len()
         };
         let count = self.groups.iter().map(gateways).sum();
         let mut port = free_ports(count).map_err(|error| error.to_string())?;
         for group in &self.groups {
-            let configuration = Configuration::compile(&group.text, port);
+            let configuration = Configuration::of(group, port);
             port += configuration.compiled.tree.gateways.len() as u16;
             clusters.append(&mut cluster_names(&configuration.compiled));
             configurations.insert(group.name.clone(), configuration);

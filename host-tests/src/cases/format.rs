@@ -16,6 +16,9 @@ use crate::yaml;
 /// Name of the file in which an example has its requests.
 const REQUESTS: &str = "requests.yaml";
 
+/// Name of the folder of examples with several clusters.
+const ARCHITECTURES: &str = "architectures";
+
 /// Resources, and requests with their answers, or what a compiler has to find wrong with the resources.
 #[derive(Clone, Debug)]
 pub struct Group {
@@ -23,10 +26,21 @@ pub struct Group {
     pub name: String,
     /// The resources as text.
     pub text: String,
+    /// What runs in the clusters, if the group says so.
+    pub clusters: Option<Clusters>,
     /// Requests and answers.
     pub cases: Vec<Case>,
     /// What is wrong with the resources.
     pub invalid: Option<Invalid>,
+}
+
+/// Inventories, and where the requests arrive.
+#[derive(Clone, Debug)]
+pub struct Clusters {
+    /// Cluster of the gateways.
+    pub own: String,
+    /// Each cluster with its inventory as text.
+    pub inventories: Vec<(String, String)>,
 }
 
 /// What is wrong with the resources of a group.
@@ -190,6 +204,21 @@ impl fmt::Display for Request {
 }
 
 impl Request {
+    /// The headers as a filter in Envoy gets them: who connects is at the end of the list of addresses.
+    pub(super) fn received_headers(&self) -> Vec<(String, String)> {
+        const LIST: &str = "x-forwarded-for";
+        let is_list = |name: &str| name.eq_ignore_ascii_case(LIST);
+        let (lists, mut headers): (Vec<_>, Vec<_>) = self
+            .headers
+            .iter()
+            .cloned()
+            .partition(|(name, _)| is_list(name));
+        let addresses = lists.into_iter().map(|(_, value)| value);
+        let addresses: Vec<_> = addresses.chain(["127.0.0.1".to_owned()]).collect();
+        headers.push((LIST.to_owned(), addresses.join(",")));
+        headers
+    }
+
     /// A request without further headers.
     pub fn new(method: &str, scheme: &str, authority: &str, path: &str) -> Request {
         Request {
@@ -210,6 +239,7 @@ impl Group {
         Group {
             name: name.to_owned(),
             text,
+            clusters: None,
             cases: Vec::new(),
             invalid: None,
         }
@@ -229,6 +259,7 @@ impl Group {
         Ok(Group {
             name,
             text: PlacedText::new(&file.resources).text,
+            clusters: None,
             cases: file.cases,
             invalid: file.expect_invalid.map(|expected| Invalid {
                 control: (!file.valid_control.is_empty())
@@ -240,12 +271,15 @@ impl Group {
     }
 
     fn read_example(directory: &Path, name: String) -> Result<Group, String> {
-        let read = |path: &Path| {
-            fs::read_to_string(path).map_err(|error| format!("`{}`: {error}", path.display()))
-        };
-        let requests = yaml::parse(&read(&directory.join(REQUESTS))?)?;
-        let cases =
-            serde_json::from_value(requests).map_err(|error| format!("`{REQUESTS}`: {error}"))?;
+        let cases = read_requests(&directory.join(REQUESTS))?;
+        let text = Group::read_resources(directory)?;
+        Ok(Group {
+            cases,
+            ..Group::new(&name, text)
+        })
+    }
+
+    fn read_resources(directory: &Path) -> Result<String, String> {
         let mut text = String::new();
         for path in sorted_entries(directory).map_err(|error| error.to_string())? {
             let is_resources = path
@@ -259,11 +293,43 @@ impl Group {
                 text.push_str(&read(&path)?);
             }
         }
-        Ok(Group {
-            cases,
-            ..Group::new(&name, text)
-        })
+        Ok(text)
     }
+
+    /// One group for each cluster whose gateways answer requests.
+    fn read_architecture(directory: &Path, name: &str) -> Result<Vec<Group>, String> {
+        let text = Group::read_resources(directory)?;
+        let mut inventories = Vec::new();
+        let mut requests = Vec::new();
+        for path in sorted_entries(directory).map_err(|error| error.to_string())? {
+            let cluster = path.file_name().unwrap_or_default().display().to_string();
+            if path.is_dir() {
+                inventories.push((cluster.clone(), read(&path.join("inventory.yaml"))?));
+                let file = path.join(REQUESTS);
+                if file.is_file() {
+                    requests.push((cluster, read_requests(&file)?));
+                }
+            }
+        }
+        let group = |(own, cases): (String, Vec<Case>)| Group {
+            cases,
+            clusters: Some(Clusters {
+                own: own.clone(),
+                inventories: inventories.clone(),
+            }),
+            ..Group::new(&format!("{name}/{own}"), text.clone())
+        };
+        Ok(requests.into_iter().map(group).collect())
+    }
+}
+
+fn read(path: &Path) -> Result<String, String> {
+    fs::read_to_string(path).map_err(|error| format!("`{}`: {error}", path.display()))
+}
+
+fn read_requests(path: &Path) -> Result<Vec<Case>, String> {
+    let requests = yaml::parse(&read(path)?)?;
+    serde_json::from_value(requests).map_err(|error| format!("`{}`: {error}", path.display()))
 }
 
 /// The resources, with those of the control added in place of their namesakes.
@@ -302,17 +368,30 @@ pub fn read_cases(root: &Path) -> Result<Vec<Group>, String> {
         .collect()
 }
 
-/// Reads every example of a directory: each a folder with resources, and requests in `requests.yaml`.
+/// Reads every example of a directory: each a folder with resources, and requests in `requests.yaml`. Those of the folder
+/// `architectures` have inventories and requests for each of their clusters.
 ///
 /// # Errors
 /// When an example cannot be read; the message names it.
 pub fn read_examples(root: &Path) -> Result<Vec<Group>, String> {
-    let entries = sorted_entries(root).map_err(|error| format!("`{}`: {error}", root.display()))?;
-    entries
-        .iter()
-        .filter(|path| path.is_dir())
-        .map(|directory| read_example(directory))
-        .collect()
+    let folders = |root: &Path| -> Result<Vec<PathBuf>, String> {
+        let entries =
+            sorted_entries(root).map_err(|error| format!("`{}`: {error}", root.display()))?;
+        Ok(entries.into_iter().filter(|path| path.is_dir()).collect())
+    };
+    let mut groups = Vec::new();
+    for directory in folders(root)? {
+        if !directory.ends_with(ARCHITECTURES) {
+            groups.push(read_example(&directory)?);
+            continue;
+        }
+        for directory in folders(&directory)? {
+            let name = directory.file_name().unwrap_or_default();
+            let name = format!("examples/{ARCHITECTURES}/{}", name.display());
+            groups.append(&mut Group::read_architecture(&directory, &name)?);
+        }
+    }
+    Ok(groups)
 }
 
 /// Reads one example.

@@ -1,5 +1,7 @@
 //! The executors without a host: the oracle and the engine.
 
+use std::net::Ipv4Addr;
+
 use meshgate_compiler::answer::Response;
 use meshgate_compiler::{oracle, route};
 use meshgate_engine::Program;
@@ -7,6 +9,9 @@ use meshgate_engine::Program;
 use super::configuration::Configuration;
 use super::executor::{Executor, Observed, Session, Unseen};
 use super::format::{Group, Request, UpstreamResponse};
+
+/// When requests come: 2026-01-01.
+const TIME: u64 = 1_767_225_600;
 
 /// Port of the first gateway. Nothing listens there.
 const FIRST_PORT: u16 = 8080;
@@ -25,7 +30,7 @@ impl Executor for Oracle {
     }
 
     fn load(&self, group: &Group) -> Result<Box<dyn Session + '_>, String> {
-        let configuration = Configuration::compile(&group.text, FIRST_PORT);
+        let configuration = Configuration::of(group, FIRST_PORT);
         configuration.program()?;
         Ok(Box::new(OracleSession { configuration }))
     }
@@ -67,7 +72,7 @@ impl Executor for Engine {
     }
 
     fn load(&self, group: &Group) -> Result<Box<dyn Session + '_>, String> {
-        let configuration = Configuration::compile(&group.text, FIRST_PORT);
+        let configuration = Configuration::of(group, FIRST_PORT);
         let program = Program::new(configuration.program()?.to_vec())
             .map_err(|error| format!("the engine refuses the program: {error}"))?;
         Ok(Box::new(EngineSession {
@@ -101,7 +106,12 @@ fn plain(request: &Request) -> oracle::Request {
         scheme: request.scheme.clone(),
         authority: request.authority.clone(),
         path: request.path.clone(),
-        headers: request.headers.clone(),
+        headers: request.received_headers(),
         random: request.random.unwrap_or(0.0),
+        connection: oracle::Connection {
+            source: Some(Ipv4Addr::LOCALHOST.into()),
+            time: TIME,
+            ..oracle::Connection::default()
+        },
     }
 }

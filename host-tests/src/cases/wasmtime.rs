@@ -40,7 +40,7 @@ impl Executor for Wasmtime {
     }
 
     fn load(&self, group: &Group) -> Result<Box<dyn Session + '_>, String> {
-        let configuration = Configuration::compile(&group.text, FIRST_PORT);
+        let configuration = Configuration::of(group, FIRST_PORT);
         let vm =
             Vm::start(&self.module, configuration.program()?).map_err(|error| error.to_string())?;
         Ok(Box::new(WasmSession { configuration, vm }))
@@ -61,9 +61,10 @@ impl Session for WasmSession {
         let gateway = self.configuration.gateway(request.gateway.as_deref())?;
         let port = self.configuration.compiled.ports.get(gateway).copied();
         let mut sent = wasm::Request::new(&request.method, &request.authority, &request.path)
-            .listener_port(port.unwrap_or(FIRST_PORT));
+            .listener_port(port.unwrap_or(FIRST_PORT))
+            .property("source.address", "127.0.0.1:40000");
         sent.headers.replace(":scheme", &request.scheme);
-        for (name, value) in &request.headers {
+        for (name, value) in &request.received_headers() {
             sent.headers.add(name, value);
         }
         let mut outcome = self.vm.request(sent);

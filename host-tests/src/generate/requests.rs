@@ -2,7 +2,7 @@
 //!
 //! Most are aimed: at one matcher of the configuration that they are sent to, which they meet, or miss by little.
 
-use meshgate_compiler::oracle::Request;
+use meshgate_compiler::oracle::{Connection, Request};
 use meshgate_compiler::tree::{
     Domain, DomainKind, HeaderMatch, Matcher, PathTail, QueryMatch, TextPlace, Tree, ValueMatch,
     written_out,
@@ -134,6 +134,7 @@ fn blind() -> impl Strategy<Value = Request> {
                 path,
                 headers,
                 random: f64::from(hundredth) / 100.0,
+                connection: Connection::default(),
             },
         )
 }

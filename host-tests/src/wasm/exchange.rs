@@ -53,6 +53,13 @@ impl Request {
         self
     }
 
+    /// Sets a property of the stream, by its dotted path.
+    pub fn property(mut self, path: &str, value: impl AsRef<[u8]>) -> Request {
+        let value = value.as_ref().to_vec();
+        self.properties.insert(path.to_owned(), value);
+        self
+    }
+
     /// Announces a body. The host never delivers one.
     pub fn with_body(mut self) -> Request {
         self.end_of_stream = false;

@@ -7,7 +7,7 @@ use meshgate_engine::policy::Policies;
 use meshgate_engine::write::{ClauseName, Entry, Hosts, PathTries, TrieEntry, Writer};
 use meshgate_engine::{
     Action, ActionKind, Destination, DestinationKind, Forward, Gateway, Head, HeaderOperations,
-    SegmentKind, Share,
+    Key, SegmentKind, Share,
 };
 use meshgate_host_tests::wasm::{Module, Vm};
 
@@ -116,6 +116,12 @@ impl ProgramBuilder {
         self.route(prefix, ActionKind::Forward(forward), None)
     }
 
+    /// Adds a key.
+    pub(crate) fn key(mut self, key: Key) -> ProgramBuilder {
+        self.head.keys.push(key);
+        self
+    }
+
     /// Gives the route that was added last its policies.
     pub(crate) fn policies(mut self, policies: Policies) -> ProgramBuilder {
         let id = index(&self.head.policies);
@@ -215,5 +221,6 @@ pub(crate) fn operations(
         append_request: headers(request.1),
         remove_response: names(response.0),
         append_response: headers(response.1),
+        ..HeaderOperations::default()
     }
 }

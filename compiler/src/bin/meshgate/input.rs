@@ -22,6 +22,13 @@ pub(crate) struct Input {
     #[arg(short = 'f', long = "file", value_name = "PATH", num_args = 1..)]
     files: Vec<PathBuf>,
 
+    #[command(flatten)]
+    inventories: Inventories,
+}
+
+/// What runs in the clusters.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Inventories {
     /// What runs in a cluster: files or folders as `kubectl get -o yaml` prints them
     ///
     /// Services, Deployments, Pods, Nodes and DestinationRules are used, whatever else is there is skipped. May be given
@@ -55,23 +62,23 @@ impl Input {
     /// Reads everything. Paths that cannot be read are among the findings.
     pub(crate) fn read(&self) -> (SourceMap, Diagnostics) {
         let paths: Vec<PathBuf> = self.paths.iter().chain(&self.files).cloned().collect();
-        let (mut sources, mut diagnostics) = read(&paths);
-        for InventoryPath { cluster, path } in &self.inventories {
-            load::read_inventory(
-                cluster,
-                std::slice::from_ref(path),
-                &mut io::stdin().lock(),
-                &mut sources,
-                &mut diagnostics,
-            );
-        }
-        (sources, diagnostics)
+        read(&paths, &self.inventories)
     }
 }
 
 /// Reads files, folders and standard input.
-pub(crate) fn read(paths: &[PathBuf]) -> (SourceMap, Diagnostics) {
-    load::read(paths, &mut io::stdin().lock())
+pub(crate) fn read(paths: &[PathBuf], inventories: &Inventories) -> (SourceMap, Diagnostics) {
+    let (mut sources, mut diagnostics) = load::read(paths, &mut io::stdin().lock());
+    for InventoryPath { cluster, path } in &inventories.inventories {
+        load::read_inventory(
+            cluster,
+            std::slice::from_ref(path),
+            &mut io::stdin().lock(),
+            &mut sources,
+            &mut diagnostics,
+        );
+    }
+    (sources, diagnostics)
 }
 
 /// Fails if a path could not be read. The findings must have been shown.

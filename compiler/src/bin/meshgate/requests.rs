@@ -1,8 +1,10 @@
 //! Requests as arguments and as lines of JSON.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
+use std::net::IpAddr;
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use meshgate_compiler::route::Request;
+use meshgate_compiler::route::{Connection, Request};
 use serde::Deserialize;
 
 /// A request line.
@@ -20,6 +22,11 @@ struct Line {
     gateway: Option<String>,
     cluster: Option<String>,
     random: Option<f64>,
+    source: Option<IpAddr>,
+    sni: Option<String>,
+    #[serde(default, rename = "tlsIdentity")]
+    tls_identity: Vec<String>,
+    time: Option<u64>,
 }
 
 fn get() -> String {
@@ -56,6 +63,10 @@ pub(crate) fn parse_line(line: &str) -> Result<Query, String> {
         gateway,
         cluster,
         random,
+        source,
+        sni,
+        tls_identity,
+        time,
     } = line;
     let random = check_random(random)?;
     if method.is_empty() {
@@ -74,6 +85,12 @@ pub(crate) fn parse_line(line: &str) -> Result<Query, String> {
             path,
             headers,
             random,
+            connection: Connection {
+                source,
+                server_name: sni,
+                identities: tls_identity,
+                time: time.unwrap_or_else(now),
+            },
         },
         gateway,
         cluster,
@@ -122,6 +139,10 @@ pub(crate) fn parse_args(
         path,
         headers,
         random: check_random(random)?,
+        connection: Connection {
+            time: now(),
+            ..Connection::default()
+        },
     })
 }
 
@@ -134,6 +155,12 @@ pub(crate) fn parse_header(text: &str) -> Result<(String, String), String> {
         return Err(format!("`{name}` is not a header name"));
     }
     Ok((name.to_owned(), value.trim().to_owned()))
+}
+
+/// Seconds of the Unix epoch.
+fn now() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    now.map_or(0, |now| now.as_secs())
 }
 
 /// The number that decides weighted choices: as asked for, else by chance, as in a gateway.

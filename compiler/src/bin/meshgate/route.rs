@@ -17,7 +17,7 @@ use meshgate_compiler::source::SourceMap;
 use meshgate_compiler::tree::Tree;
 use meshgate_engine::Program;
 
-use crate::input;
+use crate::input::{self, Inventories};
 use crate::output::{self, Failure};
 use crate::requests::{self, Query};
 
@@ -29,7 +29,8 @@ use crate::requests::{self, Query};
 #[command(after_help = "\
 Without --gateway the request goes to the first gateway with a domain for its host.
 
-A request line has the fields authority and path, and if wanted method, scheme, headers, gateway, cluster and random:
+A request line has the fields authority and path, and if wanted method, scheme, headers, gateway, cluster and random;
+for policies that ask for them source, sni, tlsIdentity (a list) and time (in seconds):
   {\"authority\":\"www.example.com\",\"path\":\"/ratings?x=1\",\"headers\":[[\"x-user\",\"jason\"]]}
 
 Examples:
@@ -52,6 +53,9 @@ pub(crate) struct Args {
     /// Gateway that receives the request
     #[arg(long, value_name = "NAMESPACE/NAME")]
     gateway: Option<String>,
+
+    #[command(flatten)]
+    inventories: Inventories,
 
     /// Cluster in which the gateway runs
     #[arg(long, value_name = "NAME")]
@@ -86,7 +90,7 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
         ));
     }
     if let Some(requests) = &args.requests {
-        let mut router = Router::new(&paths, args.cluster.as_deref())?;
+        let mut router = Router::new(&paths, &args.inventories, args.cluster.as_deref())?;
         return answer_lines(&mut router, requests, args.gateway.as_deref());
     }
     let (method, url) = match request {
@@ -100,7 +104,7 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
     };
     let request =
         requests::parse_args(method, url, &args.headers, args.random).map_err(Failure::usage)?;
-    let mut router = Router::new(&paths, args.cluster.as_deref())?;
+    let mut router = Router::new(&paths, &args.inventories, args.cluster.as_deref())?;
     let query = Query {
         request,
         gateway: args.gateway.clone(),
@@ -151,8 +155,12 @@ struct Target {
 
 impl Router {
     /// Compiles the resources and shows their errors.
-    fn new(paths: &[PathBuf], cluster: Option<&str>) -> Result<Self, Failure> {
-        let (sources, mut diagnostics) = input::read(paths);
+    fn new(
+        paths: &[PathBuf],
+        inventories: &Inventories,
+        cluster: Option<&str>,
+    ) -> Result<Self, Failure> {
+        let (sources, mut diagnostics) = input::read(paths, inventories);
         let cluster = cluster.map(str::to_owned);
         let target = Target::compile(&sources, cluster.as_deref(), &mut diagnostics);
         let mut errors = Diagnostics::default();

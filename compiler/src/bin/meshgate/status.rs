@@ -2,6 +2,7 @@
 
 use meshgate_compiler::compile::{CompileOptions, Compiled, compile};
 use meshgate_compiler::diagnostic::Diagnostics;
+use meshgate_compiler::resolve::report_trusted_gateways;
 use meshgate_compiler::source::SourceMap;
 use meshgate_compiler::status;
 
@@ -37,6 +38,7 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
     let (sources, mut diagnostics) = args.input.read();
     let compiled = compile(&sources, &CompileOptions::default(), &mut diagnostics);
     let mut others = Diagnostics::default();
+    report_trusted_gateways(&compiled.tree, &mut others);
     for finding in diagnostics
         .list()
         .iter()

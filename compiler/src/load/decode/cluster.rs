@@ -2,7 +2,8 @@
 
 use super::every;
 use super::value::{non_empty, object_ref, required, strings};
-use crate::diagnostic::Diagnostics;
+use crate::code::Code;
+use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::load::node::{Node, ScalarKind, Value};
 use crate::resource::{
     self, DestinationRule, DestinationSelector, Federation, FederationSelector,
@@ -95,6 +96,19 @@ pub(in crate::load) fn virtual_mesh(
     };
     if node.faulty {
         return None;
+    }
+    let keepalive = node.get("federation").and_then(|f| f.entry("tcpKeepalive"));
+    let others = ["globalAccessPolicy", "mtlsConfig"];
+    let others = others.iter().filter_map(|key| node.entry(key));
+    for entry in others.chain(keepalive) {
+        diagnostics.push(
+            Diagnostic::at(
+                Code::MeshSetting,
+                entry.key_span,
+                format!("`{}` of a virtual mesh has no effect on routing", entry.key),
+            )
+            .help("configure it in the meshes themselves"),
+        );
     }
     Some(VirtualMesh {
         metadata,

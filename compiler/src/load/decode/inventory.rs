@@ -1,6 +1,7 @@
 //! What routes point at: VirtualDestination, Destination, Service.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::cluster::{balancer_addresses, destination_selector};
 use super::every;
@@ -10,8 +11,8 @@ use crate::diagnostic::Diagnostics;
 use crate::load::node::Node;
 use crate::resource::destination::Endpoint;
 use crate::resource::{
-    Backends, Destination, ExternalService, FailoverDirective, Metadata, Service, ServiceType,
-    TargetPort, VirtualDestination,
+    Backends, Destination, ExternalService, FailoverDirective, Metadata, OutlierDetection, Service,
+    ServiceType, TargetPort, VirtualDestination,
 };
 use crate::source::Spanned;
 
@@ -83,9 +84,44 @@ fn backends(node: &Node<'_>, diagnostics: &mut Diagnostics) -> Option<Backends> 
     let selectors = every(localized.list_at("destinationSelectors"), |node| {
         destination_selector(node, diagnostics)
     });
+    let outliers = match localized.get("outlierDetection") {
+        Some(node) => Some(outlier_detection(node, diagnostics)?),
+        None => None,
+    };
     Some(Backends::Localized {
         selectors: selectors?,
         failover,
+        outlier_detection: outliers,
+    })
+}
+
+/// `outlierDetection`.
+fn outlier_detection(node: &Node<'_>, diagnostics: &mut Diagnostics) -> Option<OutlierDetection> {
+    let mut time = |key: &str| match node.get(key) {
+        Some(node) => {
+            let what = format!("`{key}`");
+            let time = value::duration(node, &what, Duration::from_millis(1), diagnostics)?;
+            Some(Some(time.value))
+        }
+        None => Some(None),
+    };
+    let (interval, base_ejection_time) = (time("interval"), time("baseEjectionTime"));
+    let percent = match node.get("maxEjectionPercent") {
+        Some(node) => {
+            let what = "`maxEjectionPercent`";
+            let percent = value::integer_in(node, what, 0..=100, diagnostics)?;
+            Some(u32::try_from(percent.value).ok()?)
+        }
+        None => None,
+    };
+    Some(OutlierDetection {
+        consecutive_errors: node
+            .get("consecutiveErrors")
+            .and_then(Node::integer)
+            .and_then(|errors| u32::try_from(errors).ok()),
+        interval: interval?,
+        base_ejection_time: base_ejection_time?,
+        max_ejection_percent: percent,
     })
 }
 

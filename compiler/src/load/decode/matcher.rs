@@ -184,7 +184,7 @@ fn check_path(kind: PathKind, value: &Spanned<String>, diagnostics: &mut Diagnos
     }
 }
 
-fn check_method(method: &Spanned<String>, diagnostics: &mut Diagnostics) {
+pub(super) fn check_method(method: &Spanned<String>, diagnostics: &mut Diagnostics) {
     if !is_token(method) || method.bytes().any(|b| b.is_ascii_lowercase()) {
         diagnostics.push(
             Diagnostic::at(
@@ -203,7 +203,7 @@ fn check_method(method: &Spanned<String>, diagnostics: &mut Diagnostics) {
 /// Parts of a request that are no headers, but that conditions on headers can look at.
 const PSEUDO_HEADERS: [&str; 4] = [":authority", ":method", ":path", ":scheme"];
 
-fn header(node: &Node<'_>, diagnostics: &mut Diagnostics) -> Option<HeaderMatcher> {
+pub(super) fn header(node: &Node<'_>, diagnostics: &mut Diagnostics) -> Option<HeaderMatcher> {
     let name = condition_name(node, "a header condition", diagnostics)?;
     if !name.starts_with(':') {
         header_name(&name, name.span, diagnostics)?;

@@ -4,6 +4,7 @@
 //! The schema has been checked before: a value of a wrong type is marked faulty and reads as absent here. Decoding
 //! goes on regardless, so that every mistake of an object is reported, and whatever holds a fault is left out.
 
+pub(super) mod auth_config;
 pub(super) mod cluster;
 pub(super) mod gateway;
 pub(super) mod inventory;

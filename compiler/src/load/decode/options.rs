@@ -1,18 +1,23 @@
 //! Route options: decoding of those that are supported, value checks of all.
 
+mod authorization;
 mod cors;
 mod fault;
+mod jwt;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::value::{duration, header_name, header_safe, integer_in, missing, string_entries};
+use super::value::{
+    duration, header_name, header_safe, integer_in, missing, required, string_entries,
+};
 use super::{every, matcher};
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::load::node::{Entry, Node};
+use crate::policy::external::Extauth;
 use crate::resource::options::WrittenOptions;
-use crate::resource::{HeaderManipulation, Retries};
+use crate::resource::{HeaderManipulation, ObjectName, Retries};
 use crate::source::{Span, Spanned};
 
 const MILLISECOND: Duration = Duration::from_millis(1);
@@ -54,6 +59,21 @@ pub(super) fn options(node: &Node<'_>, diagnostics: &mut Diagnostics) -> Option<
                     .map(|cors| Spanned::new(Arc::new(cors), *key_span));
                 plain.cors.is_some()
             }
+            "jwt" => {
+                plain.jwt =
+                    jwt::jwt(value, diagnostics).map(|jwt| Spanned::new(Arc::new(jwt), *key_span));
+                plain.jwt.is_some()
+            }
+            "extauth" if value.get("customAuth").is_none() => {
+                plain.extauth = extauth(value, *key_span, diagnostics)
+                    .map(|extauth| Spanned::new(Arc::new(extauth), *key_span));
+                plain.extauth.is_some()
+            }
+            "authorization" => {
+                plain.authorization = authorization::authorization(value, diagnostics)
+                    .map(|rules| Spanned::new(Arc::new(rules), *key_span));
+                plain.authorization.is_some()
+            }
             name => {
                 options
                     .unsupported
@@ -69,6 +89,28 @@ pub(super) fn options(node: &Node<'_>, diagnostics: &mut Diagnostics) -> Option<
         sound &= read;
     }
     sound.then_some(options)
+}
+
+/// `extauth` without `customAuth`.
+fn extauth(node: &Node<'_>, span: Span, diagnostics: &mut Diagnostics) -> Option<Extauth> {
+    if node.flag("disable") {
+        return Some(Extauth::Disabled);
+    }
+    let Some(reference) = node.get("configRef") else {
+        if !node.faulty {
+            let fields = "disable`, `configRef` or `customAuth";
+            diagnostics.push(missing(span, fields, "`extauth`"));
+        }
+        return None;
+    };
+    // Options are inherited by objects of other namespaces, so the reference has to say it all.
+    let what = "a reference to an AuthConfig";
+    let namespace = required(reference, "namespace", what, diagnostics);
+    let name = required(reference, "name", what, diagnostics);
+    Some(Extauth::Config(ObjectName {
+        namespace: namespace?.value,
+        name: name?.value,
+    }))
 }
 
 fn retries(node: &Node<'_>, diagnostics: &mut Diagnostics) -> Option<Retries> {
@@ -105,11 +147,15 @@ fn header_manipulation(
     let append_request = appended(node, "appendRequestHeaders", diagnostics);
     let remove_response = removed(node, "removeResponseHeaders", diagnostics);
     let append_response = appended(node, "appendResponseHeaders", diagnostics);
+    let set_request = appended(node, "setRequestHeaders", diagnostics);
+    let set_response = appended(node, "setResponseHeaders", diagnostics);
     Some(HeaderManipulation {
         remove_request: remove_request?,
         append_request: append_request?,
         remove_response: remove_response?,
         append_response: append_response?,
+        set_request: set_request?,
+        set_response: set_response?,
     })
 }
 
@@ -159,7 +205,7 @@ fn changeable_header(name: &str, span: Span, diagnostics: &mut Diagnostics) -> O
         diagnostics.push(Diagnostic::at(
             Code::ProtectedHeader,
             span,
-            format!("the header `{}` cannot be added or removed", name),
+            format!("the header `{}` cannot be added, set or removed", name),
         ));
         return None;
     }

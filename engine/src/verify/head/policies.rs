@@ -35,7 +35,7 @@ fn is_cors(cors: &Cors, automata: usize) -> bool {
             .all(|list| is_text(list))
 }
 
-fn is_text_match(condition: &TextMatch, automata: usize) -> bool {
+pub(super) fn is_text_match(condition: &TextMatch, automata: usize) -> bool {
     match condition.kind {
         TextKind::Automaton(id) => (id as usize) < automata,
         TextKind::Exact(_) | TextKind::Prefix(_) | TextKind::Suffix(_) => true,
