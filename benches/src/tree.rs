@@ -8,7 +8,7 @@ use meshgate_compiler::resource::ObjectName;
 use meshgate_compiler::source::{Span, Spanned};
 use meshgate_compiler::tree::{
     Action, Destination, DestinationTarget, Domain, DomainKind, Entry, Forward, Gateway,
-    HeaderMatch, Host, LiteralPart, Matcher, PathMatch, PathTail, Route, RouteName, Tree,
+    HeaderMatch, Host, LiteralPart, Matcher, PathMatch, PathTail, Route, RouteName, Services, Tree,
     ValueMatch, VirtualHost, WeightedDestination,
 };
 use meshgate_engine::Program;
@@ -59,13 +59,12 @@ pub fn tree(table: Table, n: usize) -> Tree {
         workloads: Vec::new(),
         workloads_known: false,
         name: name("gateway"),
-        workloads: Vec::new(),
-        workloads_known: false,
         listener: Arc::default(),
         port_name: None,
         https_redirect: false,
         tls: false,
         hosts: vec![host],
+        services: Services::default(),
         span: Span::default(),
     };
     Tree {

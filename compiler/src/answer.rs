@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::policy::external::Extauth;
 use crate::tree;
 
 /// The answer to one request. A part that does not apply is `null`.
@@ -114,6 +115,12 @@ pub struct Options {
     /// How long fault injection keeps this request waiting.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub delay: Option<String>,
+    /// A service is asked whether the request may pass. It is taken for granted that it says yes.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub extauth: bool,
+    /// The request counts for rate limits. It is taken for granted that none is exceeded.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub rate_limit: bool,
 }
 
 /// Retries of a request.
@@ -185,6 +192,9 @@ impl From<&tree::Options> for Options {
                 per_try_timeout: retries.per_try_timeout.map(duration),
             }),
             delay: None,
+            extauth: (options.extauth.as_ref())
+                .is_some_and(|extauth| matches!(*extauth.value, Extauth::Custom(_))),
+            rate_limit: options.rate_limit.is_some(),
         }
     }
 }

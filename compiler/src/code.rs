@@ -212,6 +212,17 @@ codes! {
     /// A localized virtual destination selects two services of one cluster.
     SeveralServicesInCluster = "E0372", "several-services-in-cluster";
 
+    /// A gateway asks a service that is not among the input.
+    UnknownService = "E0364", "unknown-service";
+    /// A route refers to a RateLimitClientConfig that does not exist.
+    MissingRateLimit = "W0365", "missing-rate-limit";
+    /// A route asks for external authorization, and its gateway has no service for it.
+    NoAuthService = "E0366", "no-auth-service";
+    /// A route has a rate limit that a service would have to count, and its gateway has none.
+    NoRateLimitService = "W0367", "no-rate-limit-service";
+    /// A rate limit that the standard rate limit server cannot count.
+    UncountableLimit = "E0368", "uncountable-limit";
+
     /// A text that is not a duration, or a duration outside its range.
     InvalidDuration = "E0401", "invalid-duration";
     /// A header name that HTTP does not allow.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::policy::access::{Authorization, Jwt};
-use crate::policy::external::Extauth;
+use crate::policy::external::{Extauth, RateLimit};
 use crate::policy::{Cors, Fault};
 use crate::rare::Empty;
 use crate::resource::{HeaderManipulation, Retries};
@@ -81,6 +81,8 @@ options! {
     extauth: Arc<Extauth>,
     /// `authorization`.
     authorization: Arc<Authorization>,
+    /// `rateLimit`.
+    rate_limit: Arc<RateLimit>,
 }
 
 /// Options that compare equal when they say the same, wherever that was written.

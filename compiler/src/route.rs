@@ -292,7 +292,7 @@ fn forward(
             headers,
         }),
         response: None,
-        options: Some(options(forwarding.forward)),
+        options: Some(options(found, forwarding.forward)),
         ..answer
     }
 }
@@ -347,7 +347,8 @@ fn change(
     headers.extend_from_slice(append);
 }
 
-fn options(forward: &Forward) -> answer::Options {
+fn options(found: &Match<'_>, forward: &Forward) -> answer::Options {
+    let policies = found.policies();
     let text = |millis: u64| duration(Duration::from_millis(millis));
     answer::Options {
         request_timeout: forward.timeout_ms.map(text),
@@ -356,6 +357,8 @@ fn options(forward: &Forward) -> answer::Options {
             per_try_timeout: retries.per_try_timeout_ms.map(text),
         }),
         delay: None,
+        extauth: policies.is_some_and(|policies| policies.auth.is_some()),
+        rate_limit: policies.is_some_and(|policies| policies.rate_limit.is_some()),
     }
 }
 

@@ -17,6 +17,7 @@ use meshgate_engine::policy::CredentialCheck;
 pub use crate::options::Options;
 use crate::rare::Rare;
 pub use crate::resource::TextPlace;
+use crate::resource::external::{GatewayExtauth, GatewayRateLimit};
 use crate::resource::{HeaderManipulation, Listener, ObjectName, PathKind};
 use crate::rewrite::{HostRewrite, PathRewrite, Replacement};
 use crate::source::{Span, Spanned};
@@ -39,7 +40,7 @@ pub struct Tree {
 }
 
 impl Tree {
-    /// The destinations of all routes, in order; those of shared routes once.
+    /// The destinations of all routes, in order, those of shared routes once; then the services of gateways.
     pub fn destinations(&self) -> impl Iterator<Item = &Arc<Destination>> {
         let mut seen = HashSet::new();
         let mut routes = Vec::new();
@@ -55,6 +56,13 @@ impl Tree {
             })
             .flatten()
             .map(|weighted| &weighted.destination)
+            .chain(self.services().map(|(destination, _)| destination))
+    }
+
+    /// The services that gateways ask, and whether it is by gRPC.
+    pub fn services(&self) -> impl Iterator<Item = (&Arc<Destination>, bool)> {
+        let gateways = self.gateways.iter();
+        gateways.flat_map(|gateway| gateway.services.destinations())
     }
 }
 
@@ -95,6 +103,8 @@ pub struct Gateway {
     pub tls: bool,
     /// Hosts; no two have a domain in common.
     pub hosts: Vec<Host>,
+    /// The services that it asks.
+    pub services: Services,
     /// Place of its name.
     pub span: Span,
 }
@@ -105,6 +115,54 @@ impl Gateway {
         let mut workloads = self.workloads.iter();
         self.workloads.is_empty() || workloads.any(|workload| workload.in_cluster(cluster))
     }
+
+    /// Calls `visit` with each of its routes; with shared ones once.
+    pub(crate) fn routes<'t>(&'t self, mut visit: impl FnMut(&'t Route)) {
+        let mut routes = Vec::new();
+        let mut seen = HashSet::new();
+        for virtual_host in self.hosts.iter().flat_map(|host| &host.virtual_hosts) {
+            stored(&virtual_host.routes, &mut seen, &mut routes);
+        }
+        routes.into_iter().for_each(&mut visit);
+    }
+}
+
+/// Services that a gateway asks about requests.
+#[derive(Clone, Debug, Default)]
+pub struct Services {
+    /// `routeOptions.extauth`; absent too if the service could not be found.
+    pub extauth: Option<AuthService>,
+    /// `routeOptions.rateLimit`.
+    pub rate_limit: Option<RateLimitService>,
+}
+
+impl Services {
+    /// Where they are, and whether they are asked by gRPC.
+    pub fn destinations(&self) -> impl Iterator<Item = (&Arc<Destination>, bool)> {
+        let auth = self.extauth.as_ref();
+        let auth = auth.map(|auth| (&auth.destination, auth.settings.http.is_none()));
+        let limits = self.rate_limit.as_ref();
+        let limits = limits.and_then(|limits| Some((limits.destination.as_ref()?, true)));
+        auth.into_iter().chain(limits)
+    }
+}
+
+/// The service that authorizes requests of routes with `extauth`.
+#[derive(Clone, Debug)]
+pub struct AuthService {
+    /// Where it is.
+    pub destination: Arc<Destination>,
+    /// How it is asked.
+    pub settings: GatewayExtauth,
+}
+
+/// The service that counts requests of routes with `rateLimit`.
+#[derive(Clone, Debug)]
+pub struct RateLimitService {
+    /// Where it is; absent if it could not be found.
+    pub destination: Option<Arc<Destination>>,
+    /// How it is asked.
+    pub settings: GatewayRateLimit,
 }
 
 /// Domains that share one list of routes. Virtual hosts that claim the same domain are merged: their routes follow

@@ -8,6 +8,7 @@ use crate::envelope;
 use crate::error::{FormatError, FormatErrorKind};
 use crate::field::filter_bit;
 use crate::format::{CALL, Layout, Section, size, u32_at};
+use crate::policy::Services;
 use crate::request::{Headers, Request};
 use crate::search::Search;
 use crate::signature::{Key, ReadyKey};
@@ -77,6 +78,11 @@ impl Program {
         found
             .and_then(|chain| Match::new(self, chain))
             .map_or(Decision::NotFound, Decision::Route)
+    }
+
+    /// The services of a gateway, by its number.
+    pub fn services(&self, gateway: usize) -> Option<&Services> {
+        self.head.services.get(gateway)
     }
 
     /// The gateways it serves.

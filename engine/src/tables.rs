@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::policy::Policies;
+use crate::policy::{Policies, Services};
 use crate::replace::Replacement;
 use crate::signature::Key;
 
@@ -27,6 +27,8 @@ pub struct Head {
     pub policies: Vec<Policies>,
     /// Keys of policies.
     pub keys: Vec<Key>,
+    /// Services of the gateways, in the same order; of those beyond the end there are none.
+    pub services: Vec<Services>,
 }
 
 /// One VirtualGateway.

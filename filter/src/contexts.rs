@@ -9,12 +9,13 @@
 //! bounds the table by the number of streams that it has open.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{BuildHasherDefault, Hasher};
 use std::rc::Rc;
 
 use meshgate_engine::policy::Stage;
 
+use crate::external::{Change, Question, Token};
 use crate::headers::HeaderPairs;
 use crate::root::Router;
 
@@ -39,6 +40,8 @@ enum Todo {
     Begin,
     /// Its request is decided, from a stage on, when it has waited until then.
     Wait(Waiting),
+    /// Its request is decided when a service has answered.
+    Ask(HeaderPairs, Question),
     /// Its response is changed.
     Respond(ResponseChanges),
 }
@@ -61,6 +64,8 @@ pub(crate) struct ResponseChanges {
     pub(crate) operations: [Option<u32>; 2],
     /// Headers that policies set.
     pub(crate) headers: Rc<[(&'static str, Vec<u8>)]>,
+    /// What services want.
+    pub(crate) changes: Rc<[Change]>,
 }
 
 /// What [`delete`] has ended.
@@ -78,6 +83,8 @@ struct Contexts {
     streams: RefCell<HashMap<u32, Stream, BuildHasherDefault<IdHasher>>>,
     /// Root context, time and number of each stream that waits.
     waiting: RefCell<BTreeSet<(u32, u64, u32)>>,
+    /// The stream behind each question that is not answered yet.
+    asked: RefCell<BTreeMap<Token, u32>>,
 }
 
 thread_local! {
@@ -87,6 +94,7 @@ thread_local! {
             newest: Cell::new(None),
             streams: RefCell::new(HashMap::with_hasher(BuildHasherDefault::new())),
             waiting: RefCell::new(BTreeSet::new()),
+            asked: RefCell::new(BTreeMap::new()),
         }
     };
 }
@@ -158,7 +166,7 @@ pub(crate) fn kept(id: u32) -> Option<(Rc<Router>, ResponseChanges)> {
         let Stream { origin, todo } = streams.get(&id)?;
         match todo {
             Todo::Respond(response) => Some((Rc::clone(&origin.router), response.clone())),
-            Todo::Begin | Todo::Wait(_) => None,
+            Todo::Begin | Todo::Wait(_) | Todo::Ask(..) => None,
         }
     })
 }
@@ -174,6 +182,29 @@ pub(crate) fn wait(id: u32, origin: Origin, waiting: Waiting) {
             .borrow_mut()
             .insert(id, Stream { origin, todo });
     });
+}
+
+/// Keeps a request that a service is asked about.
+pub(crate) fn ask(id: u32, origin: Origin, pairs: HeaderPairs, question: Question) {
+    CONTEXTS.with(|contexts| {
+        contexts.asked.borrow_mut().insert(question.token, id);
+        let todo = Todo::Ask(pairs, question);
+        let mut streams = contexts.streams.borrow_mut();
+        streams.insert(id, Stream { origin, todo });
+    });
+}
+
+/// Takes the stream whose question is answered. The host gives answers to the root context, also for streams that have
+/// ended meanwhile.
+pub(crate) fn take_asked(token: Token) -> Option<(u32, Origin, HeaderPairs, Question)> {
+    CONTEXTS.with(|contexts| {
+        let id = contexts.asked.borrow_mut().remove(&token)?;
+        let Stream { origin, todo } = contexts.streams.borrow_mut().remove(&id)?;
+        match todo {
+            Todo::Ask(pairs, question) => Some((id, origin, pairs, question)),
+            Todo::Begin | Todo::Wait(_) | Todo::Respond(_) => None,
+        }
+    })
 }
 
 /// The time of the first request of a root context that waits.
@@ -195,7 +226,7 @@ pub(crate) fn take_waiting(root: u32, now: u64) -> Option<(u32, Origin, Waiting)
         let Stream { origin, todo } = contexts.streams.borrow_mut().remove(&id)?;
         match todo {
             Todo::Wait(waiting) => Some((id, origin, waiting)),
-            Todo::Begin | Todo::Respond(_) => None,
+            Todo::Begin | Todo::Ask(..) | Todo::Respond(_) => None,
         }
     })
 }
@@ -213,13 +244,18 @@ pub(crate) fn delete(context: u32) -> Deleted {
         }
         let mut streams = contexts.streams.borrow_mut();
         if !streams.is_empty()
-            && let Some(Stream {
-                origin,
-                todo: Todo::Wait(waiting),
-            }) = streams.remove(&context)
+            && let Some(Stream { origin, todo }) = streams.remove(&context)
         {
-            let mut times = contexts.waiting.borrow_mut();
-            times.remove(&(origin.root, waiting.until, context));
+            match todo {
+                Todo::Wait(waiting) => {
+                    let mut times = contexts.waiting.borrow_mut();
+                    times.remove(&(origin.root, waiting.until, context));
+                }
+                Todo::Ask(_, question) => {
+                    contexts.asked.borrow_mut().remove(&question.token);
+                }
+                Todo::Begin | Todo::Respond(_) => {}
+            }
         }
         Deleted::Stream
     })

@@ -52,6 +52,22 @@ const LENGTHS: u64 = {
     lengths
 };
 
+/// Whether a name, in lower case, is that of a control header.
+pub(crate) fn is_control(name: &[u8]) -> bool {
+    position(name).is_some()
+}
+
+#[inline]
+fn position(name: &[u8]) -> Option<usize> {
+    let is_control = |control: &[u8]| equal(name, control);
+    if LENGTHS >> (name.len() % 64) & 1 == 0
+        || !(starts_with(name, *b"x-envoy-") || is_control(CLUSTER))
+    {
+        return None;
+    }
+    NAMES.iter().position(|control| is_control(control))
+}
+
 /// The control headers that a request carries.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct ControlHeaders {
@@ -62,13 +78,7 @@ pub(crate) struct ControlHeaders {
 impl ControlHeaders {
     /// Takes note of a header of the request, if it is one of them.
     pub(crate) fn note(&mut self, name: &[u8]) {
-        let is_control = |control: &[u8]| equal(name, control);
-        if LENGTHS >> (name.len() % 64) & 1 == 0
-            || !(starts_with(name, *b"x-envoy-") || is_control(CLUSTER))
-        {
-            return;
-        }
-        if let Some(index) = NAMES.iter().position(|control| is_control(control)) {
+        if let Some(index) = position(name) {
             self.present |= 1 << index;
         }
     }

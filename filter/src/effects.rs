@@ -135,6 +135,14 @@ pub(crate) fn respond(status: u16, details: &[u8], body: &[u8]) {
     host::send_local_response(status, details, b"", body);
 }
 
+/// Answers a request that a policy refuses.
+pub(crate) fn refuse(status: u16, details: &[u8], headers: &[(&[u8], &[u8])], body: &[u8]) {
+    with_buffer(|buffer| {
+        headers::encode_pairs(headers, buffer);
+        host::send_local_response(status, details, buffer, body);
+    });
+}
+
 /// Answers as a policy wants it.
 pub(crate) fn reply(reply: &Reply) {
     let headers: Vec<(&[u8], &[u8])> = reply

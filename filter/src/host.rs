@@ -12,11 +12,13 @@
     reason = "foreign functions pass memory by pointer and length, and callbacks have names without a namespace"
 )]
 
-use std::ptr::null_mut;
+use std::ptr::{null, null_mut};
 
-use proxy_wasm::types::{MapType, Status};
+use proxy_wasm::types::{BufferType, MapType, Status};
 
 use crate::contexts::{self, Deleted};
+use crate::external::{Answer, Token};
+use crate::headers::{HeaderPairs, encode_pairs};
 use crate::stream;
 
 // Imports of proxy-wasm ABI 0.2.1. Statuses are numbers here: a host may answer with one that the SDK does not know.
@@ -74,6 +76,65 @@ unsafe extern "C" {
     fn proxy_continue_stream(stream_type: u32) -> u32;
 }
 
+// What services and workers are asked.
+#[link(wasm_import_module = "env")]
+unsafe extern "C" {
+    fn proxy_get_header_map_value(
+        map: u32,
+        name: *const u8,
+        name_size: usize,
+        return_data: *mut *mut u8,
+        return_size: *mut usize,
+    ) -> u32;
+    fn proxy_get_buffer_bytes(
+        buffer: u32,
+        start: usize,
+        size: usize,
+        return_data: *mut *mut u8,
+        return_size: *mut usize,
+    ) -> u32;
+    fn proxy_http_call(
+        cluster: *const u8,
+        cluster_size: usize,
+        headers: *const u8,
+        headers_size: usize,
+        body: *const u8,
+        body_size: usize,
+        trailers: *const u8,
+        trailers_size: usize,
+        timeout: u32,
+        return_token: *mut u32,
+    ) -> u32;
+    fn proxy_grpc_call(
+        cluster: *const u8,
+        cluster_size: usize,
+        service: *const u8,
+        service_size: usize,
+        method: *const u8,
+        method_size: usize,
+        metadata: *const u8,
+        metadata_size: usize,
+        message: *const u8,
+        message_size: usize,
+        timeout: u32,
+        return_token: *mut u32,
+    ) -> u32;
+    fn proxy_get_shared_data(
+        key: *const u8,
+        key_size: usize,
+        return_data: *mut *mut u8,
+        return_size: *mut usize,
+        return_version: *mut u32,
+    ) -> u32;
+    fn proxy_set_shared_data(
+        key: *const u8,
+        key_size: usize,
+        value: *const u8,
+        value_size: usize,
+        version: u32,
+    ) -> u32;
+}
+
 #[link(wasm_import_module = "wasi_snapshot_preview1")]
 unsafe extern "C" {
     fn random_get(data: *mut u8, size: usize) -> u16;
@@ -114,6 +175,38 @@ extern "C" fn meshgate_on_response_headers(stream: u32, _count: u32, _end_of_str
     stream::on_response_headers(stream) as u32
 }
 
+/// A call by HTTP has ended. Without headers there was no response.
+#[unsafe(no_mangle)]
+extern "C" fn meshgate_on_http_call_response(
+    _root: u32,
+    token: u32,
+    headers: u32,
+    body_size: u32,
+    _trailers: u32,
+) {
+    let answer = match headers {
+        0 => Answer::None,
+        _ => Answer::Http(
+            HeaderPairs::new(header_pairs(MapType::HttpCallResponseHeaders)),
+            buffer(BufferType::HttpCallResponseBody, body_size),
+        ),
+    };
+    stream::on_answer(Token::Http(token), answer);
+}
+
+/// A call by gRPC was answered.
+#[unsafe(no_mangle)]
+extern "C" fn meshgate_on_grpc_receive(_root: u32, token: u32, size: u32) {
+    let message = buffer(BufferType::GrpcReceiveBuffer, size);
+    stream::on_answer(Token::Grpc(token), Answer::Grpc(message));
+}
+
+/// A call by gRPC has failed.
+#[unsafe(no_mangle)]
+extern "C" fn meshgate_on_grpc_close(_root: u32, token: u32, _status: u32) {
+    stream::on_answer(Token::Grpc(token), Answer::None);
+}
+
 /// A context ends.
 #[unsafe(no_mangle)]
 extern "C" fn meshgate_on_delete(context: u32) {
@@ -127,11 +220,126 @@ const OK: u32 = Status::Ok as u32;
 
 /// The serialised headers of the request; empty if there are none.
 pub(crate) fn request_headers() -> Vec<u8> {
+    header_pairs(MapType::HttpRequestHeaders)
+}
+
+fn header_pairs(map: MapType) -> Vec<u8> {
     // SAFETY: the host writes a pointer and a size to two live variables, and nothing else.
-    let pairs = returned(|data, size| unsafe {
-        proxy_get_header_map_pairs(MapType::HttpRequestHeaders as u32, data, size)
-    });
+    let pairs =
+        returned(|data, size| unsafe { proxy_get_header_map_pairs(map as u32, data, size) });
     pairs.unwrap_or_default()
+}
+
+/// Most bytes of an answer that are looked at.
+const MOST_OF_ANSWER: u32 = 1 << 20;
+
+/// What a service has sent. Of too much, there is nothing.
+fn buffer(buffer: BufferType, size: u32) -> Vec<u8> {
+    if size > MOST_OF_ANSWER {
+        return Vec::new();
+    }
+    // SAFETY: the host writes a pointer and a size to two live variables.
+    let bytes = returned(|data, returned_size| unsafe {
+        proxy_get_buffer_bytes(buffer as u32, 0, size as usize, data, returned_size)
+    });
+    bytes.unwrap_or_default()
+}
+
+/// Whether the request or the response has a header.
+pub(crate) fn has_header(map: MapType, name: &[u8]) -> bool {
+    let mut data: *mut u8 = null_mut();
+    let mut size = 0;
+    // SAFETY: the host reads the name, which lives during the call, and writes a pointer and a size to two live variables.
+    let status = unsafe {
+        proxy_get_header_map_value(map as u32, name.as_ptr(), name.len(), &mut data, &mut size)
+    };
+    take(status, data, size);
+    status == OK
+}
+
+/// Calls a service by HTTP, without a body. Returns the token of the call, unless it fails at once.
+pub(crate) fn http_call(
+    cluster: &[u8],
+    headers: &[(&[u8], &[u8])],
+    milliseconds: u32,
+) -> Option<Token> {
+    let mut pairs = Vec::new();
+    encode_pairs(headers, &mut pairs);
+    let mut none = Vec::new();
+    encode_pairs(&[], &mut none);
+    let mut token = 0;
+    // SAFETY: the host reads slices that live during the call, and writes a number to a live variable.
+    let status = unsafe {
+        proxy_http_call(
+            cluster.as_ptr(),
+            cluster.len(),
+            pairs.as_ptr(),
+            pairs.len(),
+            null(),
+            0,
+            none.as_ptr(),
+            none.len(),
+            milliseconds,
+            &mut token,
+        )
+    };
+    (status == OK).then_some(Token::Http(token))
+}
+
+/// Calls a method of a gRPC service; `target` is a message that says where it is. Returns the token of the call, unless it fails at once.
+pub(crate) fn grpc_call(
+    target: &[u8],
+    service: &[u8],
+    method: &[u8],
+    message: &[u8],
+    milliseconds: u32,
+) -> Option<Token> {
+    let mut none = Vec::new();
+    encode_pairs(&[], &mut none);
+    let mut token = 0;
+    // SAFETY: the host reads slices that live during the call, and writes a number to a live variable.
+    let status = unsafe {
+        proxy_grpc_call(
+            target.as_ptr(),
+            target.len(),
+            service.as_ptr(),
+            service.len(),
+            method.as_ptr(),
+            method.len(),
+            none.as_ptr(),
+            none.len(),
+            message.as_ptr(),
+            message.len(),
+            milliseconds,
+            &mut token,
+        )
+    };
+    (status == OK).then_some(Token::Grpc(token))
+}
+
+/// A value that all workers share, and its version.
+pub(crate) fn shared_data(key: &[u8]) -> Option<(Vec<u8>, u32)> {
+    let mut version = 0;
+    // SAFETY: the host reads the key, which lives during the call, and writes to live variables.
+    let value = returned(|data, size| unsafe {
+        proxy_get_shared_data(key.as_ptr(), key.len(), data, size, &mut version)
+    });
+    value.map(|value| (value, version))
+}
+
+/// Changes a value that all workers share. `false` if it has not the version any more; version 0 stands for any.
+pub(crate) fn set_shared_data(key: &[u8], value: &[u8], version: u32) -> bool {
+    // SAFETY: the host reads two slices that live during the call.
+    let status = unsafe {
+        proxy_set_shared_data(
+            key.as_ptr(),
+            key.len(),
+            value.as_ptr(),
+            value.len(),
+            version,
+        )
+    };
+    status == OK
 }
 
 /// A property of the stream, by the parts of its path with a zero byte between them.
@@ -145,6 +353,11 @@ fn returned(call: impl FnOnce(*mut *mut u8, *mut usize) -> u32) -> Option<Vec<u8
     let mut data: *mut u8 = null_mut();
     let mut size = 0;
     let status = call(&mut data, &mut size);
+    take(status, data, size)
+}
+
+/// Takes over memory that the host has allocated in this module.
+fn take(status: u32, data: *mut u8, size: usize) -> Option<Vec<u8>> {
     if status != OK || data.is_null() {
         return None;
     }

@@ -7,7 +7,7 @@ use proxy_wasm::types::LogLevel;
 
 use crate::random::Random;
 use crate::stats::Stats;
-use crate::{configuration, contexts, host};
+use crate::{configuration, contexts, external, host};
 
 /// What the streams of one plugin configuration have in common.
 #[derive(Debug, Default)]
@@ -34,6 +34,9 @@ impl Root {
         let configuration = self.get_plugin_configuration().unwrap_or_default();
         let program = configuration::program(configuration).map_err(|error| error.to_string())?;
         let message = accepted(program.as_ref());
+        if let Some(program) = &program {
+            external::create_buckets(program);
+        }
         let router = Router {
             program,
             stats: Stats::define(),

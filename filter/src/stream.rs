@@ -1,33 +1,40 @@
 //! One request and its response.
 
+use std::cell::RefCell;
+use std::mem;
 use std::net::IpAddr;
 
 use meshgate_engine::policy::{RequestChanges, Stage, Verdict};
 use meshgate_engine::{
     ActionKind, Decision, HeaderOperations, Match, Program, Request, Surroundings,
 };
-use proxy_wasm::types::Action;
+use proxy_wasm::types::{Action, MapType};
 
 use crate::contexts::{self, Origin, ResponseChanges, Waiting};
+use crate::external::{Answer, Carried, Question, Token};
 use crate::headers::HeaderPairs;
 use crate::root::Router;
 use crate::stats::Outcome;
-use crate::{connection, effects, host, timer};
+use crate::{connection, effects, external, host, timer};
 
 /// A request in the making of its decision.
-struct Exchange<'a> {
+pub(crate) struct Exchange<'a> {
     stream: u32,
     origin: &'a Origin,
-    program: &'a Program,
-    request: &'a Request<'a, HeaderPairs>,
+    pub(crate) program: &'a Program,
+    pub(crate) request: &'a Request<'a, HeaderPairs>,
+    /// What it has got from services so far.
+    pub(crate) carried: RefCell<Carried>,
 }
 
 /// What becomes of a request for now.
-enum Step {
+pub(crate) enum Step {
     /// It is decided.
     Done(Outcome),
     /// It waits for so many milliseconds, and goes on at the stage.
     Wait(u64, Stage),
+    /// It waits for the answer of a service.
+    Ask(Question),
 }
 
 /// Decides a request, and carries out what has been decided.
@@ -44,6 +51,7 @@ pub(crate) fn on_request_headers(stream: u32) -> Action {
                 origin: &origin,
                 program,
                 request: &request,
+                carried: RefCell::default(),
             };
             exchange.route(Stage::Start)
         }
@@ -85,8 +93,35 @@ fn resume(stream: u32, origin: Origin, waiting: Waiting) {
         origin: &origin,
         program,
         request: &request,
+        carried: RefCell::default(),
     };
     let step = exchange.route(stage);
+    if carry_on(stream, origin, pairs, step) == Action::Continue {
+        host::continue_request();
+    }
+}
+
+/// Goes on with a request about which a service was asked.
+pub(crate) fn on_answer(token: Token, answer: Answer) {
+    // The client may be gone.
+    let Some((stream, origin, pairs, mut question)) = contexts::take_asked(token) else {
+        return;
+    };
+    if !host::act_for(stream) {
+        return;
+    }
+    let Some(program) = &origin.router.program else {
+        return;
+    };
+    let (request, _) = pairs.request();
+    let exchange = Exchange {
+        stream,
+        origin: &origin,
+        program,
+        request: &request,
+        carried: RefCell::new(mem::take(&mut question.carried)),
+    };
+    let step = exchange.answered(&question, answer);
     if carry_on(stream, origin, pairs, step) == Action::Continue {
         host::continue_request();
     }
@@ -103,6 +138,10 @@ fn carry_on(stream: u32, origin: Origin, pairs: HeaderPairs, step: Step) -> Acti
         }
         Step::Wait(milliseconds, stage) => {
             wait(stream, origin, pairs, milliseconds, stage);
+            Action::Pause
+        }
+        Step::Ask(question) => {
+            contexts::ask(stream, origin, pairs, question);
             Action::Pause
         }
     }
@@ -131,6 +170,7 @@ pub(crate) fn on_response_headers(stream: u32) -> Action {
             }
         }
         effects::set_response_headers(&response.headers);
+        external::apply(MapType::HttpResponseHeaders, &response.changes);
     }
     Action::Continue
 }
@@ -160,28 +200,50 @@ impl Surroundings for Router {
 impl Exchange<'_> {
     /// Carries out what the program decides about the request, with the policies from a stage on.
     fn route(&self, stage: Stage) -> Step {
-        let gateway = gateway(self.program);
-        let decision = gateway.map(|gateway| self.program.decide(gateway, self.request));
-        let Some(Decision::Route(found)) = decision else {
+        let Some((gateway, found)) = self.find() else {
             return Step::Done(not_found());
         };
         effects::set_route(&found);
         if found.action().policies.is_some()
-            && let Some(step) = self.check(&found, stage)
+            && let Some(step) = self.check(gateway, &found, stage)
         {
             return step;
         }
         Step::Done(self.act(&found))
     }
 
+    /// Carries out what a service has decided, and goes on after it.
+    fn answered(&self, question: &Question, answer: Answer) -> Step {
+        let Some((gateway, found)) = self.find() else {
+            return Step::Done(not_found());
+        };
+        external::answered(self, gateway, &found, question, answer)
+            .unwrap_or_else(|| self.route(question.next))
+    }
+
+    /// The gateway that the request came in at, and its route.
+    fn find(&self) -> Option<(usize, Match<'_>)> {
+        let gateway = gateway(self.program)?;
+        match self.program.decide(gateway, self.request) {
+            Decision::Route(found) => Some((gateway, found)),
+            Decision::NotFound => None,
+        }
+    }
+
+    /// The number that chooses the destination.
+    pub(crate) fn random(&self) -> f64 {
+        let random = &mut self.carried.borrow_mut().random;
+        *random.get_or_insert_with(|| self.origin.router.random())
+    }
+
     /// Carries out what the policies of the route decide from a stage on; `None` if its action takes place.
     #[cold]
-    fn check(&self, found: &Match<'_>, stage: Stage) -> Option<Step> {
+    fn check(&self, gateway: usize, found: &Match<'_>, stage: Stage) -> Option<Step> {
         let mut changes = RequestChanges::new();
         let verdict = found.check(self.request, stage, &*self.origin.router, &mut changes);
         effects::set_request_headers(&changes);
         match verdict {
-            Verdict::Pass => None,
+            Verdict::Pass => external::ask(self, gateway, found, stage),
             Verdict::Delay(milliseconds, next) => Some(Step::Wait(milliseconds, next)),
             Verdict::Answer(reply) => {
                 self.keep(found, None);
@@ -216,8 +278,7 @@ impl Exchange<'_> {
     }
 
     fn forward(&self, found: &Match<'_>) -> Outcome {
-        let random = self.origin.router.random();
-        let Some(mut forwarding) = found.forward(self.request, random) else {
+        let Some(mut forwarding) = found.forward(self.request, self.random()) else {
             return not_found();
         };
         if self.request.path.is_empty() {
@@ -231,7 +292,7 @@ impl Exchange<'_> {
 
     /// Keeps the stream if its response is to be changed: by route and policies, and by header operations of the
     /// destination.
-    fn keep(&self, found: &Match<'_>, destination: Option<u32>) {
+    pub(crate) fn keep(&self, found: &Match<'_>, destination: Option<u32>) {
         let operations = [found.action().headers, destination];
         let headers = match found.action().policies {
             Some(_) => found.response_headers(self.request),
@@ -242,10 +303,15 @@ impl Exchange<'_> {
                 .and_then(|index| header_operations(self.program, index))
                 .is_some_and(effects::changes_response)
         };
-        if !headers.is_empty() || operations.into_iter().any(changes_response) {
+        let changes = mem::take(&mut self.carried.borrow_mut().response);
+        if !headers.is_empty()
+            || !changes.is_empty()
+            || operations.into_iter().any(changes_response)
+        {
             let response = ResponseChanges {
                 operations,
                 headers: headers.into(),
+                changes: changes.into(),
             };
             contexts::keep(self.stream, self.origin, response);
         }

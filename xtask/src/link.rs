@@ -12,7 +12,7 @@ const ABI_PREFIX: &str = "proxy_on_";
 
 /// What a finished module exports: its memory, the marker of the ABI, how to begin and how to get memory, and the
 /// callbacks that the filter has a use for.
-const EXPORTS: [&str; 10] = [
+const EXPORTS: [&str; 13] = [
     "memory",
     "proxy_abi_version_0_2_1",
     "_initialize",
@@ -20,6 +20,9 @@ const EXPORTS: [&str; 10] = [
     "proxy_on_configure",
     "proxy_on_context_create",
     "proxy_on_delete",
+    "proxy_on_grpc_close",
+    "proxy_on_grpc_receive",
+    "proxy_on_http_call_response",
     "proxy_on_request_headers",
     "proxy_on_response_headers",
     "proxy_on_tick",

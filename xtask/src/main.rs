@@ -22,6 +22,7 @@ mod link;
 mod pip;
 mod process;
 mod report;
+mod servers;
 mod tally;
 mod test;
 mod wasm_toolchain;

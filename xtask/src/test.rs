@@ -10,7 +10,7 @@ use std::process::Command;
 use crate::report::{Report, Stop};
 use crate::tally::Tally;
 use crate::wasm_toolchain::{self, WasmToolchain};
-use crate::{envoy, filter, process, workspace};
+use crate::{envoy, filter, process, servers, workspace};
 
 /// Corpora that are kept outside the repository, as folders relative to its root. Tests that need
 /// one find it through the environment variable, which wins when it is set already.
@@ -70,7 +70,14 @@ pub(crate) fn run() -> bool {
         Ok(((), String::new()))
     });
 
-    let settings = settings(filter, envoy, envoy_old);
+    let servers = report.step("servers to ask", || {
+        let servers = servers::find()?;
+        let count = servers.len();
+        Ok((servers, format!("{count} programs")))
+    });
+
+    let mut settings = settings(filter, envoy, envoy_old);
+    settings.extend(servers.into_iter().flatten());
     for (name, kind) in [("tests", "--all-targets"), ("documentation tests", "--doc")] {
         report.step(name, || {
             let mut counted = Tally::default();

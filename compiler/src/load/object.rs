@@ -340,6 +340,14 @@ impl<'d> Loader<'d> {
                     decode::inventory::destination(metadata, spec, federated, diagnostics);
                 resources.destinations.push(destination.filter(|_| whole)?);
             }
+            "RateLimitClientConfig" => {
+                let config = decode::rate_limit::client_config(metadata, spec, diagnostics);
+                resources.rate_limit_clients.push(config.filter(|_| whole)?);
+            }
+            "RateLimitServerConfig" => {
+                let config = decode::rate_limit::server_config(metadata, spec, diagnostics);
+                resources.rate_limit_servers.push(config.filter(|_| whole)?);
+            }
             "Service" => {
                 let service = decode::inventory::service(&metadata, cluster, object, diagnostics);
                 resources.services.push(service.filter(|_| whole)?);

@@ -134,6 +134,9 @@ impl Lowering<'_> {
             name: gateway.name.name.clone(),
             port,
         });
+        self.head
+            .services
+            .push(policies::services(&gateway.services));
         let mut hosts = hosts::Collector::default();
         if gateway.https_redirect {
             let host = self.https_redirect()?;
@@ -244,6 +247,7 @@ impl Lowering<'_> {
         let conditions = &mut self.conditions;
         let policies = self.policies.intern(
             &route.options,
+            &route.name,
             self.auth_configs,
             self.diagnostics,
             conditions,

@@ -1,5 +1,7 @@
 //! The policies of routes, each set of them stored once.
 
+mod external;
+
 use std::collections::BTreeMap;
 
 use meshgate_engine as engine;
@@ -18,12 +20,16 @@ use crate::policy::access::{
 use crate::policy::external::Extauth;
 use crate::policy::{Cors, Fault, FaultKind, TextMatch};
 use crate::resource::{ObjectName, PathKind};
+use crate::tree::RouteName;
+
+pub(super) use external::services;
 
 /// The table in the making.
 #[derive(Default)]
 pub(super) struct PolicyTable {
     policies: Interner<Policies>,
     keys: Interner<Key>,
+    buckets: external::Buckets,
 }
 
 impl PolicyTable {
@@ -31,6 +37,7 @@ impl PolicyTable {
     pub(super) fn intern(
         &mut self,
         options: &Options,
+        route: &RouteName,
         auth_configs: &BTreeMap<ObjectName, Vec<CredentialCheck>>,
         diagnostics: &mut Diagnostics,
         conditions: &mut Conditions,
@@ -54,6 +61,14 @@ impl PolicyTable {
                 .as_ref()
                 .map(|authorization| lower.authorization(authorization))
                 .transpose()?,
+            auth: options
+                .extauth
+                .as_ref()
+                .and_then(|extauth| external::auth(extauth)),
+            rate_limit: match &options.rate_limit {
+                Some(limit) => Some(lower.rate_limit(limit, route, &mut self.buckets)?),
+                None => None,
+            },
         };
         Ok((policies != Policies::default()).then(|| self.policies.intern(policies)))
     }

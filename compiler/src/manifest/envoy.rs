@@ -7,7 +7,7 @@
 //! The clients of these listeners are all taken for strangers, wherever they connect from: Envoy drops the
 //! `x-envoy-…` headers with which a client could change timeouts, retries or the route.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::path::Path;
 
@@ -58,9 +58,18 @@ pub fn bootstrap(
             listener(gateway, port, &configuration, options)
         })
         .collect();
+    let grpc: BTreeSet<&str> = tree
+        .services()
+        .filter(|(_, is_grpc)| *is_grpc)
+        .map(|(destination, _)| destination.cluster.as_str())
+        .collect();
     let clusters: Vec<Value> = clusters(tree)
         .into_values()
-        .map(|destination| cluster(destination, resources, upstreams, diagnostics))
+        .map(|destination| {
+            let http2 =
+                grpc.contains(destination.cluster.as_str()) || speaks_http2(resources, destination);
+            cluster(destination, http2, upstreams, diagnostics)
+        })
         .collect();
     let mut bootstrap = json!({
         "node": { "id": "meshgate", "cluster": "meshgate" },
@@ -199,7 +208,7 @@ fn access_log() -> Value {
     })
 }
 
-/// The clusters that routes of a tree go to, by name, each with a destination behind it.
+/// The clusters that routes of a tree go to and that gateways ask, by name, each with a destination behind it.
 fn clusters(tree: &Tree) -> BTreeMap<&str, &Destination> {
     tree.destinations()
         .map(|destination| (destination.cluster.as_str(), destination.as_ref()))
@@ -208,7 +217,7 @@ fn clusters(tree: &Tree) -> BTreeMap<&str, &Destination> {
 
 fn cluster(
     destination: &Destination,
-    resources: &Resources,
+    http2: bool,
     upstreams: &Upstreams,
     diagnostics: &mut Diagnostics,
 ) -> Value {
@@ -239,7 +248,7 @@ fn cluster(
         .map(|Endpoint { host, port }| json!({ "endpoint": { "address": socket_address(host, *port) } }))
         .collect();
     cluster["load_assignment"] = json!({ "cluster_name": destination.cluster, "endpoints": [{ "lb_endpoints": endpoints }] });
-    if speaks_http2(resources, destination) {
+    if http2 {
         cluster["typed_extension_protocol_options"] = json!({
             "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
                 "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",

@@ -2,3 +2,4 @@
 
 pub mod envoy;
 pub mod istio;
+pub mod ratelimit;

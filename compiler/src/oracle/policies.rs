@@ -51,7 +51,7 @@ pub(super) fn check(
 /// The refusal by the AuthConfig that a route refers to. One that is not there lets nobody pass.
 fn credentials(tree: &Tree, route: &Route, request: &Request) -> Option<Response> {
     match &*route.options.extauth.as_ref()?.value {
-        Extauth::Disabled => None,
+        Extauth::Disabled | Extauth::Custom(_) => None,
         Extauth::Config(name) => {
             let nobody = [CredentialCheck::Impossible];
             let checks = tree

@@ -11,10 +11,9 @@ use crate::resource::{
     VirtualHostSpec,
 };
 use crate::source::Span;
-use crate::tree::{Domain, DomainKind, Gateway, GatewayWorkload, Host, VirtualHost};
+use crate::tree::{Domain, DomainKind, Gateway, GatewayWorkload, Host, Services, VirtualHost};
 
 use super::flatten::Flattener;
-use super::options::Level;
 use super::prepare::{Catalogue, empty_selection};
 use super::workload::Gateways;
 use super::{age, domain, has_error_inside, selector};
@@ -41,7 +40,7 @@ impl<'r> Candidate<'r> {
     ) -> Self {
         let domains = domains(spec, span, diagnostics);
         let prepared = catalogue.prepare(&spec.routes, &metadata.id.namespace, diagnostics);
-        let level = Level::new(&spec.options);
+        let level = catalogue.level(&spec.options, &metadata.id.namespace, diagnostics);
         let mut candidate = Self {
             metadata,
             domains,
@@ -67,7 +66,7 @@ impl<'r> Candidate<'r> {
 }
 
 /// All gateways, in order of their names.
-fn sources(resources: &Resources) -> Vec<&VirtualGateway> {
+pub(super) fn sources(resources: &Resources) -> Vec<&VirtualGateway> {
     let mut sources: Vec<&VirtualGateway> = resources.virtual_gateways.iter().collect();
     sources.sort_by_key(|gateway| &gateway.metadata.id);
     sources
@@ -178,6 +177,7 @@ pub(super) fn resolve(
             } else {
                 hosts(&served, virtual_hosts, diagnostics)
             },
+            services: Services::default(),
             span: source.metadata.span,
         });
     }

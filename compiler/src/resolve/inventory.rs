@@ -1,5 +1,7 @@
 //! What destinations can point at: the services, virtual destinations and external services of the input.
 
+mod external;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -13,6 +15,7 @@ use crate::source::Span;
 use crate::suggest::closest;
 use crate::tree;
 
+pub(super) use self::external::Wanted;
 use super::federation::Federations;
 
 /// Port of a service that says nothing about its port.

@@ -6,6 +6,7 @@
 
 mod auth_config;
 mod domain;
+mod external;
 mod federation;
 mod flatten;
 mod gateway;
@@ -84,7 +85,7 @@ pub fn resolve(
         .into_iter()
         .map(|source| Table {
             source,
-            level: options::Level::new(&source.options),
+            level: catalogue.level(&source.options, &source.metadata.id.namespace, diagnostics),
             routes: catalogue.prepare(&source.routes, &source.metadata.id.namespace, diagnostics),
         })
         .collect();
@@ -108,12 +109,18 @@ pub fn resolve(
     let unreached = flattener.unreached(diagnostics);
     let virtual_hosts = flattener.finish();
     let running = Gateways::new(resources, options.cluster.as_deref());
-    let gateways = gateway::resolve(
+    let mut gateways = gateway::resolve(
         resources,
         &candidates,
         &inline,
         &virtual_hosts,
         &running,
+        diagnostics,
+    );
+    external::services(
+        &gateway::sources(resources),
+        &mut catalogue,
+        &mut gateways,
         diagnostics,
     );
 

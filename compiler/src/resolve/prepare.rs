@@ -13,13 +13,16 @@ use crate::rare::Rare;
 use crate::regex::Patterns;
 use crate::resource::{
     self, DelegateAction, ForwardAction, ObjectName, PathKind, RedirectAction, Resources,
-    SortMethod,
+    SortMethod, WrittenOptions,
 };
 use crate::rewrite::{PathRewrite, for_template};
 use crate::source::{Span, Spanned};
-use crate::tree::{Action, DirectResponse, Forward, Redirect, RedirectPath, WeightedDestination};
+use crate::tree::{
+    Action, Destination, DirectResponse, Forward, Redirect, RedirectPath, WeightedDestination,
+};
 
-use super::inventory::{Inventory, full_name};
+use super::external::RateLimitConfigs;
+use super::inventory::{Inventory, Wanted, full_name};
 use super::matcher::Conditions;
 use super::options::Level;
 use super::{matcher, selector, weights};
@@ -70,6 +73,7 @@ pub(super) struct Catalogue<'r> {
     by_name: BTreeMap<&'r ObjectName, usize>,
     virtual_hosts: BTreeMap<&'r ObjectName, Span>,
     inventory: Inventory<'r>,
+    rate_limits: RateLimitConfigs<'r>,
     patterns: Patterns,
 }
 
@@ -91,6 +95,7 @@ impl<'r> Catalogue<'r> {
                 .map(|h| (&h.metadata.id, h.metadata.span))
                 .collect(),
             inventory: Inventory::new(resources, cluster),
+            rate_limits: RateLimitConfigs::new(resources),
             patterns: Patterns::default(),
         }
     }
@@ -98,6 +103,30 @@ impl<'r> Catalogue<'r> {
     /// Says once which services were taken on trust.
     pub(super) fn report_trusted(&self, diagnostics: &mut Diagnostics) {
         self.inventory.report_trusted(diagnostics);
+    }
+
+    /// What an object in `namespace` says about options, with the objects that it refers to.
+    pub(super) fn level(
+        &self,
+        written: &WrittenOptions,
+        namespace: &str,
+        diagnostics: &mut Diagnostics,
+    ) -> Level {
+        let mut level = Level::new(written);
+        level.options.rate_limit = written
+            .rate_limit
+            .as_ref()
+            .map(|limit| self.rate_limits.resolve(limit, namespace, diagnostics));
+        level
+    }
+
+    /// Finds a service that a gateway asks.
+    pub(super) fn external(
+        &mut self,
+        wanted: &Wanted<'r>,
+        diagnostics: &mut Diagnostics,
+    ) -> Option<Arc<Destination>> {
+        self.inventory.external(wanted, diagnostics)
     }
 
     /// Prepares the routes of an owner in `namespace`. Routes with errors are left out.
@@ -150,7 +179,7 @@ impl<'r> Catalogue<'r> {
             }
         };
         matcher::report_without_path(&route.matchers, diagnostics);
-        let level = Rare::from(Level::new(&route.options));
+        let level = Rare::from(self.level(&route.options, namespace, diagnostics));
         if matches!(
             kind,
             Some(Kind::Leaf(Action::Redirect(_) | Action::DirectResponse(_)))

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::external::{GatewayExtauth, GatewayRateLimit};
 use super::{IngressGatewaySelector, Listener, Metadata, ObjectSelector, VirtualHostSpec};
 use crate::source::{Span, Spanned};
 
@@ -18,6 +19,10 @@ pub struct VirtualGateway {
     pub listener: Arc<Listener>,
     /// Connection handlers; exactly one is supported.
     pub handlers: Vec<ConnectionHandler>,
+    /// `routeOptions.extauth`.
+    pub extauth: Option<GatewayExtauth>,
+    /// `routeOptions.rateLimit`.
+    pub rate_limit: Option<GatewayRateLimit>,
     /// The whole spec.
     pub span: Span,
 }

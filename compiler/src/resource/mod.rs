@@ -5,6 +5,7 @@
 
 pub mod auth_config;
 pub mod destination;
+pub mod external;
 pub mod gateway;
 pub mod inventory;
 pub mod listener;
@@ -147,6 +148,10 @@ pub struct Resources {
     pub registered_clusters: BTreeSet<String>,
     /// The objects that have a status, whether they are usable or not.
     pub objects: Vec<Object>,
+    /// RateLimitClientConfig objects.
+    pub rate_limit_clients: Vec<external::RateLimitClientConfig>,
+    /// RateLimitServerConfig objects.
+    pub rate_limit_servers: Vec<external::RateLimitServerConfig>,
     /// Objects that are there, but were reported and left out: a reference to one of them is no mistake of its own.
     pub left_out: Vec<LeftOut>,
 }

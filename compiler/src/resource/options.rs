@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::options::Options;
 use crate::rare::Empty;
+use crate::resource::external::RouteRateLimit;
 use crate::source::Spanned;
 
 /// What one level says for itself.
@@ -11,6 +12,8 @@ use crate::source::Spanned;
 pub struct WrittenOptions {
     /// Options that mean the same wherever they stand.
     pub plain: Options,
+    /// `rateLimit`, which refers to objects.
+    pub rate_limit: Option<Box<Spanned<RouteRateLimit>>>,
     /// Options of the API that meshgate does not enforce yet: field name and place. A route that has one, its own
     /// or inherited, is refused.
     pub unsupported: Vec<Spanned<String>>,
@@ -19,11 +22,12 @@ pub struct WrittenOptions {
 impl Empty for WrittenOptions {
     const EMPTY: &'static Self = &Self {
         plain: Options::NONE,
+        rate_limit: None,
         unsupported: Vec::new(),
     };
 
     fn is_empty(&self) -> bool {
-        self.plain.is_empty() && self.unsupported.is_empty()
+        self.plain.is_empty() && self.rate_limit.is_none() && self.unsupported.is_empty()
     }
 }
 

@@ -78,6 +78,7 @@ objects! {
     EXTAUTH_BODY { allowPartialMessage: boolean, maxRequestBytes: uint32, packAsBytes: boolean };
     GATEWAY_RATE_LIMIT {
         denyOnFail: boolean,
+        rateLimitBeforeAuth: boolean,
         ratelimitServerRef: OBJECT_REF,
         requestTimeout: string,
     };

@@ -67,11 +67,13 @@ objects! {
         maxEjectionPercent: uint32,
     };
     ROUTE_RATE_LIMIT {
+        local: TOKEN_BUCKET,
         ratelimitClientConfigRef: OBJECT_REF,
         ratelimitServerConfigSelector: OBJECT_SELECTOR,
         raw: RAW_RATE_LIMITS,
     }
     .one_of(&[&["ratelimitClientConfigRef", "raw"]]);
+    TOKEN_BUCKET { fillInterval: string, maxTokens: uint32, tokensPerFill: uint32 };
     RAW_RATE_LIMITS { rateLimits: [RATE_LIMIT] };
     RATE_LIMIT { actions: [RATE_LIMIT_ACTION], setActions: [RATE_LIMIT_ACTION] };
     RATE_LIMIT_ACTION {
@@ -158,5 +160,14 @@ objects! {
     RATE_LIMIT_CLIENT_CONFIG { rateLimits: CLIENT_RATE_LIMITS };
     CLIENT_RATE_LIMITS { raw: RAW_RATE_LIMITS };
     RATE_LIMIT_SERVER_CONFIG { raw: RAW_SERVER_LIMITS };
-    RAW_SERVER_LIMITS { descriptors: [any], setDescriptors: [any] };
+    RAW_SERVER_LIMITS { descriptors: [SERVER_DESCRIPTOR], setDescriptors: [any] };
+    SERVER_DESCRIPTOR {
+        alwaysApply: boolean,
+        descriptors: [SERVER_DESCRIPTOR],
+        key: string,
+        rateLimit: SERVER_LIMIT,
+        value: string,
+        weight: int32,
+    };
+    SERVER_LIMIT { requestsPerUnit: uint32, unit: (UNKNOWN | SECOND | MINUTE | HOUR | DAY) };
 }

@@ -4,6 +4,7 @@ mod clusters;
 mod config;
 mod delegation;
 mod destinations;
+mod external;
 mod gateways;
 mod hosts;
 mod limits;

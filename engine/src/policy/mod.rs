@@ -6,6 +6,8 @@
 mod authorization;
 mod cors;
 mod credentials;
+mod descriptor;
+mod external;
 mod fault;
 mod jwt;
 mod percentage;
@@ -18,6 +20,11 @@ use serde::{Deserialize, Serialize};
 pub use self::authorization::{AddressRange, Authorization, ClaimMatch, Rule};
 pub use self::cors::Cors;
 pub use self::credentials::{CredentialCheck, HASH, User};
+pub use self::descriptor::Descriptor;
+pub use self::external::{
+    Auth, AuthHttp, AuthProtocol, AuthService, DescriptorEntry, HeaderCondition, HeaderValue,
+    RateLimit, RateLimitService, RateLimits, Services, TokenBucket,
+};
 pub use self::fault::{Fault, FaultKind};
 pub use self::jwt::{Issuer, Jwt, MAX_TOKEN, MAX_TRIES};
 pub use self::percentage::Percentage;
@@ -40,6 +47,10 @@ pub struct Policies {
     pub credentials: Vec<CredentialCheck>,
     /// Who may send requests.
     pub authorization: Option<Authorization>,
+    /// What a service is asked whether the request may pass.
+    pub auth: Option<Auth>,
+    /// How many requests may pass.
+    pub rate_limit: Option<RateLimit>,
 }
 
 /// Headers that policies set, or remove, in a request that goes on: before all header operations.
@@ -64,6 +75,8 @@ pub enum Stage {
     Start,
     /// With those after the faults.
     Faulted,
+    /// With those that services decide, from the one of this number on. [`Match::check`] has none of them.
+    Service(u8),
 }
 
 /// An answer that the gateway gives by itself.
@@ -100,6 +113,9 @@ impl<'p> Match<'p> {
         let Some(policies) = self.policies() else {
             return Verdict::Pass;
         };
+        if stage >= Stage::Service(0) {
+            return Verdict::Pass;
+        }
         if stage < Stage::Faulted
             && let Some(fault) = &policies.fault
         {

@@ -8,6 +8,7 @@ use crate::tables::{
 };
 
 mod access;
+mod external;
 mod policies;
 
 pub(super) use access::Records;
@@ -92,6 +93,7 @@ pub(super) fn verify(head: &Head, records: Records) -> Result<(), FormatError> {
     for operations in &head.header_operations {
         check(is_operations(operations), "header is malformed")?;
     }
+    head.services.iter().try_for_each(external::services)?;
     check(head.keys.iter().all(Key::is_sound), "key is malformed")?;
     head.policies.iter().try_for_each(|policies| {
         policies::verify(policies, records.automata)?;

@@ -154,7 +154,7 @@ fn options(headers: &Headers) -> answer::Options {
             attempts,
             per_try_timeout: time("x-envoy-upstream-rq-per-try-timeout-ms"),
         }),
-        delay: None,
+        ..answer::Options::default()
     }
 }
 

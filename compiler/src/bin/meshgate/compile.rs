@@ -19,6 +19,9 @@ Targets:
            It serves plain HTTP, also for gateways with TLS.
   istio    Istio objects for gateways that run already, in a folder per cluster
   program  the bare routing program
+  rate-limits
+           the configuration file (YAML) of the standard rate limit server (envoyproxy/ratelimit), from
+           RateLimitServerConfig objects
 
 Examples:
   meshgate compile config/ --target envoy --upstream ratings.bookinfo=127.0.0.1:9081 -o envoy.json
@@ -55,6 +58,7 @@ enum Target {
     Envoy,
     Istio,
     Program,
+    RateLimits,
 }
 
 pub(crate) fn run(args: Args) -> Result<(), Failure> {
@@ -81,8 +85,12 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
     if args.target != Target::Envoy
         && let Some(name) = args.envoy.first_given()
     {
+        let what = match args.target {
+            Target::RateLimits => "rate limits",
+            _ => "the program",
+        };
         return Err(Failure::usage(format!(
-            "`{name}` says how Envoy serves a program, and has no effect on this target: leave it out, or write `--target envoy`"
+            "`{name}` says how Envoy serves a program, and has no effect on {what}: leave it out, or write `--target envoy`"
         )));
     }
     if args.target == Target::Istio {
@@ -101,6 +109,7 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
                 .into_bytes()
         }
         Target::Istio | Target::Program => build.program,
+        Target::RateLimits => build.rate_limits()?.into_bytes(),
     };
     match &args.output {
         None => output::print_bytes(&bytes),

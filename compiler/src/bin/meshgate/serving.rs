@@ -8,6 +8,7 @@ use meshgate_compiler::compile::{
 };
 use meshgate_compiler::diagnostic::Diagnostics;
 use meshgate_compiler::manifest::envoy::{self, EnvoyOptions};
+use meshgate_compiler::manifest::ratelimit;
 use meshgate_compiler::resource::Resources;
 use meshgate_compiler::source::{FileId, SourceMap};
 use meshgate_compiler::upstreams::{self, Upstream, Upstreams};
@@ -148,6 +149,26 @@ impl BuildArgs {
     }
 }
 
+impl Build {
+    /// Writes what a rate limit server counts.
+    pub(crate) fn rate_limits(&self) -> Result<String, Failure> {
+        let mut diagnostics = Diagnostics::default();
+        let text = ratelimit::configuration(&self.compiled.resources, &mut diagnostics);
+        self.tell(diagnostics)?;
+        Ok(text)
+    }
+
+    /// Tells findings of a target; errors end the command unless it is to keep going.
+    fn tell(&self, mut diagnostics: Diagnostics) -> Result<(), Failure> {
+        diagnostics.sort();
+        output::tell_findings(&diagnostics, &self.sources);
+        if diagnostics.has_errors() && !self.keep_going {
+            return Err(Failure::findings());
+        }
+        Ok(())
+    }
+}
+
 impl EnvoyArgs {
     /// The first argument given that is of no use without an Envoy.
     pub(crate) fn first_given(&self) -> Option<&'static str> {
@@ -204,11 +225,7 @@ impl EnvoyArgs {
             &options,
             &mut diagnostics,
         );
-        diagnostics.sort();
-        output::tell_findings(&diagnostics, &build.sources);
-        if diagnostics.has_errors() && !build.keep_going {
-            return Err(Failure::findings());
-        }
+        build.tell(diagnostics)?;
         Ok(format!("{bootstrap:#}\n"))
     }
 

@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use super::cluster::gateway_selectors;
 use super::value::strings;
-use super::{every_mut, listener, selector, virtual_host};
+use super::{every_mut, extauth, listener, rate_limit, selector, virtual_host};
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::load::node::Node;
+use crate::resource::external::{GatewayExtauth, GatewayRateLimit};
 use crate::resource::{ConnectionHandler, HandlerKind, Metadata, RouteConfig, VirtualGateway};
 use crate::source::Span;
 
@@ -48,6 +49,7 @@ pub(in crate::load) fn virtual_gateway(
         return None;
     }
     let (handlers, selectors) = (handlers?, selectors?);
+    let (extauth, rate_limit) = services(node, diagnostics);
     if node.faulty {
         return None;
     }
@@ -73,8 +75,27 @@ pub(in crate::load) fn virtual_gateway(
         selectors,
         listener: Arc::new(listener::listener(node)),
         handlers,
+        extauth,
+        rate_limit,
         span: node.span,
     })
+}
+
+/// The services of the gateway. Without them, or with faulty ones, routes that ask for them get what their failure
+/// means.
+fn services(
+    gateway: &Node<'_>,
+    diagnostics: &mut Diagnostics,
+) -> (Option<GatewayExtauth>, Option<GatewayRateLimit>) {
+    let options = gateway
+        .list_at("connectionHandlers")
+        .first()
+        .and_then(|handler| handler.get("http")?.get("routeOptions"));
+    let entry = |key| options.and_then(|options| options.entry(key));
+    (
+        entry("extauth").and_then(|entry| extauth::gateway(entry, diagnostics)),
+        entry("rateLimit").and_then(|entry| rate_limit::gateway(entry, diagnostics)),
+    )
 }
 
 fn connection_handler(
@@ -153,11 +174,9 @@ fn route_configs(http: &mut Node<'_>, diagnostics: &mut Diagnostics) -> Option<V
     sound.then_some(configs)
 }
 
-/// Gateway-wide options. The services for rate limits and authorization do nothing on their own: a route that asks
-/// for them is refused.
+/// Gateway-wide options that are not supported yet.
 fn check_route_options(http: &Node<'_>, diagnostics: &mut Diagnostics) -> Option<()> {
     let options = http.get("routeOptions");
-    settings_without_effect(options, &["extauth", "rateLimit"], diagnostics);
     let csrf = options.and_then(|options| options.entry("csrf"));
     if let Some(entry) = csrf {
         diagnostics.push(

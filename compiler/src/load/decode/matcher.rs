@@ -123,7 +123,7 @@ pub(super) fn text_match(node: &Node<'_>, diagnostics: &mut Diagnostics) -> Opti
 }
 
 /// Whether a pattern is valid and small enough to be made deterministic.
-fn check_regex(pattern: &Spanned<String>, diagnostics: &mut Diagnostics) -> Option<()> {
+pub(super) fn check_regex(pattern: &Spanned<String>, diagnostics: &mut Diagnostics) -> Option<()> {
     let compiled = Regex::parse(&pattern.value)
         .and_then(|regex| regex::compile(&regex, regex::Budget::default()));
     let error = match compiled {

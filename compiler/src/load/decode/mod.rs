@@ -6,11 +6,13 @@
 
 pub(super) mod auth_config;
 pub(super) mod cluster;
+mod extauth;
 pub(super) mod gateway;
 pub(super) mod inventory;
 mod listener;
 mod matcher;
 mod options;
+pub(super) mod rate_limit;
 pub(super) mod route;
 mod selector;
 mod template;

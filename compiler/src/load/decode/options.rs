@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::value::{
     duration, header_name, header_safe, integer_in, missing, required, string_entries,
 };
-use super::{every, matcher};
+use super::{every, extauth, matcher, rate_limit};
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::load::node::{Entry, Node};
@@ -64,15 +64,23 @@ pub(super) fn options(node: &Node<'_>, diagnostics: &mut Diagnostics) -> Option<
                     jwt::jwt(value, diagnostics).map(|jwt| Spanned::new(Arc::new(jwt), *key_span));
                 plain.jwt.is_some()
             }
-            "extauth" if value.get("customAuth").is_none() => {
-                plain.extauth = extauth(value, *key_span, diagnostics)
-                    .map(|extauth| Spanned::new(Arc::new(extauth), *key_span));
+            "extauth" => {
+                let extauth = match value.get("configRef") {
+                    Some(reference) => auth_config(reference, diagnostics),
+                    None => extauth::route(value, *key_span, diagnostics),
+                };
+                plain.extauth = extauth.map(|extauth| Spanned::new(Arc::new(extauth), *key_span));
                 plain.extauth.is_some()
             }
             "authorization" => {
                 plain.authorization = authorization::authorization(value, diagnostics)
                     .map(|rules| Spanned::new(Arc::new(rules), *key_span));
                 plain.authorization.is_some()
+            }
+            "rateLimit" => {
+                options.rate_limit = rate_limit::route(value, diagnostics)
+                    .map(|limit| Box::new(Spanned::new(limit, *key_span)));
+                options.rate_limit.is_some()
             }
             name => {
                 options
@@ -91,18 +99,8 @@ pub(super) fn options(node: &Node<'_>, diagnostics: &mut Diagnostics) -> Option<
     sound.then_some(options)
 }
 
-/// `extauth` without `customAuth`.
-fn extauth(node: &Node<'_>, span: Span, diagnostics: &mut Diagnostics) -> Option<Extauth> {
-    if node.flag("disable") {
-        return Some(Extauth::Disabled);
-    }
-    let Some(reference) = node.get("configRef") else {
-        if !node.faulty {
-            let fields = "disable`, `configRef` or `customAuth";
-            diagnostics.push(missing(span, fields, "`extauth`"));
-        }
-        return None;
-    };
+/// `extauth.configRef`.
+fn auth_config(reference: &Node<'_>, diagnostics: &mut Diagnostics) -> Option<Extauth> {
     // Options are inherited by objects of other namespaces, so the reference has to say it all.
     let what = "a reference to an AuthConfig";
     let namespace = required(reference, "namespace", what, diagnostics);

@@ -1,6 +1,6 @@
 //! Verification of policies: statuses, numbers, and text that becomes header values.
 
-use super::{check, is_text};
+use super::{check, external, is_text};
 use crate::error::FormatError;
 use crate::policy::{Cors, Fault, FaultKind, Percentage, Policies, TextKind, TextMatch};
 
@@ -16,7 +16,10 @@ pub(super) fn verify(policies: &Policies, automata: usize) -> Result<(), FormatE
             .as_ref()
             .is_none_or(|cors| is_cors(cors, automata)),
         "cross-origin policy is malformed",
-    )
+    )?;
+    policies.rate_limit.as_ref().map_or(Ok(()), |limit| {
+        external::rate_limit(limit, |text| is_text_match(text, automata))
+    })
 }
 
 fn is_fault(fault: &Fault) -> bool {

@@ -109,6 +109,27 @@ pub(super) fn render(
             );
         }
     }
+    if let Some(options) = &answer.options {
+        let origin = route.as_ref().map(|route| &*route.options);
+        let mut asked = |is_asked: bool, name: &str, span: Option<Span>| {
+            if is_asked {
+                let place = span.map(place).unwrap_or_default();
+                lines.add(name, &format!("not asked here, taken to allow it{place}"));
+            }
+        };
+        let extauth = origin.and_then(|options| options.extauth.as_ref());
+        asked(
+            options.extauth,
+            "extauth",
+            extauth.map(|extauth| extauth.span),
+        );
+        let limit = origin.and_then(|options| options.rate_limit.as_ref());
+        asked(
+            options.rate_limit,
+            "rate limit",
+            limit.map(|limit| limit.span),
+        );
+    }
     if let Some(manipulation) = route
         .as_ref()
         .and_then(|route| route.options.header_manipulation.as_ref())
