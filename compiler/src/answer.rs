@@ -121,6 +121,9 @@ pub struct Options {
     /// The request counts for rate limits. It is taken for granted that none is exceeded.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub rate_limit: bool,
+    /// Destinations that get a copy of this request.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub mirrors: Vec<Destination>,
 }
 
 /// Retries of a request.
@@ -195,6 +198,7 @@ impl From<&tree::Options> for Options {
             extauth: (options.extauth.as_ref())
                 .is_some_and(|extauth| matches!(*extauth.value, Extauth::Custom(_))),
             rate_limit: options.rate_limit.is_some(),
+            mirrors: Vec::new(),
         }
     }
 }

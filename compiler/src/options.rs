@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::policy::access::{Authorization, Jwt};
 use crate::policy::external::{Extauth, RateLimit};
-use crate::policy::{Cors, Fault};
+use crate::policy::{Cors, Csrf, Fault, Mirror};
 use crate::rare::Empty;
 use crate::resource::{HeaderManipulation, Retries};
 use crate::source::Spanned;
@@ -75,6 +75,8 @@ options! {
     fault: Fault,
     /// `corsPolicy`.
     cors: Arc<Cors>,
+    /// `csrf`.
+    csrf: Arc<Csrf>,
     /// `jwt`.
     jwt: Arc<Jwt>,
     /// `extauth`.
@@ -83,6 +85,8 @@ options! {
     authorization: Arc<Authorization>,
     /// `rateLimit`.
     rate_limit: Arc<RateLimit>,
+    /// `mirror` or `mirrors`.
+    mirrors: Arc<Vec<Mirror>>,
 }
 
 /// Options that compare equal when they say the same, wherever that was written.

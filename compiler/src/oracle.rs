@@ -475,6 +475,7 @@ fn forward(
         response: None,
         options: Some(answer::Options {
             delay: policies::delay(route, request).map(answer::duration),
+            mirrors: policies::mirrors(route, request),
             ..answer::Options::from(&*route.options)
         }),
         ..answer

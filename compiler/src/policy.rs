@@ -3,9 +3,11 @@
 pub mod access;
 pub mod external;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::resource::PathKind;
+use crate::tree::Destination;
 
 /// `faultInjection`: faults on purpose.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -49,6 +51,37 @@ pub struct Cors {
     pub max_age: Option<Duration>,
     /// Whether cookies and the like may be sent along.
     pub credentials: bool,
+}
+
+/// One of `mirrors`: a destination that gets copies of the requests.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Mirror {
+    /// Where they go.
+    pub destination: Arc<Destination>,
+    /// How many requests it gets.
+    pub percentage: Percentage,
+}
+
+/// `csrf`: which pages may send requests that change something.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Csrf {
+    /// What happens to those of others.
+    pub mode: CsrfMode,
+    /// How many requests are looked at.
+    pub percentage: Percentage,
+    /// Hosts whose pages may too.
+    pub origins: Vec<TextMatch>,
+}
+
+/// What [`Csrf`] does with requests from pages of foreign origins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum CsrfMode {
+    /// Nothing; this ends an inherited policy.
+    Off,
+    /// `shadowEnabled`: counts them.
+    Shadow,
+    /// `filterEnabled`: refuses them.
+    Enforce,
 }
 
 /// A condition on a text, all of it.

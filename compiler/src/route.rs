@@ -149,6 +149,11 @@ pub fn evaluate(program: &Program, tree: &Tree, gateway: usize, request: &Reques
             let mut answer = forward(answer, program, &found, &received, request, &changes);
             if let Some(options) = &mut answer.options {
                 options.delay = delay.map(|delay| duration(Duration::from_millis(delay)));
+                options.mirrors = found
+                    .mirrors(request)
+                    .into_iter()
+                    .map(destination)
+                    .collect();
             }
             answer
         }
@@ -359,6 +364,7 @@ fn options(found: &Match<'_>, forward: &Forward) -> answer::Options {
         delay: None,
         extauth: policies.is_some_and(|policies| policies.auth.is_some()),
         rate_limit: policies.is_some_and(|policies| policies.rate_limit.is_some()),
+        mirrors: Vec::new(),
     }
 }
 

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use meshgate_engine::policy::CredentialCheck;
 
 pub use crate::options::Options;
+use crate::policy::Mirror;
 use crate::rare::Rare;
 pub use crate::resource::TextPlace;
 use crate::resource::external::{GatewayExtauth, GatewayRateLimit};
@@ -42,6 +43,21 @@ pub struct Tree {
 impl Tree {
     /// The destinations of all routes, in order, those of shared routes once; then the services of gateways.
     pub fn destinations(&self) -> impl Iterator<Item = &Arc<Destination>> {
+        let of_routes = self.routes().into_iter().flat_map(|route| {
+            let destinations = match &route.action {
+                Action::Forward(forward) => &forward.destinations[..],
+                Action::Redirect(_) | Action::DirectResponse(_) => &[],
+            };
+            destinations
+                .iter()
+                .map(|weighted| &weighted.destination)
+                .chain(route.mirrors().iter().map(|mirror| &mirror.destination))
+        });
+        of_routes.chain(self.services().map(|(destination, _)| destination))
+    }
+
+    /// All routes, in order; shared ones once.
+    pub(crate) fn routes(&self) -> Vec<&Route> {
         let mut seen = HashSet::new();
         let mut routes = Vec::new();
         let hosts = self.gateways.iter().flat_map(|gateway| &gateway.hosts);
@@ -49,14 +65,6 @@ impl Tree {
             stored(&virtual_host.routes, &mut seen, &mut routes);
         }
         routes
-            .into_iter()
-            .filter_map(|route| match &route.action {
-                Action::Forward(forward) => Some(&forward.destinations),
-                Action::Redirect(_) | Action::DirectResponse(_) => None,
-            })
-            .flatten()
-            .map(|weighted| &weighted.destination)
-            .chain(self.services().map(|(destination, _)| destination))
     }
 
     /// The services that gateways ask, and whether it is by gRPC.
@@ -110,12 +118,6 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// Whether it may run in a cluster: it is not known to run in others only.
-    pub fn may_run_in(&self, cluster: &str) -> bool {
-        let mut workloads = self.workloads.iter();
-        self.workloads.is_empty() || workloads.any(|workload| workload.in_cluster(cluster))
-    }
-
     /// Calls `visit` with each of its routes; with shared ones once.
     pub(crate) fn routes<'t>(&'t self, mut visit: impl FnMut(&'t Route)) {
         let mut routes = Vec::new();
@@ -124,6 +126,12 @@ impl Gateway {
             stored(&virtual_host.routes, &mut seen, &mut routes);
         }
         routes.into_iter().for_each(&mut visit);
+    }
+
+    /// Whether it may run in a cluster: it is not known to run in others only.
+    pub fn may_run_in(&self, cluster: &str) -> bool {
+        let mut workloads = self.workloads.iter();
+        self.workloads.is_empty() || workloads.any(|workload| workload.in_cluster(cluster))
     }
 }
 
@@ -241,6 +249,14 @@ pub struct Route {
     pub options: Rare<Options>,
     /// The route as written.
     pub span: Span,
+}
+
+impl Route {
+    /// Destinations that get copies of its requests.
+    pub(crate) fn mirrors(&self) -> &[Mirror] {
+        let mirrors = self.options.mirrors.as_ref();
+        mirrors.map_or(&[], |mirrors| mirrors.value.as_slice())
+    }
 }
 
 /// Full name of a route: `<ns>.<virtual host>/<route>/<ns>.<table>/<route>…`, with `#<index>` for a missing route name.
@@ -466,7 +482,7 @@ pub struct WeightedDestination {
 }
 
 /// A resolved destination. Equal destinations compare equal.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Destination {
     /// Kind and object.
     pub target: DestinationTarget,
@@ -477,7 +493,7 @@ pub struct Destination {
 }
 
 /// The object behind a [`Destination`].
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum DestinationTarget {
     /// A Kubernetes Service.
     KubeService {

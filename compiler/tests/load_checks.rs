@@ -353,7 +353,7 @@ fn unsupported_options_are_kept_by_name_and_checked() {
         "f",
         &format!(
             "{TABLE}metadata: {{name: t}}\nspec: {{routes: [{{directResponseAction: {{status: 200}}, options: \
-             {{corsPolicy: {{maxAge: 5s}}, mirror: {{kubeService: {{name: a}}}}}}}}]}}"
+             {{corsPolicy: {{maxAge: 5s}}, outlierDetection: {{interval: 5s}}}}}}]}}"
         ),
     );
     assert_eq!(diagnostics.list(), []);
@@ -363,7 +363,7 @@ fn unsupported_options_are_kept_by_name_and_checked() {
             .iter()
             .map(|name| name.as_str())
             .collect::<Vec<_>>(),
-        ["mirror"]
+        ["outlierDetection"]
     );
     assert!(!check_options(
         "{faultInjection: {percentage: 101}, mirror: {percentage: 5}}",
@@ -438,11 +438,6 @@ fn connection_handlers() {
             "f:2:22: error[E0502]: a gateway can have only one connection handler \
              (help: move the others to VirtualGateways of their own)",
         ],
-    ));
-    assert!(!check_handler(
-        "{http: {routeOptions: {csrf: {filterEnabled: true}}}}",
-        &["f:2:24: error[E0450]: `csrf` is not supported yet \
-           (help: remove it, or the requests of this gateway are not routed)"],
     ));
 }
 

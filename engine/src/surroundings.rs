@@ -18,4 +18,6 @@ pub trait Surroundings {
 
     /// The time in seconds of the Unix epoch.
     fn time(&self) -> u64;
+    /// Notes that a policy would have refused the request if it were enforced.
+    fn would_refuse(&self) {}
 }

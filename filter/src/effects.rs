@@ -4,7 +4,7 @@ use std::cell::Cell;
 
 use itoa::Integer;
 use meshgate_engine::policy::{Reply, RequestChanges};
-use meshgate_engine::{Forwarding, HeaderOperations, Match, Retries};
+use meshgate_engine::{Destination, Forwarding, HeaderOperations, Match, Retries};
 use proxy_wasm::types::MapType;
 
 use crate::control::{self, ControlHeaders};
@@ -186,6 +186,23 @@ pub(crate) fn set_route(found: &Match<'_>) {
     with_buffer(|buffer| {
         found.append_name(buffer);
         host::set_property(b"meshgate_route", buffer);
+    });
+}
+
+/// Tells the proxy which clusters get a copy of the request: its routes have a name for each choice of mirrors. The header of
+/// the cluster is set later, which makes the proxy look for its route again.
+pub(crate) fn set_mirrors(mirrors: &[&Destination]) {
+    if mirrors.is_empty() {
+        return;
+    }
+    with_buffer(|buffer| {
+        for destination in mirrors {
+            if !buffer.is_empty() {
+                buffer.push(b',');
+            }
+            buffer.extend_from_slice(destination.cluster.as_bytes());
+        }
+        host::set_property(b"meshgate_mirrors", buffer);
     });
 }
 

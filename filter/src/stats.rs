@@ -19,6 +19,7 @@ pub(crate) enum Outcome {
 pub(crate) struct Stats {
     /// Ids that the host gave, in the order of [`Outcome`]. Id 0 counts nothing.
     counters: [u32; 6],
+    would_refuse: u32,
 }
 
 impl Stats {
@@ -34,7 +35,18 @@ impl Stats {
         ];
         let counters =
             names.map(|name| hostcalls::define_metric(MetricType::Counter, name).unwrap_or(0));
-        Stats { counters }
+        let would_refuse =
+            hostcalls::define_metric(MetricType::Counter, "meshgate.would_refuse").unwrap_or(0);
+        Stats {
+            counters,
+            would_refuse,
+        }
+    }
+
+    /// Counts a request that a policy would have refused if it were enforced.
+    #[cold]
+    pub(crate) fn count_would_refuse(&self) {
+        let _ = hostcalls::increment_metric(self.would_refuse, 1);
     }
 
     /// Counts one request.

@@ -195,6 +195,10 @@ impl Surroundings for Router {
     fn time(&self) -> u64 {
         host::now() / 1_000_000_000
     }
+
+    fn would_refuse(&self) {
+        self.stats.count_would_refuse();
+    }
 }
 
 impl Exchange<'_> {
@@ -243,7 +247,13 @@ impl Exchange<'_> {
         let verdict = found.check(self.request, stage, &*self.origin.router, &mut changes);
         effects::set_request_headers(&changes);
         match verdict {
-            Verdict::Pass => external::ask(self, gateway, found, stage),
+            Verdict::Pass => {
+                let step = external::ask(self, gateway, found, stage);
+                if step.is_none() {
+                    effects::set_mirrors(&found.mirrors(&*self.origin.router));
+                }
+                step
+            }
             Verdict::Delay(milliseconds, next) => Some(Step::Wait(milliseconds, next)),
             Verdict::Answer(reply) => {
                 self.keep(found, None);

@@ -201,7 +201,7 @@ impl Actions {
         }
     }
 
-    fn destination(&mut self, destination: &Arc<tree::Destination>) -> u32 {
+    pub(super) fn destination(&mut self, destination: &Arc<tree::Destination>) -> u32 {
         let place = Arc::as_ptr(destination);
         if let Some(&id) = self.known.get(&place) {
             return id;

@@ -245,6 +245,7 @@ impl Lowering<'_> {
             }
         }
         let conditions = &mut self.conditions;
+        let actions = &mut self.actions;
         let policies = self.policies.intern(
             &route.options,
             &route.name,
@@ -252,6 +253,7 @@ impl Lowering<'_> {
             self.diagnostics,
             conditions,
             &mut self.writer,
+            |destination| actions.destination(destination),
         );
         let policies = match policies {
             Ok(policies) => policies,

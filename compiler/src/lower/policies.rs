@@ -3,6 +3,7 @@
 mod external;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use meshgate_engine as engine;
 use meshgate_engine::Key;
@@ -18,9 +19,9 @@ use crate::policy::access::{
     Authorization, AuthorizationRule, ClaimMatch, Jwt, JwtIssuer, SameHeader,
 };
 use crate::policy::external::Extauth;
-use crate::policy::{Cors, Fault, FaultKind, TextMatch};
+use crate::policy::{Cors, Csrf, CsrfMode, Fault, FaultKind, TextMatch};
 use crate::resource::{ObjectName, PathKind};
-use crate::tree::RouteName;
+use crate::tree::{Destination, RouteName};
 
 pub(super) use external::services;
 
@@ -34,6 +35,10 @@ pub(super) struct PolicyTable {
 
 impl PolicyTable {
     /// The policies among the options of a route; `None` if there are none.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "everything that policies refer to"
+    )]
     pub(super) fn intern(
         &mut self,
         options: &Options,
@@ -42,6 +47,7 @@ impl PolicyTable {
         diagnostics: &mut Diagnostics,
         conditions: &mut Conditions,
         writer: &mut Writer,
+        mut destination: impl FnMut(&Arc<Destination>) -> u32,
     ) -> Result<Option<u32>, Failure> {
         let mut lower = Lower { conditions, writer };
         let policies = Policies {
@@ -69,6 +75,18 @@ impl PolicyTable {
                 Some(limit) => Some(lower.rate_limit(limit, route, &mut self.buckets)?),
                 None => None,
             },
+            csrf: options
+                .csrf
+                .as_ref()
+                .filter(|csrf| csrf.mode != CsrfMode::Off)
+                .map(|csrf| lower.csrf(csrf))
+                .transpose()?,
+            mirrors: (options.mirrors.iter().flat_map(|mirrors| mirrors.iter()))
+                .map(|mirror| engine::policy::Mirror {
+                    destination: destination(&mirror.destination),
+                    percentage: engine::policy::Percentage(mirror.percentage.0),
+                })
+                .collect(),
         };
         Ok((policies != Policies::default()).then(|| self.policies.intern(policies)))
     }
@@ -207,6 +225,14 @@ impl Lower<'_> {
             paths: self.texts(&rule.paths)?,
             predicates,
             server_names: self.texts(&rule.server_names)?,
+        })
+    }
+
+    fn csrf(&mut self, csrf: &Csrf) -> Result<engine::policy::Csrf, Failure> {
+        Ok(engine::policy::Csrf {
+            enforce: csrf.mode == CsrfMode::Enforce,
+            percentage: engine::policy::Percentage(csrf.percentage.0),
+            origins: self.texts(&csrf.origins)?,
         })
     }
 

@@ -14,6 +14,7 @@ use std::path::Path;
 use base64::prelude::{BASE64_STANDARD, Engine};
 use serde_json::{Value, json};
 
+use super::mirrors;
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::resource::{Resources, ServicePort};
@@ -49,13 +50,14 @@ pub fn bootstrap(
 ) -> Value {
     upstreams.report_unknown(tree, diagnostics);
     let configuration = BASE64_STANDARD.encode(program);
+    let routes = route_config(tree);
     let listeners: Vec<Value> = tree
         .gateways
         .iter()
         .zip(options.ports)
         .map(|(gateway, &port)| {
             report_listener(gateway, port, diagnostics);
-            listener(gateway, port, &configuration, options)
+            listener(gateway, port, &configuration, &routes, options)
         })
         .collect();
     let grpc: BTreeSet<&str> = tree
@@ -108,6 +110,7 @@ fn listener(
     gateway: &Gateway,
     port: u16,
     configuration: &str,
+    routes: &Value,
     options: &EnvoyOptions<'_>,
 ) -> Value {
     let access_log = if options.access_log {
@@ -135,7 +138,7 @@ fn listener(
                 // WebSockets over HTTP/2.
                 "http2_protocol_options": { "allow_connect": true },
                 "upgrade_configs": [{ "upgrade_type": "websocket" }],
-                "route_config": route_config(),
+                "route_config": routes,
                 "http_filters": [
                     wasm_filter(configuration, options.filter),
                     {
@@ -149,20 +152,32 @@ fn listener(
     })
 }
 
-fn route_config() -> Value {
+fn route_config(tree: &Tree) -> Value {
+    let mut virtual_host = json!({ "name": "meshgate", "domains": ["*"] });
+    let choices = mirrors::choices(tree);
+    if choices.is_empty() {
+        virtual_host["routes"] = json!([route(&[])]);
+    } else {
+        virtual_host["matcher"] = mirrors::matcher(&choices, route);
+    }
     json!({
         "name": "meshgate",
         "request_headers_to_remove": [CLUSTER_HEADER],
-        "virtual_hosts": [{
-            "name": "meshgate",
-            "domains": ["*"],
-            "routes": [{
-                "match": { "prefix": "/" },
-                // Without a timeout of the route there is none, as in Istio.
-                "route": { "cluster_header": CLUSTER_HEADER, "timeout": "0s" },
-            }],
-        }],
+        "virtual_hosts": [virtual_host],
     })
+}
+
+/// The route of every request that is copied to these clusters.
+fn route(mirrors: &[&str]) -> Value {
+    // Without a timeout of the route there is none, as in Istio.
+    let mut action = json!({ "cluster_header": CLUSTER_HEADER, "timeout": "0s" });
+    if !mirrors.is_empty() {
+        action["request_mirror_policies"] = mirrors
+            .iter()
+            .map(|cluster| json!({ "cluster": cluster }))
+            .collect();
+    }
+    json!({ "match": { "prefix": "/" }, "route": action })
 }
 
 fn wasm_filter(configuration: &str, filter: &Path) -> Value {

@@ -2,4 +2,5 @@
 
 pub mod envoy;
 pub mod istio;
+mod mirrors;
 pub mod ratelimit;

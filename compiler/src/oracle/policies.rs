@@ -5,9 +5,9 @@ use std::time::Duration;
 use meshgate_engine::policy::CredentialCheck;
 
 use super::{Request, access, credentials, header, regex_matches};
-use crate::answer::{Answer, Outcome, Response};
+use crate::answer::{Answer, Destination, Outcome, Response};
 use crate::policy::external::Extauth;
-use crate::policy::{Cors, FaultKind, Percentage, TextMatch};
+use crate::policy::{Cors, Csrf, CsrfMode, FaultKind, Percentage, TextMatch};
 use crate::resource::PathKind;
 use crate::tree::{Route, Tree};
 
@@ -37,6 +37,18 @@ pub(super) fn check(
     let cors = route.options.cors.as_ref();
     if let Some(response) = cors.and_then(|cors| preflight(cors, request)) {
         return Some(reply(Outcome::DirectResponse, response));
+    }
+    if let Some(csrf) = &route.options.csrf
+        && csrf.mode == CsrfMode::Enforce
+        && is_among(csrf.percentage, request)
+        && is_forged(csrf, request)
+    {
+        let response = Response {
+            status: 403,
+            headers: Vec::new(),
+            body: "Invalid origin".to_owned(),
+        };
+        return Some(reply(Outcome::Rejected, response));
     }
     let (jwt, authorization) = (&route.options.jwt, &route.options.authorization);
     let refusal = access::refusal(
@@ -70,6 +82,19 @@ pub(super) fn delay(route: &Route, request: &Request) -> Option<Duration> {
         FaultKind::Delay(delay) if is_among(fault.percentage, request) => Some(delay),
         _ => None,
     }
+}
+
+/// Who gets a copy of a forwarded request.
+pub(super) fn mirrors(route: &Route, request: &Request) -> Vec<Destination> {
+    let mirrors = route
+        .options
+        .mirrors
+        .iter()
+        .flat_map(|mirrors| mirrors.iter());
+    mirrors
+        .filter(|mirror| is_among(mirror.percentage, request))
+        .map(|mirror| mirror.destination.as_ref().into())
+        .collect()
 }
 
 /// Whether a request is among a share of them.
@@ -152,6 +177,43 @@ fn allowed(cors: &Cors, request: &Request) -> Vec<(String, String)> {
         ));
     }
     headers
+}
+
+/// Whether a request changes something and comes from a page of a foreign origin.
+fn is_forged(csrf: &Csrf, request: &Request) -> bool {
+    if !["POST", "PUT", "DELETE", "PATCH"].contains(&request.method.as_str()) {
+        return false;
+    }
+    let origin = header(request, "origin").unwrap_or_default();
+    let page = match origin.as_str() {
+        "" | "null" => header(request, "referer").unwrap_or_default(),
+        _ => origin,
+    };
+    if page.is_empty() {
+        return true;
+    }
+    let source = host_and_port(&page);
+    let target = format!("{}://{}", request.scheme, request.authority);
+    let is_own = !request.authority.is_empty() && source == host_and_port(&target);
+    let is_allowed = |origin: &TextMatch| text_matches(origin, source);
+    !is_own && !csrf.origins.iter().any(is_allowed)
+}
+
+/// Host and port of an absolute URL; the whole text if it is none.
+fn host_and_port(url: &str) -> &str {
+    const URL: &str = r"[A-Za-z][-A-Za-z0-9+.]*://([-A-Za-z0-9_.!~*'()%;:&=+$,]*@)?([-A-Za-z0-9._]+|\[[0-9A-Fa-f:.]+\])(:[0-9]+)?([/?][^\x00-\x20\x7f]*)?";
+    if !regex_matches(URL, url.as_bytes()) {
+        return url;
+    }
+    let (_, rest) = url.split_once("://").unwrap_or_default();
+    let server = rest.split(['/', '?']).next().unwrap_or_default();
+    let host = server.split('@').next_back().unwrap_or_default();
+    let port = host.rsplit_once(':').map(|(_, port)| port);
+    match port {
+        // The colon of an address in brackets names no port.
+        Some(port) if !port.ends_with(']') && port.parse::<u16>().is_err() => url,
+        _ => host,
+    }
 }
 
 pub(super) fn text_matches(condition: &TextMatch, text: &str) -> bool {

@@ -229,6 +229,7 @@ impl<'t, 'r> Flattener<'t, 'r> {
                 if !matches!(action, Action::Forward(_)) {
                     options.request_timeout = None;
                     options.retries = None;
+                    options.mirrors = None;
                 }
                 flat.entries.push(Draft::Route(Arc::new(Route {
                     name,
@@ -401,7 +402,7 @@ impl<'t, 'r> Flattener<'t, 'r> {
         Ok(matchers)
     }
 
-    /// Whether a leaf route has an option that is not supported. Each such option is reported once.
+    /// Whether a leaf route has an option that it cannot have. Each unsupported such option is reported once.
     fn refuse_unsupported(
         &mut self,
         level: &Level,
@@ -417,7 +418,7 @@ impl<'t, 'r> Flattener<'t, 'r> {
                 );
             }
         }
-        !level.unsupported.is_empty()
+        level.is_refused()
     }
 
     fn cycle(&self, cycle: &[(usize, Span)], target: usize, span: Span) -> Diagnostic {

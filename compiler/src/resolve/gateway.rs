@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::options::Options;
 use crate::resource::{
     self, HandlerKind, Metadata, ObjectName, Resources, RouteConfig, VirtualGateway,
     VirtualHostSpec,
@@ -13,6 +14,7 @@ use crate::resource::{
 use crate::source::Span;
 use crate::tree::{Domain, DomainKind, Gateway, GatewayWorkload, Host, Services, VirtualHost};
 
+use super::defaults::with_defaults;
 use super::flatten::Flattener;
 use super::prepare::{Catalogue, empty_selection};
 use super::workload::Gateways;
@@ -175,7 +177,13 @@ pub(super) fn resolve(
             hosts: if https_redirect {
                 Vec::new()
             } else {
-                hosts(&served, virtual_hosts, diagnostics)
+                let defaults = handler.map_or(&Options::NONE, |handler| &handler.defaults);
+                let virtual_hosts = with_defaults(
+                    virtual_hosts,
+                    |at| served.iter().any(|host| host.virtual_host == at),
+                    defaults,
+                );
+                hosts(&served, &virtual_hosts, diagnostics)
             },
             services: Services::default(),
             span: source.metadata.span,

@@ -101,7 +101,7 @@ impl<'r> Inventory<'r> {
         }
     }
 
-    fn shared_kube_service(
+    pub(super) fn shared_kube_service(
         &mut self,
         reference: &'r ClusterObjectRef,
         namespace: &'r str,

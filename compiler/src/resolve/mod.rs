@@ -5,6 +5,7 @@
 //! objects are taken by age, then by name.
 
 mod auth_config;
+mod defaults;
 mod domain;
 mod external;
 mod federation;

@@ -1,6 +1,11 @@
 //! Inheritance of options: field by field, the level nearest to the leaf route wins.
 
+use std::sync::Arc;
+
+use super::inventory::Inventory;
+use crate::diagnostic::Diagnostics;
 use crate::options::{Options, SameOptions};
+use crate::policy::Mirror;
 use crate::rare::Empty;
 use crate::resource::WrittenOptions;
 use crate::source::Spanned;
@@ -12,16 +17,19 @@ pub(super) struct Level {
     pub(super) options: Options,
     /// Names and places of options that are not supported yet. A leaf route that has one is refused.
     pub(super) unsupported: Vec<Spanned<String>>,
+    /// Mirrors that could not be found were reported. A leaf route that has them is left out.
+    has_lost_mirrors: bool,
 }
 
 impl Empty for Level {
     const EMPTY: &'static Self = &Self {
         options: Options::NONE,
         unsupported: Vec::new(),
+        has_lost_mirrors: false,
     };
 
     fn is_empty(&self) -> bool {
-        self.options.is_empty() && self.unsupported.is_empty()
+        self.options.is_empty() && !self.is_refused()
     }
 }
 
@@ -31,12 +39,37 @@ impl Level {
         SameOptions(self.options.clone())
     }
 
-    /// What one level says for itself.
-    pub(super) fn new(written: &WrittenOptions) -> Self {
-        Self {
+    /// What one level of an object in `namespace` says for itself.
+    pub(super) fn new<'r>(
+        written: &'r WrittenOptions,
+        namespace: &'r str,
+        inventory: &mut Inventory<'r>,
+        diagnostics: &mut Diagnostics,
+    ) -> Self {
+        let mut level = Self {
             options: written.plain.clone(),
             unsupported: written.unsupported.clone(),
+            has_lost_mirrors: false,
+        };
+        if let Some(mirrors) = &written.mirrors {
+            let mut found = Vec::with_capacity(mirrors.len());
+            for mirror in &mirrors.value {
+                let destination =
+                    inventory.shared_kube_service(&mirror.service, namespace, diagnostics);
+                level.has_lost_mirrors |= destination.is_none();
+                found.extend(destination.map(|destination| Mirror {
+                    destination,
+                    percentage: mirror.percentage,
+                }));
+            }
+            level.options.mirrors = Some(Spanned::new(Arc::new(found), mirrors.span));
         }
+        level
+    }
+
+    /// Whether leaf routes with these options are left out.
+    pub(super) fn is_refused(&self) -> bool {
+        self.has_lost_mirrors || !self.unsupported.is_empty()
     }
 
     /// These options, with what they leave open taken from `outer`.
@@ -53,6 +86,10 @@ impl Level {
         Self {
             options: self.options.inherit(&outer.options),
             unsupported,
+            has_lost_mirrors: match self.options.mirrors {
+                Some(_) => self.has_lost_mirrors,
+                None => outer.has_lost_mirrors,
+            },
         }
     }
 }

@@ -72,7 +72,7 @@ pub(super) struct Catalogue<'r> {
     pub(super) tables: Vec<&'r resource::RouteTable>,
     by_name: BTreeMap<&'r ObjectName, usize>,
     virtual_hosts: BTreeMap<&'r ObjectName, Span>,
-    inventory: Inventory<'r>,
+    pub(super) inventory: Inventory<'r>,
     rate_limits: RateLimitConfigs<'r>,
     patterns: Patterns,
 }
@@ -107,12 +107,12 @@ impl<'r> Catalogue<'r> {
 
     /// What an object in `namespace` says about options, with the objects that it refers to.
     pub(super) fn level(
-        &self,
-        written: &WrittenOptions,
-        namespace: &str,
+        &mut self,
+        written: &'r WrittenOptions,
+        namespace: &'r str,
         diagnostics: &mut Diagnostics,
     ) -> Level {
-        let mut level = Level::new(written);
+        let mut level = Level::new(written, namespace, &mut self.inventory, diagnostics);
         level.options.rate_limit = written
             .rate_limit
             .as_ref()
@@ -453,7 +453,12 @@ fn report_idle_options(level: &Level, diagnostics: &mut Diagnostics) {
         .retries
         .as_ref()
         .map(|option| ("retries", option.span));
-    for (name, span) in timeout.into_iter().chain(retries) {
+    let mirrors = level
+        .options
+        .mirrors
+        .as_ref()
+        .map(|option| ("mirror", option.span));
+    for (name, span) in timeout.into_iter().chain(retries).chain(mirrors) {
         diagnostics.push(
             Diagnostic::at(
                 Code::OptionWithoutEffect,

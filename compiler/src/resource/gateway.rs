@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::external::{GatewayExtauth, GatewayRateLimit};
 use super::{IngressGatewaySelector, Listener, Metadata, ObjectSelector, VirtualHostSpec};
+use crate::options::Options;
 use crate::source::{Span, Spanned};
 
 /// A VirtualGateway object.
@@ -36,6 +37,8 @@ pub struct ConnectionHandler {
     pub https_redirect: bool,
     /// `connectionOptions.sslConfig` is there.
     pub tls: bool,
+    /// `http.routeOptions`: options of all routes that say and inherit nothing else.
+    pub defaults: Options,
     /// The whole handler.
     pub span: Span,
 }

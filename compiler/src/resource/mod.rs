@@ -132,6 +132,10 @@ pub struct Resources {
     pub auth_configs: Vec<AuthConfig>,
     /// Secrets that hold API keys.
     pub secrets: Vec<Secret>,
+    /// RateLimitClientConfig objects.
+    pub rate_limit_clients: Vec<external::RateLimitClientConfig>,
+    /// RateLimitServerConfig objects.
+    pub rate_limit_servers: Vec<external::RateLimitServerConfig>,
     /// Deployments and Pods.
     pub pods: Vec<Pods>,
     /// Nodes.
@@ -148,10 +152,6 @@ pub struct Resources {
     pub registered_clusters: BTreeSet<String>,
     /// The objects that have a status, whether they are usable or not.
     pub objects: Vec<Object>,
-    /// RateLimitClientConfig objects.
-    pub rate_limit_clients: Vec<external::RateLimitClientConfig>,
-    /// RateLimitServerConfig objects.
-    pub rate_limit_servers: Vec<external::RateLimitServerConfig>,
     /// Objects that are there, but were reported and left out: a reference to one of them is no mistake of its own.
     pub left_out: Vec<LeftOut>,
 }

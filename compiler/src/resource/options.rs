@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use super::ClusterObjectRef;
 use crate::options::Options;
+use crate::policy::Percentage;
 use crate::rare::Empty;
 use crate::resource::external::RouteRateLimit;
 use crate::source::Spanned;
@@ -14,6 +16,8 @@ pub struct WrittenOptions {
     pub plain: Options,
     /// `rateLimit`, which refers to objects.
     pub rate_limit: Option<Box<Spanned<RouteRateLimit>>>,
+    /// `mirror` or `mirrors`.
+    pub mirrors: Option<Spanned<Vec<WrittenMirror>>>,
     /// Options of the API that meshgate does not enforce yet: field name and place. A route that has one, its own
     /// or inherited, is refused.
     pub unsupported: Vec<Spanned<String>>,
@@ -23,12 +27,25 @@ impl Empty for WrittenOptions {
     const EMPTY: &'static Self = &Self {
         plain: Options::NONE,
         rate_limit: None,
+        mirrors: None,
         unsupported: Vec::new(),
     };
 
     fn is_empty(&self) -> bool {
-        self.plain.is_empty() && self.rate_limit.is_none() && self.unsupported.is_empty()
+        self.plain.is_empty()
+            && self.rate_limit.is_none()
+            && self.mirrors.is_none()
+            && self.unsupported.is_empty()
     }
+}
+
+/// `mirror`.
+#[derive(Clone, Debug)]
+pub struct WrittenMirror {
+    /// Where copies go.
+    pub service: ClusterObjectRef,
+    /// How many requests are copied.
+    pub percentage: Percentage,
 }
 
 /// `retries`.

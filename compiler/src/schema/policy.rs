@@ -18,6 +18,7 @@ objects! {
         headerManipulation: HEADER_MANIPULATION,
         jwt: JWT,
         mirror: MIRROR,
+        mirrors: [MIRROR],
         mtls: MTLS,
         outlierDetection: OUTLIER_DETECTION,
         rateLimit: ROUTE_RATE_LIMIT,
@@ -25,7 +26,7 @@ objects! {
         retries: RETRIES,
         trafficShift: TRAFFIC_SHIFT,
     }
-    .later(&["mirrors"])
+    .one_of(&[&["mirror", "mirrors"]])
     .misplaced(&[("trafficPolicy", "on a route the options stand directly under `options`")])
     .renamed(&[("timeout", "requestTimeout"), ("cors", "corsPolicy"), ("headers", "headerManipulation")]);
     CORS_POLICY {

@@ -123,12 +123,12 @@ fn an_unsupported_option_is_reported_once_for_all_routes() {
     let yaml = gateway()
         + &virtual_host(
             &(forward("fine", "requestTimeout: 1s")
-                + "- {name: d, options: {csrf: {filterEnabled: true}}, delegateAction: {refs: [{name: t}]}}\n"),
+                + "- {name: d, options: {outlierDetection: {consecutiveErrors: 5}}, delegateAction: {refs: [{name: t}]}}\n"),
         )
         + &table(
             "test/t",
             &(forward("one", "")
-                + &forward("two", "csrf: {filterEnabled: true}")
+                + &forward("two", "outlierDetection: {consecutiveErrors: 5}")
                 + &forward("three", "")),
         );
     let (options, findings) = effective(&yaml);
@@ -136,8 +136,8 @@ fn an_unsupported_option_is_reported_once_for_all_routes() {
     assert_eq!(
         findings,
         [
-            "E0450 at csrf: `csrf` is not supported yet",
-            "E0450 at csrf: `csrf` is not supported yet"
+            "E0450 at outlierDetection: `outlierDetection` is not supported yet",
+            "E0450 at outlierDetection: `outlierDetection` is not supported yet"
         ]
     );
 }
@@ -157,4 +157,29 @@ fn a_redirect_has_no_use_for_a_timeout() {
         findings,
         ["W0451 at 2s: `requestTimeout` means nothing for a route that answers by itself"]
     );
+}
+
+#[test]
+fn routes_whose_mirror_is_lost_are_left_out() {
+    let service = object(
+        "Service",
+        "test/copy",
+        "",
+        "ports: [{name: a, port: 80}, {name: b, port: 81}]",
+    )
+    .replace("networking.enterprise.mesh.gloo.solo.io/v1beta1", "v1");
+    let yaml = service
+        + &gateway()
+        + &virtual_host(
+            &(forward(
+                "lost",
+                "requestTimeout: 1s, mirror: {kubeService: {name: copy}}",
+            ) + &forward(
+                "found",
+                "requestTimeout: 2s, mirror: {kubeService: {name: copy}, port: 81}",
+            )),
+        );
+    let (options, findings) = effective(&yaml);
+    assert_eq!(options, ["2s - -"]);
+    assert_eq!(findings.len(), 1, "{findings:?}");
 }

@@ -6,10 +6,12 @@
 mod authorization;
 mod cors;
 mod credentials;
+mod csrf;
 mod descriptor;
 mod external;
 mod fault;
 mod jwt;
+mod mirror;
 mod percentage;
 mod text;
 
@@ -20,6 +22,7 @@ use serde::{Deserialize, Serialize};
 pub use self::authorization::{AddressRange, Authorization, ClaimMatch, Rule};
 pub use self::cors::Cors;
 pub use self::credentials::{CredentialCheck, HASH, User};
+pub use self::csrf::Csrf;
 pub use self::descriptor::Descriptor;
 pub use self::external::{
     Auth, AuthHttp, AuthProtocol, AuthService, DescriptorEntry, HeaderCondition, HeaderValue,
@@ -27,6 +30,7 @@ pub use self::external::{
 };
 pub use self::fault::{Fault, FaultKind};
 pub use self::jwt::{Issuer, Jwt, MAX_TOKEN, MAX_TRIES};
+pub use self::mirror::Mirror;
 pub use self::percentage::Percentage;
 pub use self::text::{TextKind, TextMatch};
 use crate::decision::Match;
@@ -41,6 +45,8 @@ pub struct Policies {
     pub fault: Option<Fault>,
     /// Which pages of other origins may see the answers.
     pub cors: Option<Cors>,
+    /// Which pages may send requests that change something.
+    pub csrf: Option<Csrf>,
     /// Tokens that requests must have.
     pub jwt: Option<Jwt>,
     /// What requests must say about their senders: all of it.
@@ -51,6 +57,8 @@ pub struct Policies {
     pub auth: Option<Auth>,
     /// How many requests may pass.
     pub rate_limit: Option<RateLimit>,
+    /// Destinations that get copies of forwarded requests.
+    pub mirrors: Vec<Mirror>,
 }
 
 /// Headers that policies set, or remove, in a request that goes on: before all header operations.
@@ -131,7 +139,11 @@ impl<'p> Match<'p> {
             .cors
             .as_ref()
             .and_then(|cors| cors.preflight(request, self.program()));
-        if let Some(reply) = preflight {
+        let answer = preflight.or_else(|| {
+            let csrf = policies.csrf.as_ref()?;
+            csrf.check(request, self.program(), surroundings)
+        });
+        if let Some(reply) = answer {
             return Verdict::Answer(reply);
         }
         match policies.access(request, self.program(), surroundings, changes) {

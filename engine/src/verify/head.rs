@@ -96,7 +96,7 @@ pub(super) fn verify(head: &Head, records: Records) -> Result<(), FormatError> {
     head.services.iter().try_for_each(external::services)?;
     check(head.keys.iter().all(Key::is_sound), "key is malformed")?;
     head.policies.iter().try_for_each(|policies| {
-        policies::verify(policies, records.automata)?;
+        policies::verify(policies, records.automata, head.destinations.len())?;
         access::verify(policies, records, head.keys.len())
     })
 }

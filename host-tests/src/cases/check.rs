@@ -135,8 +135,11 @@ impl Check<'_> {
             }
             // Says how to compare header values.
             "ignore_whitespace" => expected.clone(),
-            // Answers do not tell of mirrors.
-            "mirror" => Value::Null,
+            "mirror" => {
+                self.need(Unseen::Options)?;
+                let options = answer.options.as_ref();
+                same_parts_of_each(expected, &json!(options.map(|options| &options.mirrors)))
+            }
             _ => {
                 return Err(Absent::Missing("there is no such key"));
             }

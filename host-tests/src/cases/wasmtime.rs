@@ -1,5 +1,6 @@
 //! The executor that runs the filter in wasmtime.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
@@ -138,8 +139,26 @@ impl WasmSession {
             },
         };
         let mut observed = seen.observe(&self.configuration, &UNSEEN)?;
-        observed.answer.options = Some(options(headers));
+        observed.answer.options = Some(answer::Options {
+            mirrors: self.mirrors(&forwarded.properties),
+            ..options(headers)
+        });
         Ok(observed)
+    }
+
+    /// The destinations whose clusters the filter names.
+    fn mirrors(&self, properties: &BTreeMap<String, Vec<u8>>) -> Vec<answer::Destination> {
+        let chosen = properties.get("meshgate_mirrors").map(|names| text(names));
+        let tree = &self.configuration.compiled.tree;
+        let find = |cluster: &str| {
+            let mut destinations = tree.destinations();
+            destinations.find(|destination| destination.cluster == cluster)
+        };
+        let names = chosen.iter().flat_map(|names| names.split(','));
+        names
+            .filter_map(find)
+            .map(|destination| destination.as_ref().into())
+            .collect()
     }
 }
 
@@ -158,7 +177,7 @@ fn options(headers: &Headers) -> answer::Options {
     }
 }
 
-fn route(properties: &std::collections::BTreeMap<String, Vec<u8>>) -> Option<String> {
+fn route(properties: &BTreeMap<String, Vec<u8>>) -> Option<String> {
     properties.get("meshgate_route").map(|name| text(name))
 }
 

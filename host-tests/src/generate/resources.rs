@@ -21,6 +21,7 @@ pub(super) const FIELDS: &[&str] = &[
     "host",
     "origin",
     "access-control-request-method",
+    "referer",
 ];
 const PSEUDO_FIELDS: &[&str] = &[":method", ":path", ":scheme", ":authority"];
 const TEXT_TESTS: &[&str] = &["value", "prefixMatch", "suffixMatch", "containsMatch"];
@@ -350,7 +351,7 @@ fn matcher(delegates: bool, wide: bool) -> impl Strategy<Value = Matcher> {
 }
 
 const REDIRECTS: usize = 9;
-const OPTIONS: usize = 8;
+const OPTIONS: usize = 12;
 
 impl Configuration {
     /// The resources, as a JSON list.
@@ -423,6 +424,16 @@ fn options(number: usize) -> Option<Value> {
         })),
         3 => Some(json!({"faultInjection": {"abort": {"httpStatus": 503}, "percentage": 100}})),
         4 => Some(json!({"faultInjection": {"fixedDelay": "1ms"}})),
+        5 => Some(
+            json!({"csrf": {"filterEnabled": true, "additionalOrigins": [{"exact": "v1"}, {"suffix": "com"}]}}),
+        ),
+        6 => Some(json!({"csrf": {"shadowEnabled": true}})),
+        7 => Some(json!({"mirror": {"kubeService": {"name": "m1"}, "port": 80}})),
+        8 => Some(json!({"mirrors": [
+            {"kubeService": {"name": "m2"}, "port": 80, "percentage": 100},
+            {"kubeService": {"name": "m1"}, "port": 80, "percentage": 0},
+            {"kubeService": {"name": "s1"}, "port": 80},
+        ]})),
         _ => None,
     }
 }

@@ -8,6 +8,7 @@ mod hostile;
 mod module;
 mod program;
 mod routing;
+mod shadow;
 mod waiting;
 
 use meshgate_host_tests::wasm::{Forwarded, LocalReply, Outcome, Request, Vm};

@@ -346,6 +346,7 @@ fn outcomes_are_counted() {
         ("meshgate.not_found", &Metric::Counter(1)),
         ("meshgate.redirected", &Metric::Counter(1)),
         ("meshgate.rejected", &Metric::Counter(0)),
+        ("meshgate.would_refuse", &Metric::Counter(0)),
     ];
     assert_eq!(counts, expected);
 }

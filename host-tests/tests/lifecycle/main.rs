@@ -13,6 +13,8 @@ mod grpc;
 mod hostile;
 mod load;
 mod memory;
+mod mirrors;
+mod native;
 mod requests;
 mod shop;
 mod updates;
@@ -34,6 +36,8 @@ fn main() {
         hostile::TESTS,
         memory::TESTS,
         waiting::TESTS,
+        mirrors::TESTS,
+        native::TESTS,
     ]
     .concat();
     let filter = tools::filter();

@@ -4,14 +4,16 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::cluster::gateway_selectors;
+use super::options::csrf;
 use super::value::strings;
 use super::{every_mut, extauth, listener, rate_limit, selector, virtual_host};
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::load::node::Node;
+use crate::options::Options;
 use crate::resource::external::{GatewayExtauth, GatewayRateLimit};
 use crate::resource::{ConnectionHandler, HandlerKind, Metadata, RouteConfig, VirtualGateway};
-use crate::source::Span;
+use crate::source::{Span, Spanned};
 
 /// A VirtualGateway.
 pub(in crate::load) fn virtual_gateway(
@@ -108,8 +110,9 @@ fn connection_handler(
     let options = node.get("connectionOptions");
     let https_redirect = options.is_some_and(|options| options.flag("httpsRedirect"));
     let tls = options.and_then(|options| options.get("sslConfig"));
+    let mut defaults = Options::default();
     let kind = if let Some(http) = node.get("http") {
-        check_route_options(http, diagnostics)?;
+        defaults = route_options(http, diagnostics)?;
         HandlerKind::Http(routes.flatten()?)
     } else if let Some(tcp) = node.get("tcp") {
         check_tcp_hosts(tcp, tls.is_some(), diagnostics)?;
@@ -139,6 +142,7 @@ fn connection_handler(
         kind,
         https_redirect,
         tls: tls.is_some(),
+        defaults,
         span: node.span,
     })
 }
@@ -174,22 +178,15 @@ fn route_configs(http: &mut Node<'_>, diagnostics: &mut Diagnostics) -> Option<V
     sound.then_some(configs)
 }
 
-/// Gateway-wide options that are not supported yet.
-fn check_route_options(http: &Node<'_>, diagnostics: &mut Diagnostics) -> Option<()> {
+/// Gateway-wide defaults of options.
+fn route_options(http: &Node<'_>, diagnostics: &mut Diagnostics) -> Option<Options> {
     let options = http.get("routeOptions");
-    let csrf = options.and_then(|options| options.entry("csrf"));
-    if let Some(entry) = csrf {
-        diagnostics.push(
-            Diagnostic::at(
-                Code::UnsupportedOption,
-                entry.key_span,
-                "`csrf` is not supported yet",
-            )
-            .help("remove it, or the requests of this gateway are not routed"),
-        );
-        return None;
+    let mut defaults = Options::default();
+    if let Some(entry) = options.and_then(|options| options.entry("csrf")) {
+        let csrf = csrf::csrf(&entry.value, diagnostics)?;
+        defaults.csrf = Some(Spanned::new(Arc::new(csrf), entry.key_span));
     }
-    Some(())
+    Some(defaults)
 }
 
 fn settings_without_effect(owner: Option<&Node<'_>>, keys: &[&str], diagnostics: &mut Diagnostics) {

@@ -2,8 +2,10 @@
 
 mod authorization;
 mod cors;
+pub(super) mod csrf;
 mod fault;
 mod jwt;
+mod mirror;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +13,7 @@ use std::time::Duration;
 use super::value::{
     duration, header_name, header_safe, integer_in, missing, required, string_entries,
 };
-use super::{every, extauth, matcher, rate_limit};
+use super::{every, extauth, rate_limit};
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::load::node::{Entry, Node};
@@ -82,16 +84,24 @@ pub(super) fn options(node: &Node<'_>, diagnostics: &mut Diagnostics) -> Option<
                     .map(|limit| Box::new(Spanned::new(limit, *key_span)));
                 options.rate_limit.is_some()
             }
+            "csrf" => {
+                plain.csrf = csrf::csrf(value, diagnostics)
+                    .map(|csrf| Spanned::new(Arc::new(csrf), *key_span));
+                plain.csrf.is_some()
+            }
+            "mirror" | "mirrors" => {
+                let mirrors = match key.as_ref() {
+                    "mirror" => mirror::mirror(value, diagnostics).map(|mirror| vec![mirror]),
+                    _ => mirror::mirrors(value, diagnostics),
+                };
+                options.mirrors = mirrors.map(|mirrors| Spanned::new(mirrors, *key_span));
+                options.mirrors.is_some()
+            }
             name => {
                 options
                     .unsupported
                     .push(Spanned::new(name.to_owned(), *key_span));
-                match name {
-                    "mirror" => mirror(value, diagnostics),
-                    "csrf" => csrf(value, diagnostics),
-                    _ => Some(()),
-                }
-                .is_some()
+                true
             }
         };
         sound &= read;
@@ -228,20 +238,4 @@ fn command_operator(value: &str) -> Option<&str> {
         return value.get(start..start + length + 2);
     }
     command_operator(rest)
-}
-
-fn mirror(node: &Node<'_>, diagnostics: &mut Diagnostics) -> Option<()> {
-    let percentage = fault::percentage(node, diagnostics).map(|_| ());
-    if node.get("kubeService").is_none() && !node.faulty {
-        diagnostics.push(missing(node.span, "kubeService", "`mirror`"));
-        return None;
-    }
-    percentage
-}
-
-fn csrf(node: &Node<'_>, diagnostics: &mut Diagnostics) -> Option<()> {
-    let origins = every(node.list_at("additionalOrigins"), |node| {
-        matcher::string_match(node, diagnostics)
-    });
-    fault::percentage(node, diagnostics).and(origins.map(|_| ()))
 }

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Wave, Workload, name};
+use crate::manifest::mirrors;
 use crate::resource::Tls;
 use crate::tree::{Gateway, GatewayWorkload};
 
@@ -17,6 +18,12 @@ const CLUSTER_HEADER: &str = "x-meshgate-cluster";
 /// Writes the listeners of a workload.
 pub(super) fn write(workload: &mut Workload<'_>) {
     let program = workload.program;
+    if !mirrors::choices(&program.tree).is_empty() {
+        let place = workload.place();
+        workload.error(format!(
+            "{place}: routes copy requests to mirrors, for which no Istio objects are written yet"
+        ));
+    }
     let mut gateways = Vec::new();
     let mut patches = route_patches();
     for (gateway, running) in program.tree.gateways.iter().zip(&program.workloads) {

@@ -60,7 +60,7 @@ impl<'r> Flattener<'_, 'r> {
         let Some([parent]) = scope.parents else {
             return Ok(None);
         };
-        if !scope.may_share || parent.method.is_some() || !scope.level.unsupported.is_empty() {
+        if !scope.may_share || parent.method.is_some() || scope.level.is_refused() {
             return Ok(None);
         }
         let Some((prefix, rest, slash)) = share::split(&parent.path) else {

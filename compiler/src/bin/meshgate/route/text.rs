@@ -108,6 +108,13 @@ pub(super) fn render(
                 ),
             );
         }
+        let mirrors_place = origin
+            .and_then(|options| options.mirrors.as_ref())
+            .map(|mirrors| place(mirrors.span));
+        for mirror in &options.mirrors {
+            let place = mirrors_place.as_deref().unwrap_or_default();
+            lines.add("copied to", &format!("{}{place}", mirror.cluster));
+        }
     }
     if let Some(options) = &answer.options {
         let origin = route.as_ref().map(|route| &*route.options);
