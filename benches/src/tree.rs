@@ -59,6 +59,7 @@ pub fn tree(table: Table, n: usize) -> Tree {
         workloads: Vec::new(),
         workloads_known: false,
         name: name("gateway"),
+        listener: Arc::default(),
         port_name: None,
         https_redirect: false,
         tls: false,

@@ -117,8 +117,14 @@ pub struct WorkloadProgram {
     pub namespace: String,
     /// Its Service, the first one if several lead to its pods; absent if it is not known.
     pub service: Option<String>,
+    /// Labels of its pods.
+    pub labels: BTreeMap<String, String>,
     /// The virtual gateways it serves, with the port of its pods each of them has.
     pub gateways: Vec<(ObjectName, u16)>,
+    /// Where it serves each of them, in the same order.
+    pub workloads: Vec<GatewayWorkload>,
+    /// What the virtual gateways mean in its cluster.
+    pub tree: Tree,
     /// The program.
     pub program: Vec<u8>,
 }
@@ -129,7 +135,7 @@ pub fn workload_programs(
     sources: &SourceMap,
     options: &CompileOptions,
     diagnostics: &mut Diagnostics,
-) -> Vec<WorkloadProgram> {
+) -> (Resources, Vec<WorkloadProgram>) {
     let resources = load::parse(sources, diagnostics);
     let clusters: Vec<Option<String>> = match &options.cluster {
         Some(cluster) => vec![Some(cluster.clone())],
@@ -158,14 +164,15 @@ pub fn workload_programs(
                 }
             }
         }
-        for ((namespace, _), gateways) in served {
+        for ((namespace, labels), gateways) in served {
             let own = Tree {
                 gateways: gateways
                     .iter()
                     .map(|(gateway, ..)| (*gateway).clone())
                     .collect(),
                 auth_configs: tree.auth_configs.clone(),
-                ..Tree::default()
+                virtual_meshes: tree.virtual_meshes.clone(),
+                virtual_destinations: tree.virtual_destinations.clone(),
             };
             let lower_options = lower::Options {
                 generation: options.generation.clone(),
@@ -179,15 +186,21 @@ pub fn workload_programs(
                     service: gateways
                         .iter()
                         .find_map(|(_, workload, _)| workload.service.clone()),
+                    labels: labels.clone(),
                     gateways: gateways
                         .iter()
                         .map(|(gateway, _, port)| (gateway.name.clone(), *port))
                         .collect(),
+                    workloads: gateways
+                        .iter()
+                        .map(|(_, workload, _)| (*workload).clone())
+                        .collect(),
+                    tree: own,
                     program,
                 });
             }
         }
     }
     diagnostics.sort();
-    programs
+    (resources, programs)
 }

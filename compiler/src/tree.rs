@@ -19,7 +19,7 @@ use crate::policy::Mirror;
 use crate::rare::Rare;
 pub use crate::resource::TextPlace;
 use crate::resource::external::{GatewayExtauth, GatewayRateLimit};
-use crate::resource::{HeaderManipulation, ObjectName, PathKind};
+use crate::resource::{HeaderManipulation, Listener, ObjectName, PathKind};
 use crate::rewrite::{HostRewrite, PathRewrite, Replacement};
 use crate::source::{Span, Spanned};
 
@@ -101,6 +101,8 @@ pub struct Gateway {
     pub workloads: Vec<GatewayWorkload>,
     /// Whether an inventory says so; otherwise `workloads` is what the selectors say.
     pub workloads_known: bool,
+    /// How it listens.
+    pub listener: Arc<Listener>,
     /// Name of the port on the gateway's Service, if written.
     pub port_name: Option<String>,
     /// Every request is redirected to https; there are no hosts then.

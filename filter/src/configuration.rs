@@ -6,6 +6,7 @@ use std::fmt;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use meshgate_engine::{FormatError, Program};
+use miniz_oxide::inflate::{TINFLStatus, decompress_to_vec_zlib_with_limit};
 use serde::Deserialize;
 
 /// Why a configuration was refused.
@@ -15,6 +16,8 @@ pub(crate) enum ConfigurationError {
     Json(serde_json::Error),
     /// The text of the program is not base64.
     Base64(base64::DecodeError),
+    /// The program cannot be decompressed.
+    Compression(&'static str),
     /// The program does not verify.
     Program(FormatError),
 }
@@ -30,20 +33,26 @@ struct JsonConfiguration<'a> {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct EncodedProgram<'a> {
-    #[serde(rename = "encoding")]
-    _encoding: Encoding,
+    encoding: Encoding,
     #[serde(borrow)]
     data: Cow<'a, str>,
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "lowercase")]
 enum Encoding {
+    #[serde(rename = "base64")]
     Base64,
+    #[serde(rename = "zlib+base64")]
+    ZlibBase64,
 }
 
+/// Largest program that is decompressed, in bytes. What a channel for text can carry expands to less, unless it is meant
+/// to exhaust the memory.
+const MAX_DECOMPRESSED: usize = 64 * 1024 * 1024;
+
 /// Finds and verifies the program. A configuration is a program as it is, or
-/// `{"program":{"encoding":"base64","data":"…"}}`; one that is empty, or blank, holds none.
+/// `{"program":{"encoding":"base64","data":"…"}}`, with `zlib+base64` for one that is compressed; one that is empty, or
+/// blank, holds none.
 pub(crate) fn program(configuration: Vec<u8>) -> Result<Option<Program>, ConfigurationError> {
     // A program begins with neither a blank nor a brace.
     let Some(first) = configuration
@@ -65,9 +74,20 @@ pub(crate) fn program(configuration: Vec<u8>) -> Result<Option<Program>, Configu
 fn decoded(json: &[u8]) -> Result<Vec<u8>, ConfigurationError> {
     let configuration: JsonConfiguration<'_> =
         serde_json::from_slice(json).map_err(ConfigurationError::Json)?;
-    STANDARD
-        .decode(configuration.program.data.as_bytes())
-        .map_err(ConfigurationError::Base64)
+    let program = configuration.program;
+    let bytes = STANDARD
+        .decode(program.data.as_bytes())
+        .map_err(ConfigurationError::Base64)?;
+    match program.encoding {
+        Encoding::Base64 => Ok(bytes),
+        Encoding::ZlibBase64 => decompress_to_vec_zlib_with_limit(&bytes, MAX_DECOMPRESSED)
+            .map_err(|error| match error.status {
+                TINFLStatus::HasMoreOutput => {
+                    ConfigurationError::Compression("it is larger than 64 MiB")
+                }
+                _ => ConfigurationError::Compression("it is not zlib data, or not all of it"),
+            }),
+    }
 }
 
 impl fmt::Display for ConfigurationError {
@@ -84,6 +104,10 @@ impl fmt::Display for ConfigurationError {
                     "`program.data` of the plugin configuration is not base64: {error}"
                 )
             }
+            ConfigurationError::Compression(reason) => write!(
+                f,
+                "`program.data` of the plugin configuration cannot be decompressed: {reason}"
+            ),
             ConfigurationError::Program(error) => write!(f, "{error}"),
         }
     }

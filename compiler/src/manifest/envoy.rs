@@ -56,7 +56,7 @@ pub fn bootstrap(
         .iter()
         .zip(options.ports)
         .map(|(gateway, &port)| {
-            report_tls(gateway, port, diagnostics);
+            report_listener(gateway, port, diagnostics);
             listener(gateway, port, &configuration, &routes, options)
         })
         .collect();
@@ -83,7 +83,17 @@ pub fn bootstrap(
     bootstrap
 }
 
-fn report_tls(gateway: &Gateway, port: u16, diagnostics: &mut Diagnostics) {
+fn report_listener(gateway: &Gateway, port: u16, diagnostics: &mut Diagnostics) {
+    for setting in &gateway.listener.written {
+        diagnostics.push(
+            Diagnostic::at(
+                Code::ListenerSetting,
+                setting.span,
+                format!("`{}` has no effect without a mesh", setting.value),
+            )
+            .help("it has an effect with `--target istio`"),
+        );
+    }
     if gateway.tls {
         let message = format!(
             "gateway `{}` terminates TLS, but port {port} of this Envoy serves plain HTTP",

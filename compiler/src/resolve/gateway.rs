@@ -170,6 +170,7 @@ pub(super) fn resolve(
             name: source.metadata.id.clone(),
             workloads,
             workloads_known,
+            listener: Arc::clone(&source.listener),
             port_name: source.port_name.as_ref().map(|name| name.value.clone()),
             https_redirect,
             tls: handler.is_some_and(|handler| handler.tls),

@@ -1,7 +1,9 @@
 //! VirtualGateway.
 
+use std::sync::Arc;
+
 use super::external::{GatewayExtauth, GatewayRateLimit};
-use super::{IngressGatewaySelector, Metadata, ObjectSelector, VirtualHostSpec};
+use super::{IngressGatewaySelector, Listener, Metadata, ObjectSelector, VirtualHostSpec};
 use crate::options::Options;
 use crate::source::{Span, Spanned};
 
@@ -14,6 +16,8 @@ pub struct VirtualGateway {
     pub port_name: Option<Spanned<String>>,
     /// `ingressGatewaySelectors`: the gateways that serve it.
     pub selectors: Vec<IngressGatewaySelector>,
+    /// How it listens.
+    pub listener: Arc<Listener>,
     /// Connection handlers; exactly one is supported.
     pub handlers: Vec<ConnectionHandler>,
     /// `routeOptions.extauth`.

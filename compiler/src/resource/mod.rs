@@ -8,6 +8,7 @@ pub mod destination;
 pub mod external;
 pub mod gateway;
 pub mod inventory;
+pub mod listener;
 pub mod options;
 pub mod route;
 pub mod selector;
@@ -28,6 +29,7 @@ pub use inventory::{
     DestinationRule, DestinationSelector, Federation, FederationSelector, IngressGatewaySelector,
     Mesh, Node, Pods, ServiceMatcher, ServiceRef, VirtualMesh,
 };
+pub use listener::{Listener, Tls, TlsFiles};
 pub use options::{HeaderManipulation, Retries, WrittenOptions};
 pub use route::{
     Action, DelegateAction, DirectResponseAction, ForwardAction, HeaderMatcher, Matcher, PathKind,

@@ -7,5 +7,6 @@ mod compile;
 mod envoy;
 mod folder;
 mod inspect;
+mod istio;
 mod route;
 mod usage;

@@ -52,6 +52,31 @@ fn a_program_may_come_as_json() {
     assert_eq!(cluster(&mut vm, get("/")), "a");
 }
 
+fn compressed(bytes: &[u8]) -> String {
+    let data = STANDARD.encode(miniz_oxide::deflate::compress_to_vec_zlib(bytes, 8));
+    format!(r#"{{"program":{{"encoding":"zlib+base64","data":"{data}"}}}}"#)
+}
+
+#[test]
+fn a_program_may_come_compressed() {
+    let program = routes_to("a").bytes();
+    let mut vm = Vm::start(module(), compressed(&program).as_bytes()).unwrap();
+    assert_eq!(cluster(&mut vm, get("/")), "a");
+
+    let mut refused =
+        |configuration: String| reason(vm.configure(configuration.as_bytes()).unwrap_err());
+    let cut = json(&miniz_oxide::deflate::compress_to_vec_zlib(&program, 8)[..40]);
+    let cut = cut.replace("base64", "zlib+base64");
+    assert!(refused(cut).contains("not zlib data, or not all of it"));
+    let plain = json(&program).replace("base64", "zlib+base64");
+    assert!(refused(plain).contains("not zlib data"));
+    // A few kilobytes that would fill the memory.
+    let bomb = compressed(&vec![0; 64 * 1024 * 1024 + 1]);
+    assert!(bomb.len() < 100_000);
+    assert!(refused(bomb).contains("larger than 64 MiB"));
+    assert_eq!(cluster(&mut vm, get("/")), "a");
+}
+
 #[test]
 fn json_is_read_strictly() {
     let program = STANDARD.encode(routes_to("a").bytes());

@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 
+use crate::istio::IstioArgs;
 use crate::output::{self, Failure};
 use crate::serving::{BuildArgs, EnvoyArgs};
 
@@ -16,6 +17,7 @@ use crate::serving::{BuildArgs, EnvoyArgs};
 Targets:
   envoy    a complete Envoy bootstrap (JSON) with the filter, the program and the upstreams, for an Envoy without a mesh.
            It serves plain HTTP, also for gateways with TLS.
+  istio    Istio objects for gateways that run already, in a folder per cluster
   program  the bare routing program
   rate-limits
            the configuration file (YAML) of the standard rate limit server (envoyproxy/ratelimit), from
@@ -23,6 +25,7 @@ Targets:
 
 Examples:
   meshgate compile config/ --target envoy --upstream ratings.bookinfo=127.0.0.1:9081 -o envoy.json
+  meshgate compile config/ --target istio --module file:///opt/meshgate/filter.wasm -o istio/
   meshgate compile config/ --target program --generation v42 -o routes.bin")]
 pub(crate) struct Args {
     #[command(flatten)]
@@ -32,7 +35,7 @@ pub(crate) struct Args {
     #[arg(long, value_enum)]
     target: Target,
 
-    /// Where to write it [default: standard output]
+    /// Where to write it; for Istio a folder [default: standard output]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
 
@@ -45,11 +48,15 @@ pub(crate) struct Args {
 
     #[command(flatten)]
     envoy: EnvoyArgs,
+
+    #[command(flatten)]
+    istio: IstioArgs,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum Target {
     Envoy,
+    Istio,
     Program,
     RateLimits,
 }
@@ -62,6 +69,13 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
             ));
         }
         return write_programs(&args.build, folder);
+    }
+    if args.target != Target::Istio
+        && let Some(name) = args.istio.first_given()
+    {
+        return Err(Failure::usage(format!(
+            "`{name}` is for gateways in a mesh: leave it out, or write `--target istio`"
+        )));
     }
     if args.target == Target::Program && args.output.is_none() && io::stdout().is_terminal() {
         return Err(Failure::usage(
@@ -79,6 +93,12 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
             "`{name}` says how Envoy serves a program, and has no effect on {what}: leave it out, or write `--target envoy`"
         )));
     }
+    if args.target == Target::Istio {
+        let folder = args.output.ok_or_else(|| {
+            Failure::usage("many files are written: name a folder for them with `-o FOLDER`")
+        })?;
+        return args.istio.run(&args.build, &folder);
+    }
     let mut build = args.envoy.build(&args.build)?;
     let bytes = match args.target {
         Target::Envoy => {
@@ -88,7 +108,7 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
                 .bootstrap(&mut build, admin, &filter)?
                 .into_bytes()
         }
-        Target::Program => build.program,
+        Target::Istio | Target::Program => build.program,
         Target::RateLimits => build.rate_limits()?.into_bytes(),
     };
     match &args.output {
@@ -99,7 +119,7 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
 
 /// Writes a program for every gateway that runs.
 fn write_programs(build: &BuildArgs, folder: &Path) -> Result<(), Failure> {
-    let programs = build.programs()?;
+    let (_, programs) = build.programs()?;
     if programs.is_empty() {
         return Err(Failure::failed(
             "there is nothing to write: no gateway is known to run; pass an inventory with `--inventory`",

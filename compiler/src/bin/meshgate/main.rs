@@ -7,6 +7,7 @@ mod check;
 mod compile;
 mod input;
 mod inspect;
+mod istio;
 mod output;
 mod requests;
 mod route;

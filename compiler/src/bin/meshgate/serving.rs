@@ -9,6 +9,7 @@ use meshgate_compiler::compile::{
 use meshgate_compiler::diagnostic::Diagnostics;
 use meshgate_compiler::manifest::envoy::{self, EnvoyOptions};
 use meshgate_compiler::manifest::ratelimit;
+use meshgate_compiler::resource::Resources;
 use meshgate_compiler::source::{FileId, SourceMap};
 use meshgate_compiler::upstreams::{self, Upstream, Upstreams};
 
@@ -120,13 +121,13 @@ impl BuildArgs {
     }
 
     /// Compiles a program for every gateway that runs. Findings go to standard error.
-    pub(crate) fn programs(&self) -> Result<Vec<WorkloadProgram>, Failure> {
+    pub(crate) fn programs(&self) -> Result<(Resources, Vec<WorkloadProgram>), Failure> {
         let (sources, mut diagnostics) = self.input.read();
-        let programs = workload_programs(&sources, &self.options(0), &mut diagnostics);
+        let compiled = workload_programs(&sources, &self.options(0), &mut diagnostics);
         output::tell_findings(&diagnostics, &sources);
         input::all_readable(&diagnostics)?;
         self.stop_at_errors(&diagnostics)?;
-        Ok(programs)
+        Ok(compiled)
     }
 
     fn options(&self, first_port: u16) -> CompileOptions {

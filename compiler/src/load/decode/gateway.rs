@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::cluster::gateway_selectors;
 use super::options::csrf;
 use super::value::strings;
-use super::{every_mut, extauth, rate_limit, selector, virtual_host};
+use super::{every_mut, extauth, listener, rate_limit, selector, virtual_host};
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::load::node::Node;
@@ -58,11 +58,6 @@ pub(in crate::load) fn virtual_gateway(
     let port_name = selectors
         .iter()
         .find_map(|selector| selector.port_name.clone());
-    settings_without_effect(
-        node.get("options"),
-        &["bindAddress", "perConnectionBufferLimitBytes"],
-        diagnostics,
-    );
     let http = handlers
         .iter()
         .any(|handler| matches!(handler.kind, HandlerKind::Http(_)));
@@ -80,6 +75,7 @@ pub(in crate::load) fn virtual_gateway(
         metadata,
         port_name,
         selectors,
+        listener: Arc::new(listener::listener(node)),
         handlers,
         extauth,
         rate_limit,
@@ -135,17 +131,9 @@ fn connection_handler(
         );
         return None;
     }
-    settings_without_effect(
-        options,
-        &["strictFilterManagement", "enableProxyProtocol"],
-        diagnostics,
-    );
+    settings_without_effect(options, &["strictFilterManagement"], diagnostics);
     let connection_match = node.get("connectionMatch");
-    settings_without_effect(
-        connection_match,
-        &["serverNames", "transportProtocol"],
-        diagnostics,
-    );
+    settings_without_effect(connection_match, &["transportProtocol"], diagnostics);
     check_server_names(node, diagnostics)?;
     if let Some(tls) = tls {
         check_tls(tls, matches!(kind, HandlerKind::Http(_)), diagnostics)?;

@@ -9,6 +9,7 @@ pub(super) mod cluster;
 mod extauth;
 pub(super) mod gateway;
 pub(super) mod inventory;
+mod listener;
 mod matcher;
 mod options;
 pub(super) mod rate_limit;

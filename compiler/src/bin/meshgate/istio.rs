@@ -1,0 +1,241 @@
+//! `meshgate compile --target istio`: a folder of Istio objects per cluster.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use meshgate_compiler::manifest::istio::{
+    self, FailStrategy, IstioOptions, Manifest, Module, Wave,
+};
+use meshgate_compiler::status::to_yaml;
+
+use crate::output::{self, Failure};
+use crate::serving::BuildArgs;
+
+/// Name of the folder of a cluster whose name is not known.
+const UNNAMED: &str = "cluster";
+
+/// How gateways in a mesh run the filter.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Istio")]
+pub(crate) struct IstioArgs {
+    /// Where gateways find the filter, such as file:///opt/meshgate/filter-1.0.wasm or oci://registry/meshgate:1.0
+    #[arg(long, value_name = "URL")]
+    module: Option<String>,
+
+    /// SHA-256 digest of the module, or of the image's manifest; needed unless the module is a file
+    #[arg(long, value_name = "DIGEST")]
+    module_sha256: Option<String>,
+
+    /// Secret in the gateway's namespace with the credentials for the registry
+    #[arg(long, value_name = "NAME")]
+    pull_secret: Option<String>,
+
+    /// Write FAIL_CLOSE instead of FAIL_RELOAD, for Istio before 1.27
+    #[arg(long)]
+    fail_close: bool,
+
+    /// Name of this configuration, with which its objects are labelled
+    #[arg(long, value_name = "NAME", default_value = "meshgate")]
+    owner: String,
+
+    /// How objects are written; `kustomize` is YAML with a kustomization per wave
+    #[arg(long, value_enum, default_value_t = Format::Yaml)]
+    format: Format,
+
+    /// One file per cluster instead of one per object
+    #[arg(long)]
+    one_file: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    Yaml,
+    Json,
+    Kustomize,
+}
+
+impl Format {
+    fn extension(self) -> &'static str {
+        match self {
+            Format::Json => "json",
+            Format::Yaml | Format::Kustomize => "yaml",
+        }
+    }
+
+    fn one(self, manifest: &Manifest) -> String {
+        match self {
+            Format::Json => format!("{:#}\n", manifest.object),
+            Format::Yaml | Format::Kustomize => to_yaml(&manifest.object),
+        }
+    }
+
+    fn all(self, manifests: &[&Manifest]) -> String {
+        let documents: Vec<String> = manifests.iter().map(|one| self.one(one)).collect();
+        match self {
+            Format::Yaml | Format::Kustomize => documents.join("---\n"),
+            Format::Json => {
+                let items: Vec<_> = manifests.iter().map(|one| &one.object).collect();
+                let list =
+                    serde_json::json!({ "apiVersion": "v1", "kind": "List", "items": items });
+                format!("{list:#}\n")
+            }
+        }
+    }
+}
+
+impl IstioArgs {
+    /// Whether any argument is given that is of no use without a mesh.
+    pub(crate) fn first_given(&self) -> Option<&'static str> {
+        let given = [
+            (self.module.is_some(), "--module"),
+            (self.module_sha256.is_some(), "--module-sha256"),
+            (self.pull_secret.is_some(), "--pull-secret"),
+            (self.fail_close, "--fail-close"),
+            (self.one_file, "--one-file"),
+            (self.format != Format::Yaml, "--format"),
+        ];
+        given
+            .into_iter()
+            .find_map(|(is_given, name)| is_given.then_some(name))
+    }
+
+    fn options(&self) -> Result<IstioOptions, Failure> {
+        let url = self.module.clone().ok_or_else(|| {
+            Failure::usage(
+                "say where gateways find the filter: `--module file:///PATH` in their pods, or `--module oci://IMAGE --module-sha256 DIGEST`",
+            )
+        })?;
+        let module = Module {
+            url,
+            sha256: self.module_sha256.clone(),
+            pull_secret: self.pull_secret.clone(),
+        };
+        if let Some(fault) = module.fault() {
+            return Err(Failure::usage(fault));
+        }
+        let is_label = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+        let edge = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric());
+        if self.owner.len() > 63
+            || !self.owner.chars().all(is_label)
+            || !edge(self.owner.chars().next())
+            || !edge(self.owner.chars().last())
+        {
+            return Err(Failure::usage(format!(
+                "`{}` cannot be a label: write up to 63 letters, digits, `-`, `_` and `.` as `--owner`",
+                self.owner
+            )));
+        }
+        Ok(IstioOptions {
+            module,
+            fail_strategy: match self.fail_close {
+                true => FailStrategy::Close,
+                false => FailStrategy::Reload,
+            },
+            owner: self.owner.clone(),
+        })
+    }
+
+    /// Compiles and writes everything below a folder.
+    pub(crate) fn run(&self, build: &BuildArgs, folder: &Path) -> Result<(), Failure> {
+        let options = self.options()?;
+        let (resources, programs) = build.programs()?;
+        if programs.is_empty() {
+            return Err(Failure::failed(
+                "there is nothing to write: the input has no usable VirtualGateway",
+            ));
+        }
+        let manifests = istio::manifests(&programs, &resources, &options);
+        for warning in &manifests.warnings {
+            output::tell(&format!("warning: {warning}\n"));
+        }
+        if !manifests.errors.is_empty() {
+            for error in &manifests.errors {
+                output::error(error);
+            }
+            return Err(Failure::findings());
+        }
+        self.write(&manifests.list, folder)
+    }
+
+    fn write(&self, manifests: &[Manifest], folder: &Path) -> Result<(), Failure> {
+        for cluster in manifests.chunk_by(|a, b| a.cluster == b.cluster) {
+            let Some(first) = cluster.first() else {
+                continue;
+            };
+            let place = folder.join(first.cluster.as_deref().unwrap_or(UNNAMED));
+            if self.one_file {
+                make(folder)?;
+                let all: Vec<&Manifest> = cluster.iter().collect();
+                let mut path = place.into_os_string();
+                path.push(format!(".{}", self.format.extension()));
+                output::write(&PathBuf::from(path), self.format.all(&all).as_bytes())?;
+                continue;
+            }
+            for wave in Wave::ALL {
+                let place = place.join(wave.folder());
+                empty(&place)?;
+                let objects: Vec<&Manifest> =
+                    cluster.iter().filter(|one| one.wave == wave).collect();
+                if !objects.is_empty() {
+                    self.write_wave(&objects, &place)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn write_wave(&self, objects: &[&Manifest], place: &Path) -> Result<(), Failure> {
+        make(place)?;
+        let mut names = Vec::new();
+        for object in objects {
+            let name = format!("{}.{}", object.file_stem(), self.format.extension());
+            output::write(&place.join(&name), self.format.one(object).as_bytes())?;
+            names.push(name);
+        }
+        if self.format == Format::Kustomize {
+            let kustomization = serde_json::json!({
+                "apiVersion": "kustomize.config.k8s.io/v1beta1",
+                "kind": "Kustomization",
+                "resources": names,
+            });
+            let path = place.join("kustomization.yaml");
+            output::write(&path, to_yaml(&kustomization).as_bytes())?;
+        }
+        Ok(())
+    }
+}
+
+fn make(folder: &Path) -> Result<(), Failure> {
+    fs::create_dir_all(folder)
+        .map_err(|error| Failure::failed(format!("cannot make `{}`: {error}", folder.display())))
+}
+
+/// Removes the objects that an earlier run wrote. Files of others stay.
+fn empty(folder: &Path) -> Result<(), Failure> {
+    const KINDS: [&str; 6] = [
+        "serviceentry.",
+        "destinationrule.",
+        "gateway.",
+        "virtualservice.",
+        "envoyfilter.",
+        "wasmplugin.",
+    ];
+    let failure =
+        |error: io::Error| Failure::failed(format!("cannot empty `{}`: {error}", folder.display()));
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        entries => entries.map_err(failure)?,
+    };
+    for entry in entries {
+        let entry = entry.map_err(failure)?;
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        let written = KINDS.iter().any(|kind| name.starts_with(kind))
+            && [".yaml", ".json"].iter().any(|end| name.ends_with(end));
+        if written || name == "kustomization.yaml" {
+            fs::remove_file(entry.path()).map_err(failure)?;
+        }
+    }
+    Ok(())
+}

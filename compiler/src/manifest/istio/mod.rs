@@ -1,0 +1,274 @@
+//! Istio objects that make gateways which run already serve a routing program.
+//!
+//! For every gateway that runs: a WasmPlugin with the filter and the program, a Gateway per virtual gateway, a
+//! VirtualService whose only route is a placeholder, and an EnvoyFilter that turns this route into one that takes every
+//! request to the cluster the filter names. Without the EnvoyFilter the placeholder answers 503, so that nothing goes to
+//! a wrong place. Destinations that Istio does not know by itself get a ServiceEntry, subsets a DestinationRule.
+//!
+//! All objects are in the namespace of the gateway's pods and are visible there only.
+
+mod destination;
+mod listener;
+mod name;
+mod plugin;
+pub mod schema;
+
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value, json};
+
+use crate::compile::WorkloadProgram;
+use crate::resource::Resources;
+
+pub use plugin::{FailStrategy, Module};
+
+/// Label on every object, with the value `meshgate`.
+pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
+
+/// Label on every object, with the name of the configuration it comes from.
+pub const OWNER: &str = "meshgate.io/owner";
+
+/// What to write besides the configuration.
+#[derive(Clone, Debug)]
+pub struct IstioOptions {
+    /// The filter.
+    pub module: Module,
+    /// What happens to requests after the filter crashed.
+    pub fail_strategy: FailStrategy,
+    /// Name of the configuration, which its objects are labelled with.
+    pub owner: String,
+}
+
+/// When an object is applied: those of a wave need the waves before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Wave {
+    /// What requests are sent to.
+    Destinations,
+    /// Listeners and the route to the filter's choice.
+    Listeners,
+    /// Filter and program.
+    Program,
+}
+
+impl Wave {
+    /// All waves, in order.
+    pub const ALL: [Wave; 3] = [Wave::Destinations, Wave::Listeners, Wave::Program];
+
+    /// Name of the folder.
+    pub fn folder(self) -> &'static str {
+        match self {
+            Wave::Destinations => "10-destinations",
+            Wave::Listeners => "20-listeners",
+            Wave::Program => "30-program",
+        }
+    }
+}
+
+/// One object to apply.
+#[derive(Clone, Debug)]
+pub struct Manifest {
+    /// Cluster to apply it in; absent if the input does not say.
+    pub cluster: Option<String>,
+    /// When to apply it.
+    pub wave: Wave,
+    /// Kind.
+    pub kind: &'static str,
+    /// Namespace.
+    pub namespace: String,
+    /// Name.
+    pub name: String,
+    /// The whole object.
+    pub object: Value,
+}
+
+impl Manifest {
+    /// Name of a file for it, without extension.
+    pub fn file_stem(&self) -> String {
+        let kind = self.kind.to_ascii_lowercase();
+        format!("{kind}.{}.{}", self.namespace, self.name)
+    }
+}
+
+/// The objects, and what the user should know about them.
+#[derive(Debug, Default)]
+pub struct Manifests {
+    /// In the order in which they are applied: by cluster, wave, kind, namespace and name.
+    pub list: Vec<Manifest>,
+    /// Warnings, one line each.
+    pub warnings: Vec<String>,
+    /// Errors, one line each. With errors the objects are not fit to be applied.
+    pub errors: Vec<String>,
+}
+
+/// Writes the objects for all gateways that run.
+pub fn manifests(
+    programs: &[WorkloadProgram],
+    resources: &Resources,
+    options: &IstioOptions,
+) -> Manifests {
+    let mut manifests = Manifests::default();
+    refuse_shared_pods(programs, &mut manifests.errors);
+    let place = |program: &WorkloadProgram| (program.cluster.clone(), program.namespace.clone());
+    for neighbours in programs.chunk_by(|a, b| place(a) == place(b)) {
+        if let Some(program) = neighbours.first() {
+            let mut workload = Workload::new(program, options, &mut manifests);
+            destination::write(&mut workload, neighbours, resources);
+        }
+    }
+    for program in programs {
+        let mut workload = Workload::new(program, options, &mut manifests);
+        if program.labels.is_empty() {
+            let place = workload.place();
+            workload.error(format!("{place}: the labels of its pods are not known"));
+            continue;
+        }
+        listener::write(&mut workload);
+        plugin::write(&mut workload, options);
+    }
+    let order = |m: &Manifest| {
+        (
+            m.cluster.clone(),
+            m.wave,
+            m.kind,
+            m.namespace.clone(),
+            m.name.clone(),
+        )
+    };
+    manifests.list.sort_by_cached_key(order);
+    for manifest in &manifests.list {
+        for fault in schema::faults(&manifest.object) {
+            manifests.errors.push(format!(
+                "Istio would not accept {} `{}/{}`: {fault}",
+                manifest.kind, manifest.namespace, manifest.name
+            ));
+        }
+    }
+    let mut seen = BTreeSet::new();
+    for manifest in &manifests.list {
+        if !seen.insert(order(manifest)) {
+            manifests.errors.push(format!(
+                "two objects are {} `{}/{}`: give the gateways' Services other names",
+                manifest.kind, manifest.namespace, manifest.name
+            ));
+        }
+    }
+    manifests
+}
+
+/// Two programs for one pod: both filters would run, and the last one would win.
+fn refuse_shared_pods(programs: &[WorkloadProgram], errors: &mut Vec<String>) {
+    for (n, one) in programs.iter().enumerate() {
+        for other in programs.iter().skip(n + 1) {
+            let within = |few: &WorkloadProgram, many: &WorkloadProgram| {
+                few.labels
+                    .iter()
+                    .all(|(key, value)| many.labels.get(key) == Some(value))
+            };
+            if one.cluster == other.cluster
+                && one.namespace == other.namespace
+                && (within(one, other) || within(other, one))
+            {
+                errors.push(format!(
+                    "two programs for the same pods in namespace `{}`: the labels {} and {} select pods in common; \
+                     let the virtual gateways select the same Service",
+                    one.namespace,
+                    labels(one),
+                    labels(other),
+                ));
+            }
+        }
+    }
+}
+
+fn labels(program: &WorkloadProgram) -> String {
+    let labels: Vec<String> = program
+        .labels
+        .iter()
+        .map(|(key, value)| format!("{key}={value}"))
+        .collect();
+    format!("`{}`", labels.join(","))
+}
+
+/// Name of a gateway that runs, as part of the names of its objects.
+fn workload_id(program: &WorkloadProgram) -> String {
+    program.service.clone().unwrap_or_else(|| {
+        let values: Vec<&str> = program.labels.values().map(String::as_str).collect();
+        name::join(&values)
+    })
+}
+
+/// One gateway that runs, and where its objects go.
+#[derive(Debug)]
+struct Workload<'a> {
+    program: &'a WorkloadProgram,
+    id: String,
+    owner: &'a str,
+    out: &'a mut Manifests,
+}
+
+impl<'a> Workload<'a> {
+    fn new(
+        program: &'a WorkloadProgram,
+        options: &'a IstioOptions,
+        out: &'a mut Manifests,
+    ) -> Self {
+        Self {
+            program,
+            id: workload_id(program),
+            owner: &options.owner,
+            out,
+        }
+    }
+
+    /// How messages call it.
+    fn place(&self) -> String {
+        let cluster = match &self.program.cluster {
+            Some(cluster) => format!(" of cluster `{cluster}`"),
+            None => String::new(),
+        };
+        format!("gateway `{}/{}`{cluster}", self.program.namespace, self.id)
+    }
+
+    fn error(&mut self, message: String) {
+        self.out.errors.push(message);
+    }
+
+    fn warn(&mut self, message: String) {
+        if !self.out.warnings.contains(&message) {
+            self.out.warnings.push(message);
+        }
+    }
+
+    /// Adds an object in the namespace of the gateway's pods.
+    fn add(
+        &mut self,
+        wave: Wave,
+        (api_version, kind): (&str, &'static str),
+        name: String,
+        annotations: &[(&str, String)],
+        spec: Value,
+    ) {
+        let mut metadata = json!({
+            "name": name,
+            "namespace": self.program.namespace,
+            "labels": { MANAGED_BY: "meshgate", OWNER: self.owner },
+        });
+        if !annotations.is_empty() {
+            metadata["annotations"] = annotations
+                .iter()
+                .map(|(key, value)| ((*key).to_owned(), Value::from(value.as_str())))
+                .collect::<Map<_, _>>()
+                .into();
+        }
+        let object =
+            json!({ "apiVersion": api_version, "kind": kind, "metadata": metadata, "spec": spec });
+        self.out.list.push(Manifest {
+            cluster: self.program.cluster.clone(),
+            wave,
+            kind,
+            namespace: self.program.namespace.clone(),
+            name,
+            object,
+        });
+    }
+}

@@ -1,0 +1,281 @@
+//! Objects for gateways in a mesh. `BLESS=1 cargo test` writes the expected files anew.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::folder::Folder;
+
+const MODULE: [&str; 2] = ["--module", "file:///opt/meshgate/filter-1.0.wasm"];
+
+/// A gateway in each of two clusters, with everything that a listener can have.
+const RESOURCES: &str = "\
+apiVersion: networking.enterprise.mesh.gloo.solo.io/v1beta1
+kind: VirtualGateway
+metadata: {name: secure, namespace: shop}
+spec:
+  ingressGatewaySelectors:
+  - portName: https
+    destinationSelectors: [{kubeServiceMatcher: {labels: {app: ingress}}}]
+  options: {bindAddress: 0.0.0.0, perConnectionBufferLimitBytes: 65536}
+  connectionHandlers:
+  - connectionMatch: {serverNames: [www.example.com, '*.shop.example']}
+    connectionOptions:
+      enableProxyProtocol: true
+      sslConfig:
+        tlsMode: MUTUAL
+        secretName: shop-cert
+        verifySubjectAltName: [client.example.com]
+        parameters:
+          minimumProtocolVersion: TLSv1_2
+          maximumProtocolVersion: TLS_AUTO
+          cipherSuites: [ECDHE-RSA-AES256-GCM-SHA384]
+    http: {routeConfig: [{virtualHostSelector: {}}]}
+---
+apiVersion: networking.enterprise.mesh.gloo.solo.io/v1beta1
+kind: VirtualGateway
+metadata: {name: plain, namespace: shop}
+spec:
+  ingressGatewaySelectors:
+  - portName: http2
+    destinationSelectors: [{kubeServiceMatcher: {labels: {app: ingress}}}]
+  connectionHandlers: [{connectionOptions: {httpsRedirect: true}}]
+---
+apiVersion: networking.enterprise.mesh.gloo.solo.io/v1beta1
+kind: VirtualHost
+metadata: {name: web, namespace: shop}
+spec:
+  domains: [www.example.com]
+  routes:
+  - name: reviews
+    matchers: [{uri: {prefix: /reviews}}]
+    routeAction: {destinations: [{kubeService: {name: reviews, namespace: bookinfo, port: 9080, subset: {version: v2}}}]}
+  - name: old
+    routeAction: {destinations: [{staticDestination: {name: legacy, namespace: shop}}]}
+---
+apiVersion: discovery.mesh.gloo.solo.io/v1
+kind: Destination
+metadata: {name: legacy, namespace: shop}
+spec:
+  externalService:
+    name: legacy
+    hosts: [legacy.example.com]
+    ports: [{number: 80, name: http, protocol: HTTP}]
+    endpoints: [{address: a.legacy.example.com, ports: {http: 8080}}, {address: 192.0.2.1, ports: {http: 8081}}]
+";
+
+const INVENTORY: &str = "\
+apiVersion: v1
+kind: List
+items:
+- apiVersion: v1
+  kind: Service
+  metadata: {name: ingress, namespace: istio-ingress, labels: {app: ingress}}
+  spec:
+    type: LoadBalancer
+    selector: {istio: ingress}
+    ports: [{name: http2, port: 80, targetPort: 8080}, {name: https, port: 443, targetPort: 8443}]
+- apiVersion: v1
+  kind: Service
+  metadata: {name: reviews, namespace: bookinfo}
+  spec: {ports: [{name: http, port: 9080}]}
+- apiVersion: networking.istio.io/v1
+  kind: DestinationRule
+  metadata: {name: reviews, namespace: bookinfo}
+  spec:
+    host: reviews
+    trafficPolicy: {connectionPool: {http: {http2MaxRequests: 10}}}
+    subsets: [{name: canary, labels: {track: canary}}]
+";
+
+fn folder() -> Folder {
+    let folder = Folder::new(&[("shop.yaml", RESOURCES)]);
+    fs::create_dir(folder.path().join("inventory")).unwrap();
+    for cluster in ["east", "west"] {
+        let path = folder.path().join(format!("inventory/{cluster}.yaml"));
+        fs::write(path, INVENTORY).unwrap();
+    }
+    folder
+}
+
+fn compile(folder: &Folder, more: &[&str]) -> crate::folder::Outcome {
+    let args = ["compile", "shop.yaml", "--target", "istio", "-o", "out"];
+    let inventories = [
+        "--inventory",
+        "east=inventory/east.yaml",
+        "--inventory",
+        "west=inventory/west.yaml",
+    ];
+    folder.run(&[&args[..], &inventories[..], more].concat())
+}
+
+/// All files below a folder, by name.
+fn files(folder: &Path) -> BTreeSet<String> {
+    walkdir::WalkDir::new(folder)
+        .into_iter()
+        .map(Result::unwrap)
+        .filter(|entry| entry.file_type().is_file())
+        .map(|entry| {
+            let path = entry.path().strip_prefix(folder).unwrap();
+            path.to_string_lossy().into_owned()
+        })
+        .collect()
+}
+
+/// Compares a text with a file of this crate; what changes with every program is left out.
+fn golden(name: &str, text: &str) {
+    let lines: Vec<&str> = text
+        .lines()
+        .filter(|line| {
+            let line = line.trim_start();
+            !line.starts_with("data: ") && !line.starts_with("meshgate.io/program-sha256: ")
+        })
+        .collect();
+    let text = lines.join("\n") + "\n";
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/istio/{name}"));
+    if std::env::var_os("BLESS").is_some() {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, &text).unwrap();
+    }
+    assert_eq!(
+        fs::read_to_string(&path).unwrap_or_default(),
+        text,
+        "{name}"
+    );
+}
+
+#[test]
+fn a_folder_per_cluster_in_the_order_of_the_waves() {
+    let folder = folder();
+    compile(&folder, &MODULE).ended_with(0);
+    let expected = [
+        "10-destinations/destinationrule.istio-ingress.meshgate--bookinfo--reviews.yaml",
+        "10-destinations/serviceentry.istio-ingress.meshgate--shop--legacy.yaml",
+        "20-listeners/envoyfilter.istio-ingress.meshgate--ingress.yaml",
+        "20-listeners/gateway.istio-ingress.ingress--shop--plain.yaml",
+        "20-listeners/gateway.istio-ingress.ingress--shop--secure.yaml",
+        "20-listeners/virtualservice.istio-ingress.meshgate--ingress.yaml",
+        "30-program/wasmplugin.istio-ingress.meshgate--ingress.yaml",
+    ];
+    let both = ["east", "west"]
+        .iter()
+        .flat_map(|cluster| expected.map(|file| format!("{cluster}/{file}")))
+        .collect();
+    assert_eq!(files(&folder.path().join("out")), both);
+
+    // Written again in another form, nothing of the first form is left; files of others are.
+    folder.write("out/east/30-program/notes.yaml", b"");
+    compile(&folder, &[&MODULE[..], &["--format", "json"]].concat()).ended_with(0);
+    let mut both: BTreeSet<String> = both
+        .iter()
+        .map(|file| file.replace(".yaml", ".json"))
+        .collect();
+    both.insert("east/30-program/notes.yaml".to_owned());
+    assert_eq!(files(&folder.path().join("out")), both);
+}
+
+#[test]
+fn the_objects_of_a_cluster() {
+    let folder = folder();
+    compile(&folder, &[&MODULE[..], &["--one-file"]].concat()).ended_with(0);
+    let east = fs::read_to_string(folder.path().join("out/east.yaml")).unwrap();
+    golden("listeners.yaml", &east);
+    compile(&folder, &[&MODULE[..], &["--one-file"]].concat()).ended_with(0);
+    let again = fs::read_to_string(folder.path().join("out/east.yaml")).unwrap();
+    assert_eq!(east, again);
+}
+
+#[test]
+fn the_objects_of_the_examples() {
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples");
+    for example in [
+        "bookinfo",
+        "delegate",
+        "direct-response",
+        "forward",
+        "redirect",
+    ] {
+        let folder = Folder::new(&[]);
+        let path = examples.join(example);
+        let args = ["compile", path.to_str().unwrap(), "--target", "istio"];
+        let rest = ["-o", "out", "--one-file"];
+        folder
+            .run(&[&args[..], &rest[..], &MODULE[..]].concat())
+            .ended_with(0)
+            .said("the ports of its pods are not known");
+        let text = fs::read_to_string(folder.path().join("out/cluster.yaml")).unwrap();
+        golden(&format!("{example}.yaml"), &text);
+    }
+}
+
+#[test]
+fn the_plugin_holds_the_program_and_says_where_the_filter_is() {
+    let folder = folder();
+    let digest = "0123456789abcdef".repeat(4);
+    let image = [
+        "--module",
+        "oci://registry.example/meshgate:1.0",
+        "--module-sha256",
+        &digest,
+        "--pull-secret",
+        "pull",
+        "--fail-close",
+        "--format",
+        "json",
+    ];
+    compile(&folder, &image).ended_with(0);
+    let path = "out/east/30-program/wasmplugin.istio-ingress.meshgate--ingress.json";
+    let plugin: Value =
+        serde_json::from_slice(&fs::read(folder.path().join(path)).unwrap()).unwrap();
+    let spec = &plugin["spec"];
+    assert_eq!(spec["sha256"], digest);
+    assert_eq!(spec["failStrategy"], "FAIL_CLOSE");
+    assert_eq!(spec["imagePullSecret"], "pull");
+    assert_eq!(spec["match"][0]["ports"][1]["number"], 8443);
+    assert!(spec["pluginConfig"]["program"]["data"].is_string());
+}
+
+#[test]
+fn modules_that_istio_would_not_load_are_refused() {
+    let folder = folder();
+    for (args, message) in [
+        (&[][..], "say where gateways find the filter"),
+        (&["--module", "filter.wasm"], "is no URL"),
+        (&["--module", "ftp://host/filter.wasm"], "Istio cannot load"),
+        (&["--module", "oci://registry/meshgate"], "add its digest"),
+        (
+            &["--module", "https://host/f.wasm", "--module-sha256", "ABC"],
+            "no SHA-256 digest",
+        ),
+    ] {
+        compile(&folder, args).ended_with(2).said(message);
+    }
+    let args = ["compile", "shop.yaml", "--target", "program", "-o", "p.bin"];
+    folder
+        .run(&[&args[..], &MODULE[..]].concat())
+        .ended_with(2)
+        .said("`--module` is for gateways in a mesh");
+}
+
+#[test]
+fn one_pod_cannot_have_two_programs() {
+    let folder = folder();
+    let second = "
+- apiVersion: v1
+  kind: Service
+  metadata: {name: other, namespace: istio-ingress, labels: {app: ingress}}
+  spec:
+    selector: {istio: ingress, canary: 'yes'}
+    ports: [{name: http2, port: 80, targetPort: 8080}, {name: https, port: 443, targetPort: 8443}]
+";
+    folder.write(
+        "inventory/east.yaml",
+        format!("{INVENTORY}{second}").as_bytes(),
+    );
+    compile(&folder, &MODULE)
+        .ended_with(1)
+        .said("two programs for the same pods in namespace `istio-ingress`");
+    assert!(!folder.path().join("out").exists());
+}
