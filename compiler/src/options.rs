@@ -13,14 +13,14 @@ use crate::policy::external::{Extauth, RateLimit};
 use crate::policy::{Cors, Csrf, Fault, Mirror};
 use crate::rare::Empty;
 use crate::resource::{HeaderManipulation, Retries};
-use crate::source::Spanned;
+use crate::source::{Span, Spanned};
 
 macro_rules! options {
-    ($($(#[$doc:meta])* $name:ident: $type:ty,)*) => {
+    ($($(#[doc = $doc:literal])+ $name:ident: $type:ty,)*) => {
         /// Options; every one is inherited on its own.
         #[derive(Clone, Debug, Default)]
         pub struct Options {
-            $($(#[$doc])* pub $name: Option<Spanned<$type>>,)*
+            $($(#[doc = $doc])+ pub $name: Option<Spanned<$type>>,)*
         }
 
         impl Options {
@@ -32,6 +32,14 @@ macro_rules! options {
                 Self {
                     $($name: self.$name.as_ref().or(outer.$name.as_ref()).cloned(),)*
                 }
+            }
+
+            /// The options that there are, by their names in the API, each with the place where it is written.
+            pub fn places(&self) -> Vec<(&'static str, Span)> {
+                [$((written_name(concat!($($doc),+)), self.$name.as_ref().map(|option| option.span)),)*]
+                    .into_iter()
+                    .filter_map(|(name, span)| Some((name, span?)))
+                    .collect()
             }
 
             /// Makes options that were inherited as `from` be inherited as `to`. Whether that changes anything.
@@ -64,6 +72,7 @@ macro_rules! options {
     };
 }
 
+// The documentation of each begins with its name in the API.
 options! {
     /// `requestTimeout`: of the whole request; zero = none.
     request_timeout: Duration,
@@ -95,6 +104,11 @@ pub(crate) struct SameOptions(pub(crate) Options);
 
 impl Eq for SameOptions {}
 
+/// The name in the API that the documentation of an option begins with.
+fn written_name(documentation: &'static str) -> &'static str {
+    documentation.split('`').nth(1).unwrap_or(documentation)
+}
+
 fn value<T>(option: &Option<Spanned<T>>) -> Option<&T> {
     option.as_ref().map(|option| &option.value)
 }
@@ -110,5 +124,21 @@ fn instead<T: Clone>(
             true
         }
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_are_known_by_their_names_in_the_api() {
+        let options = Options {
+            request_timeout: Some(Spanned::new(Duration::ZERO, Span::default())),
+            cors: Some(Spanned::new(Arc::default(), Span::default())),
+            ..Options::default()
+        };
+        let names: Vec<&str> = options.places().into_iter().map(|(name, _)| name).collect();
+        assert_eq!(names, ["requestTimeout", "corsPolicy"]);
     }
 }

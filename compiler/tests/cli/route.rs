@@ -36,8 +36,29 @@ fn a_forwarded_request() {
         },
         "response": null,
         "options": { "requestTimeout": "5s", "retries": { "attempts": 3 } },
+        "optionPlaces": {
+            "headerManipulation": "./host.yaml:12:7", "requestTimeout": "./host.yaml:6:45", "retries": "./host.yaml:11:7",
+        },
     });
     assert_eq!(answer, expected);
+}
+
+#[test]
+fn every_option_is_shown_with_its_place() {
+    let text = Folder::shop()
+        .run(&["route", "-f", ".", "http://www.example.com/ratings/1"])
+        .ended_with(0)
+        .text();
+    let options: Vec<&str> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("option        "))
+        .collect();
+    let expected = [
+        "requestTimeout: 5s  (./host.yaml:6:45)",
+        "retries: 3 after the first try  (./host.yaml:11:7)",
+        "headerManipulation  (./host.yaml:12:7)",
+    ];
+    assert_eq!(options, expected);
 }
 
 #[test]
@@ -64,6 +85,7 @@ fn the_fields_come_in_the_order_of_the_contract() {
         "request",
         "response",
         "options",
+        "optionPlaces",
     ];
     let places: Vec<_> = fields
         .iter()

@@ -2,8 +2,8 @@
 
 mod text;
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -12,10 +12,11 @@ use meshgate_compiler::answer::Answer;
 use meshgate_compiler::compile::{CompileOptions, compile};
 use meshgate_compiler::diagnostic::{Diagnostics, Severity};
 use meshgate_compiler::render;
-use meshgate_compiler::route::{GatewayChoice, choose_gateway, evaluate, find_gateway};
+use meshgate_compiler::route::{GatewayChoice, choose_gateway, evaluate, find_gateway, find_route};
 use meshgate_compiler::source::SourceMap;
 use meshgate_compiler::tree::Tree;
 use meshgate_engine::Program;
+use serde::Serialize;
 
 use crate::input::{self, Inventories};
 use crate::output::{self, Failure};
@@ -112,7 +113,7 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
     };
     let (choice, answer) = router.answer(&query).map_err(Failure::usage)?;
     output::print(&match args.output {
-        Format::Json => json_line(&answer),
+        Format::Json => located(&answer, choice, &router),
         Format::Text => text::render(
             &query.request,
             &answer,
@@ -279,6 +280,30 @@ fn answer_lines(
     } else {
         Ok(())
     }
+}
+
+/// An answer with the place of each of its route's options.
+fn located(answer: &Answer, choice: GatewayChoice, router: &Router) -> String {
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Located<'a> {
+        #[serde(flatten)]
+        answer: &'a Answer,
+        option_places: BTreeMap<&'static str, String>,
+    }
+    let route = find_route(&router.target.tree, choice.index, answer);
+    let places = route
+        .map(|route| route.options.places())
+        .unwrap_or_default();
+    let located = Located {
+        answer,
+        option_places: places
+            .into_iter()
+            .map(|(name, span)| (name, router.sources.location(span).to_string()))
+            .collect(),
+    };
+    let json = serde_json::to_string(&located).expect("places are strings");
+    format!("{json}\n")
 }
 
 fn json_line(answer: &Answer) -> String {

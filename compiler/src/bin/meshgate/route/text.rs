@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use meshgate_compiler::answer::{Answer, Destination, Outcome, WeightedDestination};
+use meshgate_compiler::answer::{Answer, Destination, Options, Outcome, WeightedDestination};
 use meshgate_compiler::render::printable;
 use meshgate_compiler::route::{GatewayChoice, Request, find_route};
 use meshgate_compiler::source::{SourceMap, Span};
@@ -79,72 +79,25 @@ pub(super) fn render(
         lines.add("path", &format!("{}{unchanged}", forwarded.path));
         headers(&mut lines, request, &forwarded.headers);
     }
-    if let Some(options) = &answer.options {
-        let origin = route.as_ref().map(|route| &*route.options);
-        let timeout_place = origin
-            .and_then(|options| options.request_timeout.as_ref())
-            .map(|timeout| place(timeout.span));
-        if let Some(timeout) = &options.request_timeout {
-            lines.add(
-                "timeout",
-                &format!("{timeout}{}", timeout_place.unwrap_or_default()),
-            );
-        }
-        let retries_place = origin
-            .and_then(|options| options.retries.as_ref())
-            .map(|retries| place(retries.span));
-        if let Some(retries) = &options.retries {
-            let each = retries
-                .per_try_timeout
-                .as_ref()
-                .map(|timeout| format!(", {timeout} each"))
-                .unwrap_or_default();
-            lines.add(
-                "retries",
-                &format!(
-                    "{} after the first try{each}{}",
-                    retries.attempts,
-                    retries_place.unwrap_or_default()
-                ),
-            );
-        }
-        let mirrors_place = origin
-            .and_then(|options| options.mirrors.as_ref())
-            .map(|mirrors| place(mirrors.span));
-        for mirror in &options.mirrors {
-            let place = mirrors_place.as_deref().unwrap_or_default();
-            lines.add("copied to", &format!("{}{place}", mirror.cluster));
-        }
+    for mirror in answer.options.iter().flat_map(|options| &options.mirrors) {
+        lines.add("copied to", &mirror.cluster);
     }
-    if let Some(options) = &answer.options {
-        let origin = route.as_ref().map(|route| &*route.options);
-        let mut asked = |is_asked: bool, name: &str, span: Option<Span>| {
-            if is_asked {
-                let place = span.map(place).unwrap_or_default();
-                lines.add(name, &format!("not asked here, taken to allow it{place}"));
-            }
-        };
-        let extauth = origin.and_then(|options| options.extauth.as_ref());
-        asked(
-            options.extauth,
-            "extauth",
-            extauth.map(|extauth| extauth.span),
-        );
-        let limit = origin.and_then(|options| options.rate_limit.as_ref());
-        asked(
-            options.rate_limit,
+    let asked = answer.options.as_ref();
+    for (is_asked, name) in [
+        (asked.is_some_and(|options| options.extauth), "extauth"),
+        (
+            asked.is_some_and(|options| options.rate_limit),
             "rate limit",
-            limit.map(|limit| limit.span),
-        );
+        ),
+    ] {
+        if is_asked {
+            lines.add(name, "not asked here, taken to allow it");
+        }
     }
-    if let Some(manipulation) = route
-        .as_ref()
-        .and_then(|route| route.options.header_manipulation.as_ref())
-    {
-        lines.add(
-            "headers from",
-            &sources.location(manipulation.span).to_string(),
-        );
+    let places = route.map(|route| route.options.places());
+    for (name, span) in places.unwrap_or_default() {
+        let value = value(name, answer.options.as_ref());
+        lines.add("option", &format!("{name}{value}{}", place(span)));
     }
     if let Some(response) = &answer.response {
         lines.add("status", &response.status.to_string());
@@ -160,6 +113,22 @@ pub(super) fn render(
         }
     }
     lines.text
+}
+
+/// What an option comes to for this request, as far as the answer says.
+fn value(name: &str, options: Option<&Options>) -> String {
+    let value = options.and_then(|options| match name {
+        "requestTimeout" => options.request_timeout.clone(),
+        "retries" => options.retries.as_ref().map(|retries| {
+            let each = retries.per_try_timeout.as_ref();
+            let each = each.map(|timeout| format!(", {timeout} each"));
+            let attempts = retries.attempts;
+            format!("{attempts} after the first try{}", each.unwrap_or_default())
+        }),
+        "faultInjection" => (options.delay.as_ref()).map(|delay| format!("waits {delay}")),
+        _ => None,
+    });
+    value.map(|value| format!(": {value}")).unwrap_or_default()
 }
 
 fn outcome(answer: &Answer) -> &'static str {
