@@ -9,6 +9,7 @@ mod module;
 mod program;
 mod routing;
 mod shadow;
+mod shares;
 mod waiting;
 
 use meshgate_host_tests::wasm::{Forwarded, LocalReply, Outcome, Request, Vm};
