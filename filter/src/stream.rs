@@ -70,43 +70,39 @@ pub(crate) fn on_request_headers(stream: u32) -> Action {
 /// Goes on with every request of a root context that has waited long enough.
 pub(crate) fn on_tick(root: u32) {
     let now = host::now();
-    while let Some((stream, origin, waiting)) = contexts::take_waiting(root, now) {
-        // The client may be gone.
-        if host::act_for(stream) {
-            resume(stream, origin, waiting);
-        }
+    while let Some((stream, origin, Waiting { pairs, stage, .. })) =
+        contexts::take_waiting(root, now)
+    {
+        let carried = Carried::default();
+        resume(stream, origin, pairs, carried, |exchange| {
+            exchange.route(stage)
+        });
     }
     // The last request was acted for; the timer is that of the root context.
     host::act_for(root);
     timer::set(root, now);
 }
 
-/// Decides the same again: the request is as it was, and so is the program.
-fn resume(stream: u32, origin: Origin, waiting: Waiting) {
-    let Waiting { pairs, stage, .. } = waiting;
-    let Some(program) = &origin.router.program else {
-        return;
-    };
-    let (request, _) = pairs.request();
-    let exchange = Exchange {
-        stream,
-        origin: &origin,
-        program,
-        request: &request,
-        carried: RefCell::default(),
-    };
-    let step = exchange.route(stage);
-    if carry_on(stream, origin, pairs, step) == Action::Continue {
-        host::continue_request();
-    }
-}
-
 /// Goes on with a request about which a service was asked.
 pub(crate) fn on_answer(token: Token, answer: Answer) {
     // The client may be gone.
-    let Some((stream, origin, pairs, mut question)) = contexts::take_asked(token) else {
-        return;
-    };
+    if let Some((stream, origin, pairs, mut question)) = contexts::take_asked(token) {
+        let carried = mem::take(&mut question.carried);
+        resume(stream, origin, pairs, carried, |exchange| {
+            exchange.answered(&question, answer)
+        });
+    }
+}
+
+/// Goes on with a request that has waited. It is as it was, and so is the program.
+fn resume(
+    stream: u32,
+    origin: Origin,
+    pairs: HeaderPairs,
+    carried: Carried,
+    decide: impl FnOnce(&Exchange<'_>) -> Step,
+) {
+    // The client may be gone.
     if !host::act_for(stream) {
         return;
     }
@@ -114,14 +110,13 @@ pub(crate) fn on_answer(token: Token, answer: Answer) {
         return;
     };
     let (request, _) = pairs.request();
-    let exchange = Exchange {
+    let step = decide(&Exchange {
         stream,
         origin: &origin,
         program,
         request: &request,
-        carried: RefCell::new(mem::take(&mut question.carried)),
-    };
-    let step = exchange.answered(&question, answer);
+        carried: RefCell::new(carried),
+    });
     if carry_on(stream, origin, pairs, step) == Action::Continue {
         host::continue_request();
     }
