@@ -123,6 +123,22 @@ impl Envoy {
         fs::read_to_string(self.directory.path().join("log")).unwrap_or_default()
     }
 
+    /// The first line of the log that tells of an error, if there is one.
+    pub fn first_error(&self) -> Option<String> {
+        let log = self.log();
+        let is_bad = |line: &&str| line.contains("[error]") || line.contains("[critical]");
+        log.lines().find(is_bad).map(str::to_owned)
+    }
+
+    /// Resident memory in kilobytes; `None` if the process is gone.
+    pub fn memory(&self) -> Option<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.id())).ok()?;
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmRSS:"))?;
+        line.split_whitespace().next()?.parse().ok()
+    }
+
     /// The process id.
     pub fn id(&self) -> u32 {
         self.child.id()

@@ -187,22 +187,12 @@ impl Gateway {
     /// Nothing made the filter trap.
     #[track_caller]
     pub(crate) fn assert_unharmed(&self) {
-        let log = self.envoy.log();
-        let mut lines = log.lines();
-        let bad = lines.find(|line| {
-            ["[error]", "[critical]"]
-                .iter()
-                .any(|level| line.contains(level))
-        });
-        assert_eq!(bad, None, "{log}");
+        assert_eq!(self.envoy.first_error(), None, "{}", self.envoy.log());
     }
 
     /// Memory of the proxy in kilobytes.
     pub(crate) fn memory(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.envoy.id())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let number = line.and_then(|line| line.split_whitespace().next());
-        number.unwrap().parse().unwrap()
+        self.envoy.memory().unwrap()
     }
 }
 

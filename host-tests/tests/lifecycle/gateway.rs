@@ -166,14 +166,7 @@ impl Gateway {
     pub(crate) fn assert_unharmed(&self) {
         let status = self.get("/fixed").status;
         assert!(matches!(status, 200 | 503), "{status}");
-        let log = self.envoy.log();
-        let mut lines = log.lines();
-        let bad = lines.find(|line| {
-            ["[error]", "[critical]"]
-                .iter()
-                .any(|level| line.contains(level))
-        });
-        assert_eq!(bad, None, "{log}");
+        assert_eq!(self.envoy.first_error(), None, "{}", self.envoy.log());
     }
 
     /// The access log, from its beginning.
@@ -183,10 +176,7 @@ impl Gateway {
 
     /// Memory of the proxy in kilobytes.
     pub(crate) fn memory(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.envoy.id())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let number = line.and_then(|line| line.split_whitespace().next());
-        number.unwrap().parse().unwrap()
+        self.envoy.memory().unwrap()
     }
 }
 
