@@ -10,15 +10,14 @@ use meshgate_compiler::diagnostic::Diagnostics;
 use meshgate_compiler::manifest::istio::{
     FailStrategy, IstioOptions, Manifest, Module, Wave, manifests,
 };
-use meshgate_compiler::tree::{Destination, DestinationTarget, Tree};
 use meshgate_compiler::verify::{Known, State};
 use serde_json::{Value, json};
 
 use super::control::Istiod;
-use super::kubernetes::{Backend, Entrance, is_service, items, objects};
+use super::destinations::{self, Destinations};
+use super::kubernetes::{Entrance, is_service, items, objects};
 use super::proxy::{Identity, Proxy};
 use crate::cases::{Clusters, Configuration, Group};
-use crate::envoy::bootstrap::cluster_names;
 use crate::envoy::client::{self, request_head};
 use crate::envoy::free_ports;
 use crate::upstream::Upstreams;
@@ -69,8 +68,9 @@ impl Mesh {
         let configuration = Configuration::of(&group, 1);
         configuration.program()?;
         let (programs, manifests) = compile(&configuration, &group, &tools.filter)?;
-        let upstreams = Upstreams::start_apart(cluster_names(&configuration.compiled))
-            .map_err(|error| error.to_string())?;
+        let destinations = Destinations::of(&configuration.compiled.tree);
+        let upstreams =
+            Upstreams::start_apart(destinations.names()).map_err(|error| error.to_string())?;
         let entrances = entrances(&programs)?;
         let ports = programs.iter().zip(&entrances).map(|(program, entrance)| {
             let target = |port: u16| {
@@ -85,7 +85,7 @@ impl Mesh {
             .into_iter()
             .map(|item| item.clone())
             .partition(|item| item["kind"] == "Service");
-        let backends = backends(&configuration.compiled.tree, &upstreams);
+        let backends = destinations.backends(&upstreams);
         let istiod = Istiod::start(&tools.istiod, &objects(services, &entrances, &backends))?;
         for object in existing {
             let api = object["apiVersion"].as_str().unwrap_or_default();
@@ -93,7 +93,7 @@ impl Mesh {
                 istiod.apply(&object)?;
             }
         }
-        for object in federated(&configuration.compiled.tree, &upstreams) {
+        for object in destinations.federated(&manifests, &upstreams) {
             istiod.apply(&object)?;
         }
         let proxies = entrances
@@ -134,10 +134,13 @@ impl Mesh {
     /// # Errors
     /// What Istio has against one of them.
     pub fn apply(&self, wave: Wave) -> Result<(), String> {
-        let objects = self.manifests.iter().filter(|one| one.wave == wave);
-        objects
-            .into_iter()
-            .try_for_each(|one| self.istiod.apply(&one.object))
+        let destinations = Destinations::of(&self.configuration.compiled.tree);
+        for manifest in self.manifests.iter().filter(|one| one.wave == wave) {
+            let mut object = manifest.object.clone();
+            destinations.lead_home(&mut object, &self.upstreams);
+            self.istiod.apply(&object)?;
+        }
+        Ok(())
     }
 
     /// Takes other resources for the same gateways. Nothing is applied, and there are no echo servers for destinations
@@ -234,17 +237,7 @@ impl Mesh {
     /// Whether requests to a cluster may be answered by the echo server of this name: a subset's pod is also one of its
     /// Service.
     pub fn leads_to(&self, cluster: &str, upstream: &str) -> bool {
-        let destination = |name: &str| {
-            let mut destinations = self.configuration.compiled.tree.destinations();
-            destinations.find(|destination| destination.cluster == name)
-        };
-        let (Some(asked), Some(answering)) = (destination(cluster), destination(upstream)) else {
-            return false;
-        };
-        let pod = labels(&answering.target);
-        let mut subset = labels(&asked.target).iter();
-        service_of(cluster) == service_of(upstream)
-            && subset.all(|(key, value)| pod.get(key) == Some(value))
+        destinations::leads_to(&self.configuration.compiled.tree, cluster, upstream)
     }
 }
 
@@ -299,7 +292,10 @@ fn compile(
     };
     let written = manifests(&programs, &resources, &options);
     if written.errors.is_empty() {
-        Ok((programs, written.list))
+        let own = group.clusters.as_ref().map(|clusters| &clusters.own);
+        let mut manifests = written.list;
+        manifests.retain(|manifest| manifest.cluster.as_ref() == own);
+        Ok((programs, manifests))
     } else {
         Err(written.errors.join("\n"))
     }
@@ -371,113 +367,4 @@ fn entrances(programs: &[WorkloadProgram]) -> Result<Vec<Entrance>, String> {
         });
     }
     Ok(entrances)
-}
-
-/// Host and port of a cluster: `outbound|9080|version-v2|reviews.bookinfo.svc.cluster.local`.
-fn service_of(cluster: &str) -> Option<(&str, u16)> {
-    let mut parts = cluster.splitn(4, '|').skip(1);
-    let port = parts.next()?.parse().ok()?;
-    Some((parts.nth(1)?, port))
-}
-
-fn labels(target: &DestinationTarget) -> &BTreeMap<String, String> {
-    static NONE: BTreeMap<String, String> = BTreeMap::new();
-    match target {
-        DestinationTarget::KubeService { subset, .. }
-        | DestinationTarget::VirtualDestination { subset, .. } => subset,
-        DestinationTarget::StaticDestination { .. } => &NONE,
-    }
-}
-
-/// The destinations that are Kubernetes Services, with host and address, each once. Local ones or federated ones.
-fn services<'t>(
-    tree: &'t Tree,
-    upstreams: &Upstreams,
-    local: bool,
-) -> Vec<(&'t Destination, &'t str, SocketAddr)> {
-    let clusters: BTreeMap<&str, &Destination> = tree
-        .destinations()
-        .filter(|destination| matches!(destination.target, DestinationTarget::KubeService { .. }))
-        .map(|destination| (destination.cluster.as_str(), destination.as_ref()))
-        .collect();
-    let found = clusters.into_iter().filter_map(|(cluster, destination)| {
-        let (host, _) = service_of(cluster)?;
-        Some((destination, host, upstreams.address(cluster)?))
-    });
-    found
-        .filter(|(_, host, _)| host.ends_with(".svc.cluster.local") == local)
-        .collect()
-}
-
-fn backends(tree: &Tree, upstreams: &Upstreams) -> Vec<Backend> {
-    let grpc: BTreeSet<&str> = tree
-        .services()
-        .filter(|(_, is_grpc)| *is_grpc)
-        .map(|(destination, _)| destination.cluster.as_str())
-        .collect();
-    let backend = |(destination, host, address): (&Destination, &str, SocketAddr)| {
-        let mut names = host.split('.').map(str::to_owned);
-        let (name, namespace) = (names.next()?, names.next()?);
-        Some(Backend {
-            service: (namespace, name, destination.port),
-            labels: labels(&destination.target).clone(),
-            address,
-            http2: grpc.contains(destination.cluster.as_str()),
-        })
-    };
-    let services = services(tree, upstreams, true);
-    services.into_iter().filter_map(backend).collect()
-}
-
-/// The hosts of other clusters' services: an entry for each, and a rule for its subsets.
-fn federated(tree: &Tree, upstreams: &Upstreams) -> Vec<Value> {
-    let mut hosts: BTreeMap<&str, Vec<(&Destination, SocketAddr)>> = BTreeMap::new();
-    for (destination, host, address) in services(tree, upstreams, false) {
-        hosts.entry(host).or_default().push((destination, address));
-    }
-    let mut objects = Vec::new();
-    for (host, destinations) in hosts {
-        let metadata = json!({ "name": host, "namespace": "istio-system" });
-        let ports: BTreeSet<u16> = destinations.iter().map(|(one, _)| one.port).collect();
-        let ports = ports.into_iter().map(
-            |port| json!({ "number": port, "name": format!("http-{port}"), "protocol": "HTTP" }),
-        );
-        let endpoints = destinations.iter().map(|(one, address)| {
-            let port = format!("http-{}", one.port);
-            json!({
-                "address": address.ip().to_string(),
-                "ports": { port: address.port() },
-                "labels": labels(&one.target),
-            })
-        });
-        objects.push(json!({
-            "apiVersion": "networking.istio.io/v1",
-            "kind": "ServiceEntry",
-            "metadata": metadata,
-            "spec": {
-                "hosts": [host],
-                "location": "MESH_INTERNAL",
-                "resolution": "STATIC",
-                "ports": ports.collect::<Vec<_>>(),
-                "endpoints": endpoints.collect::<Vec<_>>(),
-            },
-        }));
-        let subsets: Vec<Value> = destinations
-            .iter()
-            .filter_map(|(one, _)| {
-                let labels = labels(&one.target);
-                let name = one.cluster.split('|').nth(2)?;
-                (!labels.is_empty()).then(|| json!({ "name": name, "labels": labels }))
-            })
-            .collect();
-        if !subsets.is_empty() {
-            objects.push(json!({
-                "apiVersion": "networking.istio.io/v1",
-                "kind": "DestinationRule",
-                "metadata": metadata,
-                "spec": { "host": host, "subsets": subsets },
-            }));
-        }
-    }
-    objects
 }

@@ -5,6 +5,7 @@
 //! them; the pods are echo servers on loopback.
 
 mod control;
+mod destinations;
 mod kubernetes;
 mod mesh;
 mod proxy;

@@ -2,6 +2,7 @@
 //! `cargo xtask istio-e2e` builds the control plane; without it, the tests are ignored.
 
 mod examples;
+mod updates;
 
 use libtest_mimic::{Arguments, Trial};
 use meshgate_host_tests::istio::Tools;
@@ -15,7 +16,8 @@ fn main() {
     }
     // Each has a mesh of its own, and what it asks for is quick only if the machine is not busy.
     arguments.test_threads.get_or_insert(2);
-    let tests = examples::tests();
+    let mut tests = examples::tests();
+    tests.extend(updates::tests());
     let trials = tests.into_iter().map(|(name, run)| match tools.clone() {
         Ok(tools) => Trial::test(name, move || run(&tools).map_err(Into::into)),
         Err(_) => Trial::test(name, || Ok(())).with_ignored_flag(true),
