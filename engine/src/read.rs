@@ -153,6 +153,11 @@ macro_rules! never {
 impl<'de> Deserializer<'de> for &mut Reader<'de> {
     type Error = Error;
 
+    /// As `rmp-serde` has it: addresses are bytes, not text.
+    fn is_human_readable(&self) -> bool {
+        false
+    }
+
     integers! {
         deserialize_u8 visit_u8 narrow,
         deserialize_u16 visit_u16 narrow,
@@ -399,6 +404,10 @@ mod tests {
         assert_eq!(read(&bytes), Ok(shapes));
         let numbers = (u64::MAX, 0.1_f64, serde_bytes::ByteBuf::from(vec![7; 300]));
         assert_eq!(read(&written(&numbers)), Ok(numbers));
+        for address in ["10.0.0.1", "2001:db8::1"] {
+            let address: std::net::IpAddr = address.parse().expect("an address");
+            assert_eq!(read(&written(&address)), Ok(address));
+        }
     }
 
     #[test]
