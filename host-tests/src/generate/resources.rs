@@ -6,6 +6,7 @@ use proptest::sample::select;
 use serde_json::{Map, Value, json};
 
 use super::choice::{one_of, optional};
+use super::options::{OPTIONS, TOKEN, api_keys, options};
 
 pub(super) const SEGMENTS: &[&str] = &[
     "/", "/a", "/b", "/A", "/ab", "/a.b", "a", "/ä", "/v1", "/img.png",
@@ -29,7 +30,7 @@ const TEXTS: &[&str] = &["v1", "V", "1", "0", "a", "GE", "get", "v1,", "/a", "TP
 const PARAMETERS: &[&str] = &["q", "p", "Q", "x"];
 pub(super) const VALUES: &[&str] = &[
     "v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7", "v8", "v9", "v10", "v11", "a.com", "3", "-2",
-    "+7", "08", "1,2",
+    "+7", "08", "1,2", TOKEN,
 ];
 pub(super) const VALUE_PATTERNS: &[&str] = &[
     "v1.*", "v[0-9]", "v10?", ".*", "v(1|2)", "[^v].*", "v1,v.*", "(?i)V2", "v\\d+",
@@ -351,7 +352,6 @@ fn matcher(delegates: bool, wide: bool) -> impl Strategy<Value = Matcher> {
 }
 
 const REDIRECTS: usize = 9;
-const OPTIONS: usize = 12;
 
 impl Configuration {
     /// The resources, as a JSON list.
@@ -361,6 +361,7 @@ impl Configuration {
             "connectionHandlers": [{"http": {"routeConfig": [{"virtualHostSelector": {}}]}}],
         });
         let mut resources = vec![object("VirtualGateway", "gw", gateway)];
+        resources.extend(api_keys());
         for (n, (domains, level, routes)) in self.hosts.iter().enumerate() {
             let mut spec = json!({"domains": domains, "routes": list(routes)});
             if let Some(policy) = options(*level) {
@@ -399,43 +400,6 @@ fn list(routes: &[Route]) -> Vec<Value> {
         .enumerate()
         .map(|(n, route)| route.json(n))
         .collect()
-}
-
-/// One of the levels of options; most are empty.
-fn options(number: usize) -> Option<Value> {
-    match number {
-        0 => Some(json!({
-            "headerManipulation": {
-                "appendRequestHeaders": {"x-0": "add"},
-                "removeRequestHeaders": ["x-1"],
-                "appendResponseHeaders": {"via": "r"},
-            },
-            "requestTimeout": "2s",
-        })),
-        1 => Some(json!({"retries": {"attempts": 2, "perTryTimeout": "150ms"}})),
-        2 => Some(json!({
-            "corsPolicy": {
-                "allowOrigins": [{"exact": "v1"}, {"prefix": "V2", "ignoreCase": true}, {"suffix": "3"}, {"regex": "v[45]"}],
-                "allowMethods": ["GET", "PUT"],
-                "allowHeaders": ["*"],
-                "exposeHeaders": ["x-0"],
-                "allowCredentials": true,
-            },
-        })),
-        3 => Some(json!({"faultInjection": {"abort": {"httpStatus": 503}, "percentage": 100}})),
-        4 => Some(json!({"faultInjection": {"fixedDelay": "1ms"}})),
-        5 => Some(
-            json!({"csrf": {"filterEnabled": true, "additionalOrigins": [{"exact": "v1"}, {"suffix": "com"}]}}),
-        ),
-        6 => Some(json!({"csrf": {"shadowEnabled": true}})),
-        7 => Some(json!({"mirror": {"kubeService": {"name": "m1"}, "port": 80}})),
-        8 => Some(json!({"mirrors": [
-            {"kubeService": {"name": "m2"}, "port": 80, "percentage": 100},
-            {"kubeService": {"name": "m1"}, "port": 80, "percentage": 0},
-            {"kubeService": {"name": "s1"}, "port": 80},
-        ]})),
-        _ => None,
-    }
 }
 
 impl Route {
