@@ -1,4 +1,4 @@
-//! The options that generated resources have.
+//! Generated options, and policies that have them.
 
 use serde_json::{Value, json};
 
@@ -6,7 +6,10 @@ use crate::tokens::jwks;
 
 /// A token of Jane's for the shop, signed with Ed25519, which ends in 2100.
 pub(super) const TOKEN: &str = "eyJhbGciOiJFZERTQSIsImtpZCI6ImVkZHNhIn0.eyJhZG1pbiI6dHJ1ZSwiYXVkIjoic2hvcCIsImV4cCI6NDEwMjQ0NDgwMCwiaXNzIjoiaHR0cHM6Ly9pc3N1ZXIuZXhhbXBsZS5jb20iLCJsZXZlbCI6NywicmVhbG0iOnsicm9sZXMiOlsiYnV5ZXIiLCJhZG1pbiJdfSwic3ViIjoiamFuZSJ9.i1tIQcbAGe3lsaXJxlt4G0OM7d0DCPJBUMWr7pWd-teYhmhMdj548N-1qMJJ-TKiq9yGXZ1S7S8d7zpu0orrAQ";
-/// How many there are of [`options`].
+/// The header that [`options`] look for a token in.
+pub(super) const TOKEN_HEADER: &str = "x-2";
+
+/// How many levels of options there are.
 pub(super) const OPTIONS: usize = 15;
 
 /// One of the levels of options; most are empty.
@@ -55,7 +58,7 @@ pub(super) fn options(number: usize) -> Option<Value> {
                     "audiences": ["shop"],
                     "jwks": jwks().to_string(),
                 }],
-                "tokenFrom": {"header": "x-2", "prefix": ""},
+                "tokenFrom": {"header": TOKEN_HEADER, "prefix": ""},
                 "claimsToHeaders": [{"claim": ["sub"], "header": "x-3"}],
                 "allowMissing": true,
             },
@@ -85,4 +88,30 @@ pub(super) fn api_keys() -> [Value; 2] {
             "stringData": {"api-key": "v1"},
         }),
     ]
+}
+
+/// How many there are of the route selectors of [`policy`].
+pub(super) const SELECTORS: usize = 5;
+
+/// A TrafficPolicy with one of the levels of options, or one that shifts traffic.
+pub(super) fn policy(selector: usize, level: usize) -> Value {
+    let selector = match selector {
+        0 => json!({}),
+        1 => json!({"routeLabelMatcher": {"n": "1"}}),
+        2 => json!({"virtualHostRefs": [{"name": "h0"}]}),
+        3 => json!({"virtualHostRefs": [{"name": "h1"}], "routeTableRefs": [{"name": "t2"}]}),
+        _ => json!({"routeTableSelector": {}, "routeLabelMatcher": {"n": "0"}}),
+    };
+    let shift = json!({"trafficShift": {"destinations": [
+        {"kubeService": {"name": "s1", "port": 80}, "weight": 25},
+        {"kubeService": {"name": "m1", "port": 80}, "weight": 75, "options": {
+            "headerManipulation": {"appendRequestHeaders": {"x-d": "m"}},
+        }},
+    ]}});
+    let service = json!({"name": "s1", "namespace": "t", "clusterName": "c"});
+    json!({
+        "routeSelector": [selector],
+        "destinationSelector": [{"kubeServiceRefs": {"services": [service]}}],
+        "policy": options(level).unwrap_or(shift),
+    })
 }

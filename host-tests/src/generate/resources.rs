@@ -6,7 +6,7 @@ use proptest::sample::select;
 use serde_json::{Map, Value, json};
 
 use super::choice::{one_of, optional};
-use super::options::{OPTIONS, TOKEN, api_keys, options};
+use super::options::{OPTIONS, SELECTORS, api_keys, options, policy};
 
 pub(super) const SEGMENTS: &[&str] = &[
     "/", "/a", "/b", "/A", "/ab", "/a.b", "a", "/ä", "/v1", "/img.png",
@@ -30,7 +30,7 @@ const TEXTS: &[&str] = &["v1", "V", "1", "0", "a", "GE", "get", "v1,", "/a", "TP
 const PARAMETERS: &[&str] = &["q", "p", "Q", "x"];
 pub(super) const VALUES: &[&str] = &[
     "v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7", "v8", "v9", "v10", "v11", "a.com", "3", "-2",
-    "+7", "08", "1,2", TOKEN,
+    "+7", "08", "1,2",
 ];
 pub(super) const VALUE_PATTERNS: &[&str] = &[
     "v1.*", "v[0-9]", "v10?", ".*", "v(1|2)", "[^v].*", "v1,v.*", "(?i)V2", "v\\d+",
@@ -73,6 +73,8 @@ const TABLES: usize = 4;
 pub struct Configuration {
     hosts: Vec<(Vec<&'static str>, usize, Vec<Route>)>,
     tables: Vec<(i32, Vec<Route>)>,
+    /// What they select, and what they say.
+    policies: Vec<(usize, usize)>,
 }
 
 #[derive(Clone, Debug)]
@@ -207,7 +209,13 @@ fn with_hosts(
         .collect::<Vec<_>>();
     let options = one_of![2 => Just(OPTIONS), 1 => 0..OPTIONS];
     let hosts = vec((vec(select(DOMAINS), 1..3), options, routes), 1..5);
-    (hosts, tables).prop_map(|(hosts, tables)| Configuration { hosts, tables })
+    let policy = (0..SELECTORS, 0..=OPTIONS);
+    let policies = one_of![1 => Just(Vec::new()), 1 => vec(policy, 1..4)];
+    (hosts, tables, policies).prop_map(|(hosts, tables, policies)| Configuration {
+        hosts,
+        tables,
+        policies,
+    })
 }
 
 fn rewrite() -> impl Strategy<Value = Rewrite> {
@@ -373,6 +381,11 @@ impl Configuration {
             let spec = json!({"weight": weight, "routes": list(routes)});
             resources.push(object("RouteTable", &format!("t{n}"), spec));
         }
+        for (n, (selector, level)) in self.policies.iter().enumerate() {
+            let mut policy = object("TrafficPolicy", &format!("p{n}"), policy(*selector, *level));
+            policy["apiVersion"] = json!("networking.mesh.gloo.solo.io/v1");
+            resources.push(policy);
+        }
         resources
     }
 
@@ -405,6 +418,7 @@ fn list(routes: &[Route]) -> Vec<Value> {
 impl Route {
     fn json(&self, n: usize) -> Value {
         let mut fields = Map::new();
+        fields.insert("labels".to_owned(), json!({"n": (n % 3).to_string()}));
         if self.named {
             fields.insert("name".to_owned(), json!(format!("r{n}")));
         }
