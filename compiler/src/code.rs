@@ -273,7 +273,7 @@ codes! {
     /// Two TCP hosts of one name.
     DuplicateTcpHost = "E0509", "duplicate-tcp-host";
     /// Forwarding by server name without TLS.
-    ServerNameWithoutTls = "W0510", "server-name-without-tls";
+    ServerNameWithoutTls = "E0510", "server-name-without-tls";
     /// A gateway for TLS that the target serves as plain HTTP.
     PlainText = "N0511", "plain-text";
     /// A setting of a gateway's listener that has no effect yet.
@@ -311,7 +311,7 @@ codes! {
     EmptyVirtualHost = "W0553", "empty-virtual-host";
     /// A virtual host has no domain that could be used.
     NoDomains = "E0554", "no-domains";
-    /// A gateway for TCP connections.
+    /// A gateway that does not say where connections go.
     TcpGateway = "E0555", "tcp-gateway";
 
     /// Delegation multiplies routes beyond the limit.
