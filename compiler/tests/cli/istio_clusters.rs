@@ -190,9 +190,6 @@ fn a_virtual_destination_is_one_cluster_in_the_order_of_the_gateway() {
             "outbound|9080|for--shop--ordered--version-v2|reviews.bookinfo.svc.cluster.local",
         ])
     );
-    // It says that it speaks gRPC.
-    assert!(ordered["typed_extension_protocol_options"].is_object());
-    assert!(added(1)["typed_extension_protocol_options"].is_null());
 }
 
 #[test]

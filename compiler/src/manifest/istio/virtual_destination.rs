@@ -5,7 +5,6 @@
 
 use serde_json::{Value, json};
 
-use super::destination::http_protocol;
 use super::rule::{Behind, Subset};
 use super::{Wave, Workload, name};
 use crate::resource::Resources;
@@ -162,7 +161,7 @@ fn cluster(
             members.push(member);
         }
     }
-    let mut value = json!({
+    let value = json!({
         "name": destination.cluster,
         "connect_timeout": "1s",
         "lb_policy": "CLUSTER_PROVIDED",
@@ -180,15 +179,6 @@ fn cluster(
             },
         },
     });
-    if speaks_http2(found, resources) {
-        // The connection is the member's, but the protocol is that of the cluster which the route names.
-        value["typed_extension_protocol_options"] = json!({
-            "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
-                "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
-                "explicit_http_config": { "http2_protocol_options": {} },
-            },
-        });
-    }
     // Somebody may have a ServiceEntry for the host; two clusters of one name would be refused by Envoy.
     let taken = json!({ "context": "GATEWAY", "cluster": { "name": destination.cluster } });
     [
@@ -199,23 +189,6 @@ fn cluster(
             "patch": { "operation": "ADD", "value": value },
         }),
     ]
-}
-
-/// Whether its protocol, or else that of a service behind it, is gRPC or HTTP/2.
-fn speaks_http2(destination: &VirtualDestination, resources: &Resources) -> bool {
-    if let Some(protocol) = &destination.protocol {
-        return ["GRPC", "HTTP2"]
-            .iter()
-            .any(|http2| protocol.eq_ignore_ascii_case(http2));
-    }
-    destination.backends.iter().any(|backend| {
-        let mut services = resources.services_named(&backend.service, backend.cluster.as_deref());
-        let port = services.find_map(|service| {
-            let mut ports = service.ports.iter();
-            ports.find(|port| port.number == backend.port)
-        });
-        ["GRPC", "HTTP2"].contains(&http_protocol(port))
-    })
 }
 
 #[cfg(test)]
