@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::rule::{self, Subset, Subsets};
+use super::destination_rule::{self, Subset, Subsets};
 use super::{Workload, federated, service_entry, virtual_destination};
 use crate::compile::WorkloadProgram;
 use crate::resource::{ObjectName, Resources, ServicePort};
@@ -180,7 +180,7 @@ pub(super) fn write<'a>(
         service_entry::write(workload, resources, name, ports);
     }
     for (host, (service, subsets)) in &needs.local {
-        rule::write(workload, resources, host, service, subsets);
+        destination_rule::write(workload, resources, host, service, subsets);
     }
     for (host, service) in needs.federated {
         if let Some(program) = programs.first() {

@@ -10,7 +10,7 @@ use std::net::IpAddr;
 use serde_json::{Value, json};
 
 use super::destination::{NETWORKING, http_protocol};
-use super::rule::{Subsets, outlier_detection};
+use super::destination_rule::{Subsets, outlier_detection};
 use super::{Manifests, Place, Wave, Workload, name};
 use crate::resource::{self, ObjectName, Resources};
 use crate::tree::{GatewayWorkload, Tree, VirtualMesh};

@@ -8,11 +8,12 @@
 //! All objects are in the namespace of the gateway's pods and are visible there only.
 
 mod destination;
+mod destination_rule;
 mod federated;
 mod listener;
 mod name;
 mod plugin;
-mod rule;
+mod rules;
 pub mod schema;
 mod service_entry;
 mod tcp;

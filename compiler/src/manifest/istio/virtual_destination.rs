@@ -5,7 +5,7 @@
 
 use serde_json::{Value, json};
 
-use super::rule::{Behind, Subset};
+use super::destination_rule::{Behind, Subset};
 use super::{Wave, Workload, name};
 use crate::resource::Resources;
 use crate::tree::{Backend, Destination, DestinationTarget, VirtualDestination};
