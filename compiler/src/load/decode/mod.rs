@@ -17,6 +17,7 @@ pub(super) mod route;
 mod selector;
 mod tcp;
 mod template;
+pub(super) mod traffic_policy;
 mod value;
 pub(super) mod virtual_host;
 
