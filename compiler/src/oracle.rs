@@ -4,6 +4,7 @@
 
 mod access;
 mod credentials;
+mod paths;
 mod policies;
 mod rewrite;
 
@@ -84,6 +85,7 @@ pub fn evaluate(tree: &Tree, gateway: Option<&ObjectName>, request: &Request) ->
     let Some(gateway) = find_gateway(tree, gateway) else {
         return Answer::not_found();
     };
+    let request = &paths::normal(gateway.paths, request);
     let answer = Answer {
         gateway: Some(gateway.name.to_string()),
         ..Answer::not_found()
@@ -150,7 +152,9 @@ pub fn response_headers(
     request: &Request,
     headers: &[(String, String)],
 ) -> Option<Vec<(String, String)>> {
-    let host = find_host(find_gateway(tree, gateway)?, &request.authority)?;
+    let gateway = find_gateway(tree, gateway)?;
+    let request = &paths::normal(gateway.paths, request);
+    let host = find_host(gateway, &request.authority)?;
     let route = find_route(host, request)?.route;
     let Action::Forward(action) = &route.action else {
         return None;
@@ -308,6 +312,9 @@ fn path_matches(condition: &PathMatch, path: &[u8]) -> bool {
             return false;
         }
         rest = end;
+    }
+    if condition.whole_segments && !rest.is_empty() && !rest.starts_with(b"/") {
+        return false;
     }
     match &condition.tail {
         PathTail::End => rest.is_empty(),

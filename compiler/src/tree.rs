@@ -19,7 +19,7 @@ use crate::policy::Mirror;
 use crate::rare::Rare;
 pub use crate::resource::TextPlace;
 use crate::resource::external::{GatewayExtauth, GatewayRateLimit};
-use crate::resource::{HeaderManipulation, Listener, ObjectName, PathKind};
+use crate::resource::{HeaderManipulation, Listener, Normalization, ObjectName, PathKind};
 use crate::rewrite::{HostRewrite, PathRewrite, Replacement};
 use crate::source::{Span, Spanned};
 
@@ -103,6 +103,8 @@ pub struct Gateway {
     pub workloads_known: bool,
     /// How it listens.
     pub listener: Arc<Listener>,
+    /// What is done to paths before they are matched.
+    pub paths: Normalization,
     /// Name of the port on the gateway's Service, if written.
     pub port_name: Option<String>,
     /// Every request is redirected to https; there are no hosts then.
@@ -315,6 +317,8 @@ pub struct PathMatch {
     /// Literal text from the start of the path, in parts that may differ in case sensitivity. Neighbours differ.
     /// Empty for a regex or suffix that is not below a parent's prefix.
     pub literal: Vec<LiteralPart>,
+    /// The literal text ends where a segment of the path does: nothing follows it, or a slash.
+    pub whole_segments: bool,
     /// What must follow the literal text.
     pub tail: PathTail,
 }
@@ -349,6 +353,7 @@ impl PathMatch {
                 text: "/".to_owned(),
                 ignore_case: false,
             }],
+            whole_segments: false,
             tail: PathTail::Any,
         }
     }

@@ -80,6 +80,12 @@ impl Program {
             .map_or(Decision::NotFound, Decision::Route)
     }
 
+    /// The path with query of a request that came in at a gateway, in the form in which it is to be decided and forwarded;
+    /// `None` if it has that form.
+    pub fn normal_path(&self, gateway: usize, path: &[u8]) -> Option<Vec<u8>> {
+        self.head.gateways.get(gateway)?.paths.apply(path)
+    }
+
     /// The services of a gateway, by its number.
     pub fn services(&self, gateway: usize) -> Option<&Services> {
         self.head.services.get(gateway)

@@ -4,6 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::normalize::Normalization;
 use crate::policy::{Policies, Services};
 use crate::replace::Replacement;
 use crate::signature::Key;
@@ -40,6 +41,9 @@ pub struct Gateway {
     pub name: String,
     /// Port it listens on; tells the gateways of one program apart.
     pub port: u16,
+    /// What is done to the paths of requests before they are decided.
+    #[serde(default, skip_serializing_if = "Normalization::is_none")]
+    pub paths: Normalization,
 }
 
 /// What a route does.

@@ -24,7 +24,7 @@ pub use destination::{
     OutlierDetection, Service, ServicePort, ServiceType, TargetPort, VirtualDestination,
     WeightedDestination,
 };
-pub use gateway::{ConnectionHandler, HandlerKind, RouteConfig, VirtualGateway};
+pub use gateway::{ConnectionHandler, HandlerKind, Normalization, RouteConfig, VirtualGateway};
 pub use inventory::{
     DestinationRule, DestinationSelector, Federation, FederationSelector, IngressGatewaySelector,
     Mesh, Node, Pods, ServiceMatcher, ServiceRef, VirtualMesh,

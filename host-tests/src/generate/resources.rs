@@ -70,6 +70,8 @@ const TABLES: usize = 4;
 /// A gateway with virtual hosts and route tables.
 #[derive(Clone, Debug)]
 pub struct Configuration {
+    /// Rules of the gateway for the form of paths.
+    paths: [bool; 3],
     hosts: Vec<(Vec<&'static str>, usize, Vec<Route>)>,
     tables: Vec<(i32, Vec<Route>)>,
 }
@@ -96,6 +98,7 @@ struct Matcher {
 enum Path {
     Exact(String),
     Prefix(String),
+    SeparatedPrefix(String),
     Suffix(&'static str),
     Regex(&'static str),
 }
@@ -206,7 +209,12 @@ fn with_hosts(
         .collect::<Vec<_>>();
     let options = one_of![2 => Just(OPTIONS), 1 => 0..OPTIONS];
     let hosts = vec((vec(select(DOMAINS), 1..3), options, routes), 1..5);
-    (hosts, tables).prop_map(|(hosts, tables)| Configuration { hosts, tables })
+    let paths = one_of![4 => Just([false; 3]), 1 => any::<[bool; 3]>()];
+    (paths, hosts, tables).prop_map(|(paths, hosts, tables)| Configuration {
+        paths,
+        hosts,
+        tables,
+    })
 }
 
 fn rewrite() -> impl Strategy<Value = Rewrite> {
@@ -271,6 +279,9 @@ fn route(level: usize, shape: Shape) -> impl Strategy<Value = Route> {
 fn delegating_matcher() -> impl Strategy<Value = Matcher> {
     let prefix = select(&["/", "/a", "/a/", "/a/b", "/b", "/A/", "//"][..])
         .prop_map(|prefix| Path::Prefix(prefix.to_owned()));
+    let separated = select(&["/a", "/a/b", "/A"][..])
+        .prop_map(|prefix| Path::SeparatedPrefix(prefix.to_owned()));
+    let prefix = one_of![4 => prefix, 1 => separated];
     let uri = optional(1, 9, (prefix, prop::bool::weighted(0.2)));
     let header = (
         select(&FIELDS[..2]),
@@ -297,7 +308,13 @@ fn matcher(delegates: bool, wide: bool) -> impl Strategy<Value = Matcher> {
             format!("/{path}")
         }
     });
-    let prefix = text.clone().prop_map(Path::Prefix);
+    let separated = text
+        .clone()
+        .prop_map(|text| match text.trim_end_matches('/') {
+            "" => Path::Prefix(text),
+            text => Path::SeparatedPrefix(text.to_owned()),
+        });
+    let prefix = one_of![2 => text.clone().prop_map(Path::Prefix), 1 => separated];
     let path = if delegates {
         prefix.boxed()
     } else if wide {
@@ -356,7 +373,18 @@ const OPTIONS: usize = 12;
 impl Configuration {
     /// The resources, as a JSON list.
     pub fn resources(&self) -> Vec<Value> {
+        let [resolve, merge, decode] = self.paths;
+        let escaped = if decode {
+            "UNESCAPE_AND_FORWARD"
+        } else {
+            "KEEP_UNCHANGED"
+        };
         let gateway = json!({
+            "options": {
+                "normalizePath": resolve,
+                "mergeSlashes": merge,
+                "pathWithEscapedSlashesAction": escaped,
+            },
             "ingressGatewaySelectors": [{"portName": "http2"}],
             "connectionHandlers": [{"http": {"routeConfig": [{"virtualHostSelector": {}}]}}],
         });
@@ -537,6 +565,7 @@ impl Matcher {
             let mut uri = match path {
                 Path::Exact(text) => json!({"exact": text}),
                 Path::Prefix(text) => json!({"prefix": text}),
+                Path::SeparatedPrefix(text) => json!({"pathSeparatedPrefix": text}),
                 Path::Suffix(text) => json!({"suffix": text}),
                 Path::Regex(pattern) => json!({"regex": pattern}),
             };

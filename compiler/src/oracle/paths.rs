@@ -1,0 +1,72 @@
+//! The form that a gateway gives to paths before it looks at them.
+
+use super::{Request, split_path};
+use crate::resource::Normalization;
+
+/// The request with its path in normal form.
+pub(super) fn normal(rules: Normalization, request: &Request) -> Request {
+    let (path, query) = split_path(&request.path);
+    let mut path = path.to_owned();
+    if path.starts_with('/') {
+        if rules.decode_slashes {
+            for (encoded, plain) in [("%2f", "/"), ("%2F", "/"), ("%5c", "\\"), ("%5C", "\\")] {
+                path = path.replace(encoded, plain);
+            }
+        }
+        if rules.resolve {
+            path = resolved(&decoded(&path).replace('\\', "/"));
+        }
+        if rules.merge_slashes {
+            while path.contains("//") {
+                path = path.replace("//", "/");
+            }
+        }
+    }
+    Request {
+        path: path + query,
+        ..request.clone()
+    }
+}
+
+/// What need not be encoded is not encoded; a `%` that encodes nothing is.
+fn decoded(path: &str) -> String {
+    let mut pieces = path.split('%');
+    let mut out = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        let digits = piece
+            .get(..2)
+            .filter(|digits| digits.chars().all(|digit| digit.is_ascii_hexdigit()));
+        let character = digits
+            .and_then(|digits| u8::from_str_radix(digits, 16).ok())
+            .map(char::from);
+        match character {
+            Some(character) if character.is_ascii_alphanumeric() || "-._~".contains(character) => {
+                out.push(character);
+                out.push_str(&piece[2..]);
+            }
+            Some(_) => out = out + "%" + piece,
+            None => out = out + "%25" + piece,
+        }
+    }
+    out
+}
+
+/// `.` is nothing, and `..` takes back what came before it.
+fn resolved(path: &str) -> String {
+    let segments: Vec<&str> = path.split('/').skip(1).collect();
+    let mut kept = Vec::new();
+    for segment in &segments {
+        match *segment {
+            "." => {}
+            ".." => {
+                kept.pop();
+            }
+            other => kept.push(other),
+        }
+    }
+    // They stand for a folder, which ends in a slash.
+    if matches!(segments.last(), Some(&("." | ".."))) {
+        kept.push("");
+    }
+    format!("/{}", kept.join("/"))
+}
