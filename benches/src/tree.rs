@@ -43,6 +43,7 @@ pub fn tree(table: Table, n: usize) -> Tree {
         })
     };
     let virtual_host = VirtualHost {
+        ignore_path_parameters: false,
         name: name("www"),
         routes: (0..n).map(route).map(Entry::Route).collect(),
         span: Span::default(),

@@ -100,15 +100,18 @@ pub fn evaluate(tree: &Tree, gateway: Option<&ObjectName>, request: &Request) ->
         virtual_host: virtual_host(gateway, &request.authority).map(|host| host.name.to_string()),
         ..answer
     };
+    let path = paths::matched(host, request);
     let Some(Found {
         virtual_host,
         names,
         route,
         matched,
-    }) = find_route(host, request)
+    }) = find_route(host, &path, request)
     else {
         return answer;
     };
+    let replaced = matched.replaced();
+    let replaced = replaced.map(|len| paths::sent_len(host, request, len));
     let names: Vec<&str> = names
         .into_iter()
         .chain(route.name.segments())
@@ -120,13 +123,20 @@ pub fn evaluate(tree: &Tree, gateway: Option<&ObjectName>, request: &Request) ->
         route_name: route.name.leaf().map(str::to_owned),
         ..answer
     };
-    if let Some(answer) = policies::check(&answer, tree, route, request) {
+    if let Some(answer) = policies::check(&answer, tree, route, &path, request) {
         return with_response_headers(answer, route, request);
     }
     match &route.action {
-        Action::Forward(action) => forward(answer, action, route, matched, request),
+        Action::Forward(action) => {
+            let path = SentAndMatched {
+                matched: &path,
+                by: matched,
+                replaced,
+            };
+            forward(answer, action, route, path, request)
+        }
         Action::Redirect(action) => {
-            let answer = redirect(answer, action, matched.replaced(), request);
+            let answer = redirect(answer, action, replaced, request);
             with_response_headers(answer, route, request)
         }
         Action::DirectResponse(action) => {
@@ -155,7 +165,7 @@ pub fn response_headers(
     let gateway = find_gateway(tree, gateway)?;
     let request = &paths::normal(gateway.paths, request);
     let host = find_host(gateway, &request.authority)?;
-    let route = find_route(host, request)?.route;
+    let route = find_route(host, &paths::matched(host, request), request)?.route;
     let Action::Forward(action) = &route.action else {
         return None;
     };
@@ -232,10 +242,10 @@ fn split_port(authority: &str) -> (&str, Option<&str>) {
     }
 }
 
-fn find_route<'t>(host: &'t Host, request: &Request) -> Option<Found<'t>> {
+fn find_route<'t>(host: &'t Host, path: &str, request: &Request) -> Option<Found<'t>> {
     host.virtual_hosts
         .iter()
-        .find_map(|virtual_host| find_entry(virtual_host, &virtual_host.routes, 0, request))
+        .find_map(|virtual_host| find_entry(virtual_host, &virtual_host.routes, 0, path, request))
 }
 
 /// The first route of a list that matches, when the first `base` bytes of the path are taken by delegating routes.
@@ -243,13 +253,14 @@ fn find_entry<'t>(
     virtual_host: &'t VirtualHost,
     entries: &'t [Entry],
     base: usize,
+    path: &str,
     request: &Request,
 ) -> Option<Found<'t>> {
     for entry in entries {
         match entry {
             Entry::Route(route) => {
                 for matcher in &route.matchers {
-                    if matches(matcher, base, request) {
+                    if matches(matcher, base, path, request) {
                         return Some(Found {
                             virtual_host,
                             names: Vec::new(),
@@ -260,12 +271,12 @@ fn find_entry<'t>(
                 }
             }
             Entry::Delegation(delegation) => {
-                if !matches(&delegation.matcher, base, request) {
+                if !matches(&delegation.matcher, base, path, request) {
                     continue;
                 }
                 let entries = &delegation.shared.entries;
                 let inner = base + delegation.base();
-                if let Some(found) = find_entry(virtual_host, entries, inner, request) {
+                if let Some(found) = find_entry(virtual_host, entries, inner, path, request) {
                     let names = delegation.names.iter().map(String::as_str);
                     return Some(Found {
                         names: names.chain(found.names.iter().copied()).collect(),
@@ -278,8 +289,7 @@ fn find_entry<'t>(
     None
 }
 
-fn matches(matcher: &Matcher, base: usize, request: &Request) -> bool {
-    let (path, _) = split_path(&request.path);
+fn matches(matcher: &Matcher, base: usize, path: &str, request: &Request) -> bool {
     path.as_bytes()
         .get(base..)
         .is_some_and(|rest| path_matches(&matcher.path, rest))
@@ -411,11 +421,20 @@ fn regex_matches(pattern: &str, text: &[u8]) -> bool {
         .is_ok_and(|matcher| matcher.matches(text))
 }
 
+/// What a rewrite works on besides the path as it was sent.
+struct SentAndMatched<'t> {
+    /// The path as it was matched.
+    matched: &'t str,
+    by: Matched<'t>,
+    /// Bytes of the path as it was sent that a rewrite of a prefix replaces; `None` = all of them.
+    replaced: Option<usize>,
+}
+
 fn forward(
     answer: Answer,
     action: &Forward,
     route: &Route,
-    matched: Matched<'_>,
+    sent: SentAndMatched<'_>,
     request: &Request,
 ) -> Answer {
     let Some(chosen) = choose(&action.destinations, request.random) else {
@@ -438,13 +457,14 @@ fn forward(
     let (path, query) = split_path(&request.path);
     let path = match &action.path_rewrite {
         None => Some(path.to_owned()),
-        Some(PathRewrite::Prefix(prefix)) => Some(rewritten(path, matched.replaced(), prefix)),
+        Some(PathRewrite::Prefix(prefix)) => Some(rewritten(path, sent.replaced, prefix)),
         Some(PathRewrite::Matches(replacement)) => {
             Some(with_slash(rewrite::replace_all(replacement, path)))
         }
-        Some(PathRewrite::Template(parts)) => match &matched.matcher.path.tail {
-            PathTail::Regex(pattern) => path
-                .get(matched.base + matched.matcher.path.literal_len()..)
+        Some(PathRewrite::Template(parts)) => match &sent.by.matcher.path.tail {
+            PathTail::Regex(pattern) => sent
+                .matched
+                .get(sent.by.base + sent.by.matcher.path.literal_len()..)
                 .and_then(|rest| rewrite::by_template(&pattern.value, parts, rest)),
             _ => None,
         },

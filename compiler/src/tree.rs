@@ -185,6 +185,15 @@ pub struct Host {
     pub virtual_hosts: Vec<Arc<VirtualHost>>,
 }
 
+impl Host {
+    /// Whether paths are matched without parameters (what follows a `;`, up to the next slash). Of several virtual hosts, one that
+    /// says so is enough.
+    pub fn ignores_path_parameters(&self) -> bool {
+        let mut hosts = self.virtual_hosts.iter();
+        hosts.any(|host| host.ignore_path_parameters)
+    }
+}
+
 /// A virtual host with its delegations followed.
 #[derive(Debug)]
 pub struct VirtualHost {
@@ -192,6 +201,8 @@ pub struct VirtualHost {
     pub name: ObjectName,
     /// Routes in first-match order.
     pub routes: Vec<Entry>,
+    /// `ignorePathParameters`.
+    pub ignore_path_parameters: bool,
     /// Place of its name (inline: of its spec).
     pub span: Span,
 }

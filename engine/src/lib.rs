@@ -30,6 +30,7 @@ mod hash_table;
 mod host;
 mod name;
 mod normalize;
+mod parameters;
 pub mod policy;
 mod predicate;
 mod program;

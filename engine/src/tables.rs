@@ -30,6 +30,9 @@ pub struct Head {
     pub keys: Vec<Key>,
     /// Services of the gateways, in the same order; of those beyond the end there are none.
     pub services: Vec<Services>,
+    /// Virtual hosts of gateways, in ascending order, that do not look at parameters in paths.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub without_parameters: Vec<u32>,
 }
 
 /// One VirtualGateway.

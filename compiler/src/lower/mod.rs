@@ -175,6 +175,9 @@ impl Lowering<'_> {
             return Ok(id);
         }
         let id = self.list((host.virtual_hosts.iter()).flat_map(|host| &host.routes))?;
+        if host.ignores_path_parameters() {
+            self.head.without_parameters.push(id);
+        }
         self.hosts.insert(key, id);
         Ok(id)
     }

@@ -1,7 +1,33 @@
-//! The form that a gateway gives to paths before it looks at them.
+//! Paths before they are matched: the form that a gateway gives to them, and what a virtual host does not look at.
 
 use super::{Request, split_path};
 use crate::resource::Normalization;
+use crate::tree::Host;
+
+/// The path without query that a host matches.
+pub(super) fn matched(host: &Host, request: &Request) -> String {
+    let (path, _) = split_path(&request.path);
+    let segments = path
+        .split('/')
+        .map(|segment| match segment.split_once(';') {
+            Some((name, _)) if host.ignores_path_parameters() => name,
+            _ => segment,
+        });
+    segments.collect::<Vec<_>>().join("/")
+}
+
+/// How many bytes of the path as it was sent hold the first `len` bytes of what a host has matched.
+pub(super) fn sent_len(host: &Host, request: &Request, len: usize) -> usize {
+    let (path, _) = split_path(&request.path);
+    let holds = |end: &usize| {
+        let start = path.get(..*end).map(|start| Request {
+            path: start.to_owned(),
+            ..request.clone()
+        });
+        start.is_some_and(|start| matched(host, &start).len() >= len)
+    };
+    (0..path.len()).find(holds).unwrap_or(path.len())
+}
 
 /// The request with its path in normal form.
 pub(super) fn normal(rules: Normalization, request: &Request) -> Request {

@@ -51,6 +51,7 @@ impl<'r> Candidate<'r> {
                 span,
                 &prepared,
                 &level,
+                spec.ignore_path_parameters,
                 diagnostics,
             ),
         };

@@ -85,6 +85,8 @@ pub struct VirtualHostSpec {
     pub routes: Vec<Route>,
     /// `options.trafficPolicy`.
     pub options: WrittenOptions,
+    /// `ignorePathParameters`.
+    pub ignore_path_parameters: bool,
     /// The whole spec.
     pub span: Span,
 }

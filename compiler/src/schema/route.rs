@@ -62,8 +62,13 @@ objects! {
         ("addResponseHeaders", "appendResponseHeaders"),
     ]);
     VIRTUAL_DESTINATION_REF { name: string, namespace: string, subset: {string} };
-    VIRTUAL_HOST { domains: [string], options: HOST_OPTIONS, routes: [ROUTE] }
-        .later(&["requireTls", "ignorePathParameters"])
+    VIRTUAL_HOST {
+        domains: [string],
+        ignorePathParameters: boolean,
+        options: HOST_OPTIONS,
+        routes: [ROUTE],
+    }
+        .later(&["requireTls"])
         .misplaced(&NORMALIZATION)
         .renamed(&[("hosts", "domains"), ("hostnames", "domains")])
         .separable();

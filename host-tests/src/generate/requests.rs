@@ -16,7 +16,7 @@ use super::resources::{FIELDS, SEGMENTS, VALUES};
 
 /// Pieces of paths that a gateway may have rules for.
 const OTHER_FORMS: &[&str] = &[
-    "/..", "/.", "//", "\\", "/%2e%2E", "%2F", "%5c", "%61", "%", "%c3%a4", "%25",
+    "/..", "/.", "//", "\\", "/%2e%2E", "%2F", "%5c", "%61", "%", "%c3%a4", "%25", ";", ";v=1",
 ];
 
 /// A request to be: all that is chosen before the configuration is known.

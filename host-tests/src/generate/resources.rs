@@ -72,6 +72,8 @@ const TABLES: usize = 4;
 pub struct Configuration {
     /// Rules of the gateway for the form of paths.
     paths: [bool; 3],
+    /// Hosts do not look at parameters in paths.
+    ignore_path_parameters: bool,
     hosts: Vec<(Vec<&'static str>, usize, Vec<Route>)>,
     tables: Vec<(i32, Vec<Route>)>,
 }
@@ -210,8 +212,10 @@ fn with_hosts(
     let options = one_of![2 => Just(OPTIONS), 1 => 0..OPTIONS];
     let hosts = vec((vec(select(DOMAINS), 1..3), options, routes), 1..5);
     let paths = one_of![4 => Just([false; 3]), 1 => any::<[bool; 3]>()];
-    (paths, hosts, tables).prop_map(|(paths, hosts, tables)| Configuration {
+    let ignore = prop::bool::weighted(0.2);
+    (paths, ignore, hosts, tables).prop_map(|(paths, ignore, hosts, tables)| Configuration {
         paths,
+        ignore_path_parameters: ignore,
         hosts,
         tables,
     })
@@ -391,6 +395,9 @@ impl Configuration {
         let mut resources = vec![object("VirtualGateway", "gw", gateway)];
         for (n, (domains, level, routes)) in self.hosts.iter().enumerate() {
             let mut spec = json!({"domains": domains, "routes": list(routes)});
+            if self.ignore_path_parameters {
+                spec["ignorePathParameters"] = json!(true);
+            }
             if let Some(policy) = options(*level) {
                 spec["options"] = json!({"trafficPolicy": policy});
             }
