@@ -4,6 +4,7 @@
 
 mod access;
 mod credentials;
+mod hosts;
 mod paths;
 mod policies;
 mod rewrite;
@@ -12,14 +13,15 @@ use std::borrow::Cow;
 
 use std::net::IpAddr;
 
+use self::hosts::find_host;
 use crate::answer::{self, Answer, Outcome, Response};
 use crate::regex::Regex;
 use crate::resource::{HeaderManipulation, ObjectName};
 use crate::rewrite::{HostRewrite, PathRewrite};
 use crate::tree::{
-    Action, Domain, DomainKind, Entry, Forward, Gateway, HeaderMatch, Host, LiteralPart, Matcher,
-    PathMatch, PathTail, QueryMatch, Redirect, RedirectPath, Route, TextPlace, Tree, ValueMatch,
-    VirtualHost, WeightedDestination,
+    Action, Entry, Forward, Gateway, HeaderMatch, Host, LiteralPart, Matcher, PathMatch, PathTail,
+    QueryMatch, Redirect, RedirectPath, Route, TextPlace, Tree, ValueMatch, VirtualHost,
+    WeightedDestination,
 };
 
 /// A request as the gateway receives it.
@@ -192,53 +194,6 @@ fn find_gateway<'t>(tree: &'t Tree, name: Option<&ObjectName>) -> Option<&'t Gat
     match name {
         None => tree.gateways.first(),
         Some(name) => tree.gateways.iter().find(|gateway| gateway.name == *name),
-    }
-}
-
-fn find_host<'t>(gateway: &'t Gateway, authority: &str) -> Option<&'t Host> {
-    let mut best: Option<(Preference, &Host)> = None;
-    for host in &gateway.hosts {
-        for domain in &host.domains {
-            if let Some(preference) = domain_matches(domain, authority)
-                && best.as_ref().is_none_or(|(best, _)| preference > *best)
-            {
-                best = Some((preference, host));
-            }
-        }
-    }
-    best.map(|(_, host)| host)
-}
-
-/// Which of two domains that both match is taken: the greater one.
-type Preference = (bool, u8, usize);
-
-fn domain_matches(domain: &Domain, authority: &str) -> Option<Preference> {
-    let authority = authority.to_ascii_lowercase();
-    let (host, port) = split_port(&authority);
-    let port_matches = domain
-        .port
-        .is_none_or(|wanted| port.and_then(|port| port.parse().ok()) == Some(wanted));
-    let text = domain.text.as_str();
-    let (host_matches, rank) = match domain.kind {
-        DomainKind::Exact => (host == text, 3),
-        DomainKind::Suffix => (host.len() > text.len() && host.ends_with(text), 2),
-        DomainKind::Prefix => (host.len() > text.len() && host.starts_with(text), 1),
-        DomainKind::Any => (true, 0),
-    };
-    (port_matches && host_matches).then_some((domain.port.is_some(), rank, text.len()))
-}
-
-/// Splits off a port: digits after a colon. Other colons only stand inside brackets.
-fn split_port(authority: &str) -> (&str, Option<&str>) {
-    match authority.rsplit_once(':') {
-        Some((host, port))
-            if !port.is_empty()
-                && port.bytes().all(|b| b.is_ascii_digit())
-                && (!host.contains(':') || host.ends_with(']')) =>
-        {
-            (host, Some(port))
-        }
-        _ => (authority, None),
     }
 }
 

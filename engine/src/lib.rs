@@ -34,6 +34,7 @@ mod parameters;
 pub mod policy;
 mod predicate;
 mod program;
+mod read;
 mod redirect;
 pub mod replace;
 mod request;
