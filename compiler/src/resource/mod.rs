@@ -26,7 +26,8 @@ pub use destination::{
     WeightedDestination,
 };
 pub use gateway::{
-    ConnectionHandler, HandlerKind, RouteConfig, TcpRoutes, TcpSettings, VirtualGateway,
+    ConnectionHandler, HandlerKind, Normalization, RouteConfig, TcpRoutes, TcpSettings,
+    VirtualGateway,
 };
 pub use inventory::{
     DestinationRule, DestinationSelector, Federation, FederationSelector, IngressGatewaySelector,
@@ -89,6 +90,8 @@ pub struct VirtualHostSpec {
     pub routes: Vec<Route>,
     /// `options.trafficPolicy`.
     pub options: WrittenOptions,
+    /// `ignorePathParameters`.
+    pub ignore_path_parameters: bool,
     /// The whole spec.
     pub span: Span,
 }
