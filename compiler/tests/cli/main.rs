@@ -8,5 +8,8 @@ mod envoy;
 mod folder;
 mod inspect;
 mod istio;
+mod istio_clusters;
+mod istio_connections;
+mod istio_differences;
 mod route;
 mod usage;
