@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod answer;
+pub mod cases;
 pub mod code;
 pub mod compile;
 pub mod diagnostic;
@@ -14,6 +15,7 @@ pub mod lower;
 pub mod manifest;
 pub mod options;
 pub mod oracle;
+pub mod package;
 pub mod policy;
 pub mod rare;
 pub mod regex;

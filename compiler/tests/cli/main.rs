@@ -8,5 +8,8 @@ mod envoy;
 mod folder;
 mod inspect;
 mod istio;
+mod package;
 mod route;
+mod test;
 mod usage;
+mod verify;
