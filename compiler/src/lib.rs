@@ -9,6 +9,7 @@ pub mod cases;
 pub mod code;
 pub mod compile;
 pub mod diagnostic;
+pub mod diff;
 pub mod lint;
 pub mod load;
 pub mod lower;

@@ -20,7 +20,7 @@ pub struct Listener {
 }
 
 /// `connectionOptions.sslConfig`. Names of modes and versions are as written.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tls {
     /// `tlsMode`; `PASSTHROUGH` when absent.
     pub mode: String,
@@ -39,7 +39,7 @@ pub struct Tls {
 }
 
 /// Certificates in files of the gateway's pods.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TlsFiles {
     /// `tlsCert`.
     pub certificate: Option<String>,

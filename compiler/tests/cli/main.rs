@@ -4,6 +4,7 @@
 mod check;
 mod clusters;
 mod compile;
+mod diff;
 mod envoy;
 mod folder;
 mod inspect;

@@ -5,6 +5,7 @@
 
 mod check;
 mod compile;
+mod diff;
 mod input;
 mod inspect;
 mod istio;
@@ -49,6 +50,7 @@ enum Command {
     Run(run::Args),
     Route(route::Args),
     Test(test::Args),
+    Diff(diff::Args),
     Inspect(inspect::Args),
     Status(status::Args),
     Package(package::Args),
@@ -62,6 +64,7 @@ fn main() -> ExitCode {
         Command::Run(args) => run::run(args),
         Command::Route(args) => route::run(args),
         Command::Test(args) => test::run(args),
+        Command::Diff(args) => diff::run(args),
         Command::Inspect(args) => inspect::run(args),
         Command::Status(args) => status::run(args),
         Command::Package(args) => package::run(args),
