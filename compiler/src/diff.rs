@@ -39,7 +39,7 @@ pub enum Change {
 /// Compares two trees. Routes are told apart by their full names; those of one name by their order.
 pub fn differences(old: &Tree, new: &Tree) -> Vec<Difference> {
     let mut found = Vec::new();
-    for (name, (old, new)) in paired(gateways(old), gateways(new)) {
+    for (name, old, new) in paired(gateways(old), gateways(new)) {
         let spans = (
             old.map(|gateway| gateway.span),
             new.map(|gateway| gateway.span),
@@ -92,12 +92,12 @@ fn gateways(tree: &Tree) -> BTreeMap<ObjectName, &Gateway> {
 fn paired<K: Ord + Clone, V>(
     mut old: BTreeMap<K, V>,
     mut new: BTreeMap<K, V>,
-) -> Vec<(K, (Option<V>, Option<V>))> {
+) -> Vec<(K, Option<V>, Option<V>)> {
     let keys: BTreeSet<K> = old.keys().chain(new.keys()).cloned().collect();
     keys.into_iter()
         .map(|key| {
-            let pair = (old.remove(&key), new.remove(&key));
-            (key, pair)
+            let (old, new) = (old.remove(&key), new.remove(&key));
+            (key, old, new)
         })
         .collect()
 }
@@ -132,8 +132,8 @@ fn objects<V: PartialEq>(
 ) -> Vec<Difference> {
     let all = paired(old.iter().collect(), new.iter().collect());
     all.into_iter()
-        .filter(|(_, (old, new))| old != new)
-        .map(|(name, (old, new))| Difference {
+        .filter(|(_, old, new)| old != new)
+        .map(|(name, old, new)| Difference {
             change: match (old, new) {
                 (None, _) => Change::Added,
                 (_, None) => Change::Removed,
@@ -226,7 +226,7 @@ fn domains(old: &Gateway, new: &Gateway, found: &mut Vec<Difference>) {
         }
         domains
     };
-    for (domain, (before, after)) in paired(domains(old), domains(new)) {
+    for (domain, before, after) in paired(domains(old), domains(new)) {
         let what = format!("domain `{domain}` of gateway `{}`", new.name);
         let same = match (&before, &after) {
             (Some((before, _)), Some((after, _))) => before == after,
@@ -248,7 +248,7 @@ type Keyed = Vec<(Key, Arc<Route>)>;
 fn routes(old: &Gateway, new: &Gateway, found: &mut Vec<Difference>) {
     let (before, after) = (keyed(old), keyed(new));
     let map = |routes: &Keyed| -> BTreeMap<Key, Arc<Route>> { routes.iter().cloned().collect() };
-    for ((_, name, _), (one, other)) in paired(map(&before), map(&after)) {
+    for ((_, name, _), one, other) in paired(map(&before), map(&after)) {
         let spans = (
             one.as_ref().map(|route| route.span),
             other.as_ref().map(|route| route.span),

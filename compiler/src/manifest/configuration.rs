@@ -50,7 +50,7 @@ mod tests {
 
     #[test]
     fn what_is_encoded_is_decoded() {
-        let random: Vec<u8> = (0..999_u32).map(|n| (n * n >> 3) as u8).collect();
+        let random: Vec<u8> = (0..999_u32).map(|n| ((n * n) >> 3) as u8).collect();
         for (program, encoding) in [
             (vec![7; 1000], "zlib+base64"),
             (vec![1, 2, 3], "base64"),
