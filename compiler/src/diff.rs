@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::resource::ObjectName;
+use crate::resource::external::{GatewayExtauth, GatewayRateLimit};
+use crate::resource::{Listener, ObjectName};
 use crate::source::Span;
 use crate::tree::{
-    Action, Forward, Gateway, Matcher, PathMatch, PathTail, Redirect, RedirectPath, Route, Tree,
-    written_out,
+    Action, AuthService, Forward, Gateway, Matcher, PathMatch, PathTail, RateLimitService,
+    Redirect, RedirectPath, Route, Tcp, Tree, WeightedDestination, written_out,
 };
 
 /// One difference.
@@ -44,10 +45,10 @@ pub fn differences(old: &Tree, new: &Tree) -> Vec<Difference> {
             old.map(|gateway| gateway.span),
             new.map(|gateway| gateway.span),
         );
-        let both = old.zip(new);
-        let parts = both.map_or_else(Vec::new, |(old, new)| gateway_parts(old, new));
+        let pair = old.zip(new);
+        let parts = pair.map_or_else(Vec::new, |(old, new)| gateway_parts(old, new));
         note(format!("gateway `{name}`"), spans, parts, &mut found);
-        if let Some((old, new)) = both {
+        if let Some((old, new)) = pair {
             domains(old, new, &mut found);
             routes(old, new, &mut found);
         }
@@ -153,60 +154,115 @@ fn unequal<const N: usize>(parts: [(&'static str, bool); N]) -> Vec<&'static str
     unequal.map(|(name, _)| name).collect()
 }
 
+// Fields are named one by one here and below, so that a new one is not forgotten.
 fn gateway_parts(old: &Gateway, new: &Gateway) -> Vec<&'static str> {
-    let settings = |gateway: &Gateway| {
-        let listener = &gateway.listener;
-        (
-            listener.bind.clone(),
-            listener.buffer_limit,
-            listener.proxy_protocol,
-        )
-    };
-    let (extauth, limits) = (
-        |gateway: &Gateway| gateway.services.extauth.clone(),
-        |gateway: &Gateway| gateway.services.rate_limit.clone(),
-    );
+    let Gateway {
+        name: _,
+        workloads,
+        workloads_known: _,
+        listener,
+        paths,
+        port_name,
+        https_redirect,
+        tls,
+        hosts: _,
+        tcp,
+        services,
+        span: _,
+    } = old;
+    let Listener {
+        bind,
+        buffer_limit,
+        proxy_protocol,
+        server_names,
+        tls: tls_settings,
+        written: _,
+    } = &**listener;
+    let other = &new.listener;
     unequal([
         (
             "ingressGatewaySelectors",
-            old.workloads == new.workloads && old.port_name == new.port_name,
-        ),
-        ("options", settings(old) == settings(new)),
-        (
-            "serverNames",
-            old.listener.server_names == new.listener.server_names,
+            *workloads == new.workloads && *port_name == new.port_name,
         ),
         (
-            "sslConfig",
-            old.tls == new.tls && old.listener.tls == new.listener.tls,
+            "options",
+            *bind == other.bind && *buffer_limit == other.buffer_limit && *paths == new.paths,
         ),
-        ("httpsRedirect", old.https_redirect == new.https_redirect),
+        (
+            "enableProxyProtocol",
+            *proxy_protocol == other.proxy_protocol,
+        ),
+        ("serverNames", *server_names == other.server_names),
+        ("sslConfig", *tls == new.tls && *tls_settings == other.tls),
+        ("httpsRedirect", *https_redirect == new.https_redirect),
+        ("tcp", both(tcp.as_ref(), new.tcp.as_ref(), same_tcp)),
         (
             "extauth",
-            match (extauth(old), extauth(new)) {
-                (Some(a), Some(b)) => {
-                    a.destination == b.destination
-                        && a.settings.http == b.settings.http
-                        && a.settings.timeout == b.settings.timeout
-                        && a.settings.failure_mode_allow == b.settings.failure_mode_allow
-                        && a.settings.status_on_error == b.settings.status_on_error
-                }
-                (a, b) => a.is_none() && b.is_none(),
-            },
+            both(
+                services.extauth.as_ref(),
+                new.services.extauth.as_ref(),
+                same_auth,
+            ),
         ),
         (
             "rateLimit",
-            match (limits(old), limits(new)) {
-                (Some(a), Some(b)) => {
-                    a.destination == b.destination
-                        && a.settings.timeout == b.settings.timeout
-                        && a.settings.deny_on_fail == b.settings.deny_on_fail
-                        && a.settings.before_auth == b.settings.before_auth
-                }
-                (a, b) => a.is_none() && b.is_none(),
-            },
+            both(
+                services.rate_limit.as_ref(),
+                new.services.rate_limit.as_ref(),
+                same_limits,
+            ),
         ),
     ])
+}
+
+/// Whether both are absent, or there and the same.
+fn both<T>(old: Option<&T>, new: Option<&T>, same: fn(&T, &T) -> bool) -> bool {
+    match (old, new) {
+        (Some(old), Some(new)) => same(old, new),
+        (old, new) => old.is_none() && new.is_none(),
+    }
+}
+
+fn same_tcp(old: &Tcp, new: &Tcp) -> bool {
+    let Tcp {
+        destinations,
+        by_server_name,
+        settings,
+        span: _,
+    } = old;
+    *destinations == new.destinations
+        && *by_server_name == new.by_server_name
+        && *settings == new.settings
+}
+
+fn same_auth(old: &AuthService, new: &AuthService) -> bool {
+    let GatewayExtauth {
+        service: _,
+        http,
+        timeout,
+        failure_mode_allow,
+        status_on_error,
+        span: _,
+    } = &old.settings;
+    old.destination == new.destination
+        && *http == new.settings.http
+        && *timeout == new.settings.timeout
+        && *failure_mode_allow == new.settings.failure_mode_allow
+        && *status_on_error == new.settings.status_on_error
+}
+
+fn same_limits(old: &RateLimitService, new: &RateLimitService) -> bool {
+    let GatewayRateLimit {
+        service: _,
+        timeout,
+        deny_on_fail,
+        before_auth,
+        span: _,
+    } = &old.settings;
+    old.destination == new.destination
+        && *timeout == new.settings.timeout
+        && *deny_on_fail == new.settings.deny_on_fail
+        && *before_auth == new.settings.before_auth
 }
 
 /// Domains, and the virtual hosts behind each.
@@ -221,22 +277,26 @@ fn domains(old: &Gateway, new: &Gateway, found: &mut Vec<Difference>) {
                 .collect();
             let span = host.virtual_hosts.first().map(|host| host.span);
             for domain in &host.domains {
-                domains.insert(domain.clone(), (names.clone(), span));
+                let value = (names.clone(), host.ignores_path_parameters(), span);
+                domains.insert(domain.clone(), value);
             }
         }
         domains
     };
     for (domain, before, after) in paired(domains(old), domains(new)) {
         let what = format!("domain `{domain}` of gateway `{}`", new.name);
-        let same = match (&before, &after) {
-            (Some((before, _)), Some((after, _))) => before == after,
-            _ => true,
+        let parts = match (&before, &after) {
+            (Some((names, ignores, _)), Some((other, other_ignores, _))) => unequal([
+                ("virtualHosts", names == other),
+                ("ignorePathParameters", ignores == other_ignores),
+            ]),
+            _ => Vec::new(),
         };
         let spans = (
-            before.and_then(|(_, span)| span),
-            after.and_then(|(_, span)| span),
+            before.and_then(|(.., span)| span),
+            after.and_then(|(.., span)| span),
         );
-        note(what, spans, unequal([("virtualHosts", same)]), found);
+        note(what, spans, parts, found);
     }
 }
 
@@ -253,8 +313,8 @@ fn routes(old: &Gateway, new: &Gateway, found: &mut Vec<Difference>) {
             one.as_ref().map(|route| route.span),
             other.as_ref().map(|route| route.span),
         );
-        let both = one.zip(other);
-        let parts = both.map_or_else(Vec::new, |(one, other)| route_parts(&one, &other));
+        let pair = one.zip(other);
+        let parts = pair.map_or_else(Vec::new, |(one, other)| route_parts(&one, &other));
         let what = format!("route `{name}` of gateway `{}`", new.name);
         note(what, spans, parts, found);
     }
@@ -326,21 +386,34 @@ fn route_parts(old: &Route, new: &Route) -> Vec<&'static str> {
 }
 
 fn same_matcher(old: &Matcher, new: &Matcher) -> bool {
-    old.name == new.name
-        && same_path(&old.path, &new.path)
-        && old.method == new.method
-        && old.headers.len() == new.headers.len()
-        && old.headers.iter().zip(&new.headers).all(|(a, b)| a.same(b))
-        && old.query.len() == new.query.len()
-        && old.query.iter().zip(&new.query).all(|(a, b)| a.same(b))
+    let Matcher {
+        name,
+        path,
+        headers,
+        query,
+        method,
+        span: _,
+    } = old;
+    *name == new.name
+        && same_path(path, &new.path)
+        && *method == new.method
+        && headers.len() == new.headers.len()
+        && headers.iter().zip(&new.headers).all(|(a, b)| a.same(b))
+        && query.len() == new.query.len()
+        && query.iter().zip(&new.query).all(|(a, b)| a.same(b))
 }
 
 fn same_path(old: &PathMatch, new: &PathMatch) -> bool {
-    let tail = match (&old.tail, &new.tail) {
+    let PathMatch {
+        literal,
+        whole_segments,
+        tail,
+    } = old;
+    let tail = match (tail, &new.tail) {
         (PathTail::Regex(a), PathTail::Regex(b)) => a.value == b.value,
         (a, b) => a == b,
     };
-    tail && old.literal == new.literal
+    tail && *literal == new.literal && *whole_segments == new.whole_segments
 }
 
 fn action_parts(old: &Action, new: &Action) -> Vec<&'static str> {
@@ -362,27 +435,38 @@ fn action_parts(old: &Action, new: &Action) -> Vec<&'static str> {
 }
 
 fn same_destinations(old: &Forward, new: &Forward) -> bool {
-    old.destinations.len() == new.destinations.len()
-        && old
-            .destinations
-            .iter()
-            .zip(&new.destinations)
-            .all(|(a, b)| {
-                a.weight == b.weight && a.destination == b.destination && a.headers == b.headers
-            })
+    let same = |old: &WeightedDestination, new: &WeightedDestination| {
+        let WeightedDestination {
+            weight,
+            destination,
+            headers,
+        } = old;
+        *weight == new.weight && *destination == new.destination && *headers == new.headers
+    };
+    let pairs = || old.destinations.iter().zip(&new.destinations);
+    old.destinations.len() == new.destinations.len() && pairs().all(|(a, b)| same(a, b))
 }
 
 fn same_redirect(old: &Redirect, new: &Redirect) -> bool {
-    let path = match (&old.path, &new.path) {
+    let Redirect {
+        host,
+        path,
+        status,
+        scheme,
+        port,
+        strip_query,
+    } = old;
+    let same_path = match (path, &new.path) {
         (RedirectPath::Keep, RedirectPath::Keep) => true,
         (RedirectPath::Full(a), RedirectPath::Full(b))
         | (RedirectPath::Prefix(a), RedirectPath::Prefix(b)) => a == b,
         (RedirectPath::Matches(a), RedirectPath::Matches(b)) => a == b,
         _ => false,
     };
-    path && old.host == new.host
-        && old.status == new.status
-        && old.scheme == new.scheme
-        && old.port == new.port
-        && old.strip_query == new.strip_query
+    same_path
+        && *host == new.host
+        && *status == new.status
+        && *scheme == new.scheme
+        && *port == new.port
+        && *strip_query == new.strip_query
 }

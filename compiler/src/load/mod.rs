@@ -106,6 +106,15 @@ fn is_companion(name: &str) -> bool {
     matches!(name, Some(upstreams::FILE_NAME | cases::FILE_NAME))
 }
 
+/// The documents of one text as JSON, whatever they are; those with mistakes in them are left out. Meant for tests and
+/// tools.
+pub fn values(text: &str) -> Vec<serde_json::Value> {
+    let mut sources = SourceMap::default();
+    let file = sources.add(String::new(), text.to_owned());
+    let documents = documents(&sources, file, &mut Diagnostics::default());
+    documents.iter().map(node::Node::json).collect()
+}
+
 /// Reads resources from one text; `name` stands for the file name. Meant for tests and tools.
 pub fn from_text(name: &str, text: &str) -> (SourceMap, Resources, Diagnostics) {
     let mut sources = SourceMap::default();

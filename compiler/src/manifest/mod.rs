@@ -5,3 +5,4 @@ pub mod envoy;
 pub mod istio;
 mod mirrors;
 pub mod ratelimit;
+mod tcp;

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::folder::Folder;
 
-const MODULE: [&str; 2] = ["--module", "file:///opt/meshgate/filter-1.0.wasm"];
+pub(crate) const MODULE: [&str; 2] = ["--module", "file:///opt/meshgate/filter-1.0.wasm"];
 
 /// A gateway in each of two clusters, with everything that a listener can have.
 const RESOURCES: &str = "\
@@ -112,7 +112,7 @@ fn compile(folder: &Folder, more: &[&str]) -> crate::folder::Outcome {
 }
 
 /// All files below a folder, by name.
-fn files(folder: &Path) -> BTreeSet<String> {
+pub(crate) fn files(folder: &Path) -> BTreeSet<String> {
     walkdir::WalkDir::new(folder)
         .into_iter()
         .map(Result::unwrap)
@@ -125,7 +125,7 @@ fn files(folder: &Path) -> BTreeSet<String> {
 }
 
 /// Compares a text with a file of this crate; what changes with every program is left out.
-fn golden(name: &str, text: &str) {
+pub(crate) fn golden(name: &str, text: &str) {
     let lines: Vec<&str> = text
         .lines()
         .filter(|line| {
@@ -195,6 +195,7 @@ fn the_objects_of_the_examples() {
         "delegate",
         "direct-response",
         "forward",
+        "mirror",
         "redirect",
     ] {
         let folder = Folder::new(&[]);

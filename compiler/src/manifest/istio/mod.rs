@@ -8,11 +8,16 @@
 //! All objects are in the namespace of the gateway's pods and are visible there only.
 
 mod destination;
+mod destination_rule;
+mod federated;
 mod listener;
 mod name;
 mod plugin;
 mod rules;
 pub mod schema;
+mod service_entry;
+mod tcp;
+mod virtual_destination;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -123,12 +128,14 @@ pub fn manifests(
         }
     }
     let place = |program: &WorkloadProgram| (program.cluster.clone(), program.namespace.clone());
+    let mut remote = federated::Remote::default();
     for neighbours in programs.chunk_by(|a, b| place(a) == place(b)) {
         if let Some(program) = neighbours.first() {
             let mut workload = Workload::new(program, options, &mut manifests);
-            destination::write(&mut workload, neighbours, resources);
+            destination::write(&mut workload, neighbours, resources, &mut remote);
         }
     }
+    remote.write(resources, &options.owner, &mut manifests);
     for program in programs {
         let mut workload = Workload::new(program, options, &mut manifests);
         if program.labels.is_empty() {
@@ -136,6 +143,7 @@ pub fn manifests(
             workload.error(format!("{place}: the labels of its pods are not known"));
             continue;
         }
+        virtual_destination::write(&mut workload, resources);
         listener::write(&mut workload);
         plugin::write(&mut workload, options);
     }
@@ -248,14 +256,46 @@ impl<'a> Workload<'a> {
     }
 
     fn warn(&mut self, message: String) {
-        if !self.out.warnings.contains(&message) {
-            self.out.warnings.push(message);
-        }
+        self.out.warn(message);
     }
 
     /// Adds an object in the namespace of the gateway's pods.
     fn add(
         &mut self,
+        wave: Wave,
+        kind: (&str, &'static str),
+        name: String,
+        annotations: &[(&str, String)],
+        spec: Value,
+    ) {
+        let place = Place {
+            cluster: self.program.cluster.clone(),
+            namespace: self.program.namespace.clone(),
+            owner: self.owner,
+        };
+        self.out.add(place, wave, kind, name, annotations, spec);
+    }
+}
+
+/// Where an object goes.
+#[derive(Debug)]
+struct Place<'a> {
+    cluster: Option<String>,
+    namespace: String,
+    /// Whose it is.
+    owner: &'a str,
+}
+
+impl Manifests {
+    fn warn(&mut self, message: String) {
+        if !self.warnings.contains(&message) {
+            self.warnings.push(message);
+        }
+    }
+
+    fn add(
+        &mut self,
+        place: Place<'_>,
         wave: Wave,
         (api_version, kind): (&str, &'static str),
         name: String,
@@ -264,8 +304,8 @@ impl<'a> Workload<'a> {
     ) {
         let mut metadata = json!({
             "name": name,
-            "namespace": self.program.namespace,
-            "labels": { MANAGED_BY: "meshgate", OWNER: self.owner },
+            "namespace": place.namespace,
+            "labels": { MANAGED_BY: "meshgate", OWNER: place.owner },
         });
         if !annotations.is_empty() {
             metadata["annotations"] = annotations
@@ -276,11 +316,11 @@ impl<'a> Workload<'a> {
         }
         let object =
             json!({ "apiVersion": api_version, "kind": kind, "metadata": metadata, "spec": spec });
-        self.out.list.push(Manifest {
-            cluster: self.program.cluster.clone(),
+        self.list.push(Manifest {
+            cluster: place.cluster,
             wave,
             kind,
-            namespace: self.program.namespace.clone(),
+            namespace: place.namespace,
             name,
             object,
         });

@@ -77,6 +77,14 @@ pub enum FailStrategy {
 /// Writes the plugin of a workload.
 pub(super) fn write(workload: &mut Workload<'_>, options: &IstioOptions) {
     let program = workload.program;
+    if program
+        .tree
+        .gateways
+        .iter()
+        .all(|gateway| gateway.tcp.is_some())
+    {
+        return;
+    }
     let digest: String = Sha256::digest(&program.program)
         .iter()
         .map(|byte| format!("{byte:02x}"))
@@ -119,12 +127,12 @@ pub(super) fn write(workload: &mut Workload<'_>, options: &IstioOptions) {
 
 /// The ports of the pods on which the filter runs. Other listeners of the gateway are none of its business.
 fn matched(workload: &mut Workload<'_>) -> Value {
-    let ports: Option<Vec<u16>> = workload
-        .program
-        .workloads
-        .iter()
-        .map(|one| one.target_port)
-        .collect();
+    let program = workload.program;
+    let gateways = program.tree.gateways.iter().zip(&program.workloads);
+    let of_requests = gateways.filter(|(gateway, _)| gateway.tcp.is_none());
+    let ports: Vec<Option<u16>> = of_requests.map(|(_, one)| one.target_port).collect();
+    let count = ports.len();
+    let ports: Option<Vec<u16>> = ports.into_iter().collect();
     if let Some(mut ports) = ports {
         ports.sort_unstable();
         ports.dedup();
@@ -135,11 +143,10 @@ fn matched(workload: &mut Workload<'_>) -> Value {
         return json!({ "mode": "CLIENT", "ports": ports });
     }
     let place = workload.place();
-    if workload.program.gateways.len() > 1 {
+    if count > 1 {
         workload.error(format!(
-            "{place} serves {} virtual gateways, and the ports of its pods, which tell them apart, are not known: \
-             pass its Service with `--inventory`",
-            workload.program.gateways.len()
+            "{place} serves {count} virtual gateways, and the ports of its pods, which tell them apart, are not known: \
+             pass its Service with `--inventory`"
         ));
     }
     workload.warn(format!(
