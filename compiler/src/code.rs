@@ -86,6 +86,8 @@ codes! {
     MissingField = "E0037", "missing-field";
     /// A number outside the range of its field.
     NumberOutOfRange = "E0038", "number-out-of-range";
+    /// A case of a file of requests that cannot be read.
+    InvalidCase = "E0039", "invalid-case";
 
     /// A selector has both labels and expressions, which selects nothing.
     SelectorConflict = "E0101", "selector-conflict";

@@ -1,5 +1,6 @@
 //! Objects that put a program to work in a proxy.
 
+pub mod configuration;
 pub mod envoy;
 pub mod istio;
 mod mirrors;

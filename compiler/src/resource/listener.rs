@@ -28,7 +28,7 @@ impl Listener {
 }
 
 /// `connectionOptions.sslConfig`. Names of modes and versions are as written.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tls {
     /// `tlsMode`; `PASSTHROUGH` when absent.
     pub mode: String,
@@ -47,7 +47,7 @@ pub struct Tls {
 }
 
 /// Certificates in files of the gateway's pods.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TlsFiles {
     /// `tlsCert`.
     pub certificate: Option<String>,

@@ -11,7 +11,7 @@ use std::process::{Child, Command, Stdio};
 use crate::folder::Folder;
 
 /// Envoys to test with, and the filter.
-fn tools() -> Option<(Vec<PathBuf>, PathBuf)> {
+pub(crate) fn tools() -> Option<(Vec<PathBuf>, PathBuf)> {
     let var = |name| {
         env::var_os(name)
             .filter(|value| !value.is_empty())
@@ -205,7 +205,7 @@ fn what_run_lacks_is_named() {
     assert!(missing.contains("--envoy is `absent`, which is not a file"));
 }
 
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()
@@ -213,7 +213,7 @@ fn free_port() -> u16 {
         .port()
 }
 
-fn get(port: u16, path: &str) -> String {
+pub(crate) fn get(port: u16, path: &str) -> String {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
     let request = format!(
         "GET {path} HTTP/1.1\r\nhost: www.example.com\r\nx-meshgate-cluster: x\r\nconnection: close\r\n\r\n"

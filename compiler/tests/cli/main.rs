@@ -4,6 +4,7 @@
 mod check;
 mod clusters;
 mod compile;
+mod diff;
 mod envoy;
 mod folder;
 mod inspect;
@@ -11,5 +12,8 @@ mod istio;
 mod istio_clusters;
 mod istio_connections;
 mod istio_differences;
+mod package;
 mod route;
+mod test;
 mod usage;
+mod verify;

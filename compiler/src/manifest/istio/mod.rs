@@ -19,7 +19,7 @@ mod service_entry;
 mod tcp;
 mod virtual_destination;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
@@ -39,6 +39,8 @@ pub const OWNER: &str = "meshgate.io/owner";
 pub struct IstioOptions {
     /// The filter.
     pub module: Module,
+    /// Filters with the program in them, by [`WorkloadProgram::place`].
+    pub packaged: BTreeMap<String, Module>,
     /// What happens to requests after the filter crashed.
     pub fail_strategy: FailStrategy,
     /// Name of the configuration, which its objects are labelled with.
@@ -100,6 +102,8 @@ impl Manifest {
 pub struct Manifests {
     /// In the order in which they are applied: by cluster, wave, kind, namespace and name.
     pub list: Vec<Manifest>,
+    /// How large each program is, one line each.
+    pub sizes: Vec<String>,
     /// Warnings, one line each.
     pub warnings: Vec<String>,
     /// Errors, one line each. With errors the objects are not fit to be applied.
@@ -114,6 +118,15 @@ pub fn manifests(
 ) -> Manifests {
     let mut manifests = Manifests::default();
     refuse_shared_pods(programs, &mut manifests.errors);
+    for place in options.packaged.keys() {
+        if !programs.iter().any(|program| program.place() == *place) {
+            let known: Vec<String> = programs.iter().map(WorkloadProgram::place).collect();
+            manifests.errors.push(format!(
+                "a module is packaged for `{place}`, which is no gateway; there is `{}`",
+                known.join("`, `")
+            ));
+        }
+    }
     let place = |program: &WorkloadProgram| (program.cluster.clone(), program.namespace.clone());
     let mut remote = federated::Remote::default();
     for neighbours in programs.chunk_by(|a, b| place(a) == place(b)) {
