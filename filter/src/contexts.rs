@@ -66,6 +66,8 @@ pub(crate) struct ResponseChanges {
     pub(crate) headers: Rc<[(&'static str, Vec<u8>)]>,
     /// What services want.
     pub(crate) changes: Rc<[Change]>,
+    /// The gateway makes the response.
+    pub(crate) is_own: bool,
 }
 
 /// What [`delete`] has ended.

@@ -23,6 +23,11 @@ pub(crate) fn remove_control_headers(sent: ControlHeaders) {
     }
 }
 
+/// Gives the request another path.
+pub(crate) fn set_path(path: &[u8]) {
+    host::replace_header(MapType::HttpRequestHeaders, b":path", path);
+}
+
 /// Changes the request into what its destination gets. The control headers come last, so that nothing overrides them.
 pub(crate) fn forward(forwarding: &Forwarding<'_>) {
     for operations in forwarding.headers.into_iter().flatten() {
@@ -34,7 +39,7 @@ pub(crate) fn forward(forwarding: &Forwarding<'_>) {
         );
     }
     if let Some(path) = &forwarding.path {
-        host::replace_header(MapType::HttpRequestHeaders, b":path", path);
+        set_path(path);
     }
     if let Some(authority) = &forwarding.host {
         host::replace_header(MapType::HttpRequestHeaders, b":authority", authority);
@@ -89,8 +94,18 @@ pub(crate) fn changes_response(operations: &HeaderOperations) -> bool {
         && operations.append_response.is_empty())
 }
 
-/// Applies the response part of header operations.
-pub(crate) fn change_response(operations: &HeaderOperations) {
+/// Applies the response part of header operations. The type that the proxy gives an answer of the gateway's is one for want
+/// of another: what is added takes its place.
+pub(crate) fn change_response(operations: &HeaderOperations, is_own: bool) {
+    const TYPE: &str = "content-type";
+    if is_own
+        && operations
+            .append_response
+            .iter()
+            .any(|(name, _)| name == TYPE)
+    {
+        host::remove_header(MapType::HttpResponseHeaders, TYPE.as_bytes());
+    }
     change_headers(
         MapType::HttpResponseHeaders,
         &operations.remove_response,

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use meshgate_engine::policy::{RequestChanges, Stage, Verdict};
 use meshgate_engine::{
-    ActionKind, Decision, HeaderOperations, Match, Program, Request, Surroundings,
+    ActionKind, Decision, Gateway, HeaderOperations, Match, Program, Request, Surroundings,
 };
 use proxy_wasm::types::{Action, MapType};
 
@@ -40,9 +40,17 @@ pub(crate) enum Step {
 /// Decides a request, and carries out what has been decided.
 pub(crate) fn on_request_headers(stream: u32) -> Action {
     let origin = contexts::origin(stream).unwrap_or_default();
-    let pairs = HeaderPairs::new(host::request_headers());
+    let mut pairs = HeaderPairs::new(host::request_headers());
     let (request, control) = pairs.request();
     effects::remove_control_headers(control);
+    if let Some(program) = &origin.router.program
+        && let Some(path) = normal_path(program, request.path)
+    {
+        effects::set_path(&path);
+        // Everything after this sees the request as if it had come like this.
+        pairs = HeaderPairs::new(host::request_headers());
+    }
+    let (request, _) = pairs.request();
     let step = match &origin.router.program {
         Some(program) => {
             effects::set_generation(program.generation());
@@ -161,7 +169,7 @@ pub(crate) fn on_response_headers(stream: u32) -> Action {
     {
         for index in response.operations.into_iter().flatten() {
             if let Some(operations) = header_operations(program, index) {
-                effects::change_response(operations);
+                effects::change_response(operations, response.is_own);
             }
         }
         effects::set_response_headers(&response.headers);
@@ -251,7 +259,7 @@ impl Exchange<'_> {
             }
             Verdict::Delay(milliseconds, next) => Some(Step::Wait(milliseconds, next)),
             Verdict::Answer(reply) => {
-                self.keep(found, None);
+                self.keep_own(found);
                 effects::reply(&reply);
                 Some(Step::Done(match reply.is_refusal {
                     true => Outcome::Rejected,
@@ -266,12 +274,12 @@ impl Exchange<'_> {
         match &found.action().kind {
             ActionKind::Forward(_) => self.forward(found),
             ActionKind::Redirect(redirect) => {
-                self.keep(found, None);
+                self.keep_own(found);
                 effects::redirect(redirect.status, &found.location(redirect, self.request));
                 Outcome::Redirected
             }
             ActionKind::DirectResponse(response) => {
-                self.keep(found, None);
+                self.keep_own(found);
                 effects::respond(
                     response.status,
                     b"meshgate_direct_response",
@@ -290,14 +298,19 @@ impl Exchange<'_> {
             // CONNECT has no path, and must not get one.
             forwarding.path = None;
         }
-        self.keep(found, forwarding.share.headers);
+        self.keep(found, forwarding.share.headers, false);
         effects::forward(&forwarding);
         Outcome::Forwarded
     }
 
+    /// Keeps the stream of a request that the gateway answers itself, if that answer is to be changed.
+    pub(crate) fn keep_own(&self, found: &Match<'_>) {
+        self.keep(found, None, true);
+    }
+
     /// Keeps the stream if its response is to be changed: by route and policies, and by header operations of the
     /// destination.
-    pub(crate) fn keep(&self, found: &Match<'_>, destination: Option<u32>) {
+    fn keep(&self, found: &Match<'_>, destination: Option<u32>, is_own: bool) {
         let operations = [found.action().headers, destination];
         let headers = match found.action().policies {
             Some(_) => found.response_headers(self.request),
@@ -317,6 +330,7 @@ impl Exchange<'_> {
                 operations,
                 headers: headers.into(),
                 changes: changes.into(),
+                is_own,
             };
             contexts::keep(self.stream, self.origin, response);
         }
@@ -330,6 +344,15 @@ fn header_operations(program: &Program, index: u32) -> Option<&HeaderOperations>
 fn not_found() -> Outcome {
     effects::respond(404, b"meshgate_route_not_found", b"");
     Outcome::NotFound
+}
+
+/// The path in the form that its gateway wants, if it does not have it.
+fn normal_path(program: &Program, path: &[u8]) -> Option<Vec<u8>> {
+    let keeps_paths = |gateway: &Gateway| gateway.paths.is_none();
+    if program.gateways().iter().all(keeps_paths) {
+        return None;
+    }
+    program.normal_path(gateway(program)?, path)
 }
 
 /// The gateway that a request came in at. Only a program with several has to ask where that was.

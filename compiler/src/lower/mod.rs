@@ -66,7 +66,9 @@ pub fn lower(tree: &Tree, options: &Options, diagnostics: &mut Diagnostics) -> O
         diagnostics,
     };
     let ports = options.ports.iter().copied().chain(std::iter::repeat(0));
-    for (gateway, port) in tree.gateways.iter().zip(ports) {
+    let gateways = tree.gateways.iter().zip(ports);
+    // Connections that are forwarded as they are never meet the program.
+    for (gateway, port) in gateways.filter(|(gateway, _)| gateway.tcp.is_none()) {
         if let Err(error) = lowering.gateway(gateway, port) {
             lowering.diagnostics.push(Diagnostic::at(
                 Code::ProgramTooLarge,
@@ -133,6 +135,11 @@ impl Lowering<'_> {
             namespace: gateway.name.namespace.clone(),
             name: gateway.name.name.clone(),
             port,
+            paths: meshgate_engine::Normalization {
+                resolve: gateway.paths.resolve,
+                merge_slashes: gateway.paths.merge_slashes,
+                decode_slashes: gateway.paths.decode_slashes,
+            },
         });
         self.head
             .services
@@ -170,6 +177,9 @@ impl Lowering<'_> {
             return Ok(id);
         }
         let id = self.list((host.virtual_hosts.iter()).flat_map(|host| &host.routes))?;
+        if host.ignores_path_parameters() {
+            self.head.without_parameters.push(id);
+        }
         self.hosts.insert(key, id);
         Ok(id)
     }

@@ -59,6 +59,7 @@ impl<'r> Candidate<'r> {
                 span,
                 &prepared,
                 &level,
+                spec.ignore_path_parameters,
                 diagnostics,
             ),
         };
@@ -151,15 +152,7 @@ pub(super) fn resolve(
                     }
                 }
             }
-            Some(HandlerKind::Tcp(span)) => diagnostics.push(
-                Diagnostic::at(
-                    Code::TcpGateway,
-                    *span,
-                    "gateways for TCP connections are not supported yet",
-                )
-                .help("remove it, or use an `http` handler"),
-            ),
-            Some(HandlerKind::None) | None => {}
+            Some(HandlerKind::Tcp(_) | HandlerKind::None) | None => {}
         }
         let mut served: Vec<&Candidate<'_>> = inline.iter().collect();
         for (at, candidate) in candidates
@@ -179,6 +172,7 @@ pub(super) fn resolve(
             workloads,
             workloads_known,
             listener: Arc::clone(&source.listener),
+            paths: source.paths,
             port_name: source.port_name.as_ref().map(|name| name.value.clone()),
             https_redirect,
             tls: handler.is_some_and(|handler| handler.tls),
@@ -193,6 +187,7 @@ pub(super) fn resolve(
                 );
                 hosts(&served, &virtual_hosts, diagnostics)
             },
+            tcp: None,
             services: Services::default(),
             span: source.metadata.span,
         });

@@ -14,7 +14,6 @@ mod hostile;
 mod load;
 mod memory;
 mod mirrors;
-mod native;
 mod requests;
 mod shop;
 mod updates;
@@ -39,7 +38,6 @@ fn main() {
         verify::TESTS,
         waiting::TESTS,
         mirrors::TESTS,
-        native::TESTS,
     ]
     .concat();
     let filter = tools::filter();
