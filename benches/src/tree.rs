@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use meshgate_compiler::diagnostic::Diagnostics;
 use meshgate_compiler::lower::{self, lower};
-use meshgate_compiler::resource::{Normalization, ObjectName};
+use meshgate_compiler::resource::{Normalization, ObjectName, RequireTls};
 use meshgate_compiler::source::{Span, Spanned};
 use meshgate_compiler::tree::{
     Action, Destination, DestinationTarget, Domain, DomainKind, Entry, Forward, Gateway,
@@ -44,6 +44,7 @@ pub fn tree(table: Table, n: usize) -> Tree {
     };
     let virtual_host = VirtualHost {
         ignore_path_parameters: false,
+        require_tls: RequireTls::default(),
         name: name("www"),
         routes: (0..n).map(route).map(Entry::Route).collect(),
         span: Span::default(),

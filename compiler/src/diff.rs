@@ -277,7 +277,12 @@ fn domains(old: &Gateway, new: &Gateway, found: &mut Vec<Difference>) {
                 .collect();
             let span = host.virtual_hosts.first().map(|host| host.span);
             for domain in &host.domains {
-                let value = (names.clone(), host.ignores_path_parameters(), span);
+                let value = (
+                    names.clone(),
+                    host.ignores_path_parameters(),
+                    host.require_tls(),
+                    span,
+                );
                 domains.insert(domain.clone(), value);
             }
         }
@@ -286,9 +291,13 @@ fn domains(old: &Gateway, new: &Gateway, found: &mut Vec<Difference>) {
     for (domain, before, after) in paired(domains(old), domains(new)) {
         let what = format!("domain `{domain}` of gateway `{}`", new.name);
         let parts = match (&before, &after) {
-            (Some((names, ignores, _)), Some((other, other_ignores, _))) => unequal([
+            (
+                Some((names, ignores, require_tls, _)),
+                Some((other, other_ignores, other_require_tls, _)),
+            ) => unequal([
                 ("virtualHosts", names == other),
                 ("ignorePathParameters", ignores == other_ignores),
+                ("requireTls", require_tls == other_require_tls),
             ]),
             _ => Vec::new(),
         };

@@ -13,7 +13,7 @@ use std::borrow::Cow;
 
 use std::net::IpAddr;
 
-use self::hosts::find_host;
+use self::hosts::{find_host, needs_tls};
 use crate::answer::{self, Answer, Outcome, Response};
 use crate::regex::Regex;
 use crate::resource::{HeaderManipulation, ObjectName};
@@ -102,6 +102,9 @@ pub fn evaluate(tree: &Tree, gateway: Option<&ObjectName>, request: &Request) ->
         virtual_host: virtual_host(gateway, &request.authority).map(|host| host.name.to_string()),
         ..answer
     };
+    if needs_tls(host, request) {
+        return redirect(answer, &HTTPS_REDIRECT, None, request);
+    }
     let path = paths::matched(host, request);
     let Some(Found {
         virtual_host,
@@ -167,6 +170,9 @@ pub fn response_headers(
     let gateway = find_gateway(tree, gateway)?;
     let request = &paths::normal(gateway.paths, request);
     let host = find_host(gateway, &request.authority)?;
+    if needs_tls(host, request) {
+        return None;
+    }
     let route = find_route(host, &paths::matched(host, request), request)?.route;
     let Action::Forward(action) = &route.action else {
         return None;
@@ -306,15 +312,7 @@ fn header_matches(condition: &HeaderMatch, request: &Request) -> bool {
         ":method" => Some(request.method.clone()),
         ":path" => Some(request.path.clone()),
         ":scheme" => Some(request.scheme.clone()),
-        _ => {
-            let values: Vec<&str> = request
-                .headers
-                .iter()
-                .filter(|(name, _)| name.eq_ignore_ascii_case(&condition.name))
-                .map(|(_, value)| value.as_str())
-                .collect();
-            (!values.is_empty()).then(|| values.join(","))
-        }
+        name => header(request, name),
     };
     if condition.missing_as_empty {
         value.get_or_insert_default();
@@ -322,7 +320,8 @@ fn header_matches(condition: &HeaderMatch, request: &Request) -> bool {
     value.is_some_and(|value| value_matches(&condition.value, &value)) != condition.invert
 }
 
-/// The value of a header; those of one that comes several times are joined with `,`.
+/// The value of a header; those of one that comes several times are joined with `,`. The scheme with which a request came is
+/// always in one.
 fn header(request: &Request, name: &str) -> Option<String> {
     let values = request
         .headers
@@ -330,7 +329,10 @@ fn header(request: &Request, name: &str) -> Option<String> {
         .filter(|(other, _)| other.eq_ignore_ascii_case(name))
         .map(|(_, value)| value.as_str());
     let values: Vec<&str> = values.collect();
-    (!values.is_empty()).then(|| values.join(","))
+    match values.is_empty() {
+        true => (name == "x-forwarded-proto").then(|| request.scheme.clone()),
+        false => Some(values.join(",")),
+    }
 }
 
 fn query_matches(condition: &QueryMatch, path: &str) -> bool {
@@ -492,7 +494,7 @@ fn rewritten(path: &str, matched: Option<usize>, replacement: &str) -> String {
     format!("{replacement}{rest}")
 }
 
-/// What a gateway does that redirects everything to https.
+/// What becomes of requests that have to come over TLS and do not.
 const HTTPS_REDIRECT: Redirect = Redirect {
     host: None,
     path: RedirectPath::Keep,

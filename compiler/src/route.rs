@@ -98,7 +98,7 @@ pub fn choose_gateway(tree: &Tree, request: &Request) -> GatewayChoice {
 }
 
 /// Answers a request that a gateway (an index into the tree and the program) received. The tree is what the program was
-/// made from; it names the virtual host of a request that no route matches, which the program does not know.
+/// made from; it names the virtual host of a request that comes to no route, which the program does not know.
 pub fn evaluate(program: &Program, tree: &Tree, gateway: usize, request: &Request) -> Answer {
     let answer = Answer {
         gateway: program
@@ -115,22 +115,27 @@ pub fn evaluate(program: &Program, tree: &Tree, gateway: usize, request: &Reques
     let request = normal.as_ref().unwrap_or(request);
     let headers = Fields::new(request);
     let received = received(request, &headers);
-    let Decision::Route(found) = program.decide(gateway, &received) else {
+    let without_route = || {
         let gateway = tree.gateways.get(gateway);
         let virtual_host =
             gateway.and_then(|gateway| oracle::virtual_host(gateway, &request.authority));
-        return Answer {
+        Answer {
             virtual_host: virtual_host.map(|host| host.name.to_string()),
-            ..answer
-        };
+            ..answer.clone()
+        }
     };
-    let virtual_host = found.virtual_host();
-    let answer = Answer {
-        // What belongs to no virtual host is no route of anybody's.
-        route: virtual_host.as_ref().map(|_| full_name(&found)),
-        virtual_host: virtual_host.map(|name| name.replacen('.', "/", 1)),
-        route_name: found.route_name(),
-        ..answer
+    let Decision::Route(found) = program.decide(gateway, &received) else {
+        return without_route();
+    };
+    let answer = match found.virtual_host() {
+        Some(virtual_host) => Answer {
+            route: Some(full_name(&found)),
+            virtual_host: Some(virtual_host.replacen('.', "/", 1)),
+            route_name: found.route_name(),
+            ..answer
+        },
+        // What belongs to no virtual host is no route of anybody's: a redirect to https.
+        None => without_route(),
     };
     let mut changes = RequestChanges::new();
     let (refused, delay) = check(&found, &received, request, &mut changes);
@@ -455,7 +460,8 @@ fn lower_case(headers: &[(String, String)]) -> Vec<(String, String)> {
         .collect()
 }
 
-/// Header fields as the proxy hands them to the filter: pseudo headers first, names in lower case.
+/// Header fields as the proxy hands them to the filter: pseudo headers first, names in lower case, and the scheme with
+/// which the request came, unless the request says it itself.
 struct Fields(Vec<(String, String)>);
 
 impl Fields {
@@ -469,7 +475,12 @@ impl Fields {
         let pseudo = pseudo
             .into_iter()
             .map(|(name, value)| (name.to_owned(), value.clone()));
-        Self(pseudo.chain(lower_case(&request.headers)).collect())
+        let mut fields: Vec<_> = pseudo.chain(lower_case(&request.headers)).collect();
+        const SCHEME: &str = "x-forwarded-proto";
+        if fields.iter().all(|(name, _)| name != SCHEME) {
+            fields.push((SCHEME.to_owned(), request.scheme.clone()));
+        }
+        Self(fields)
     }
 }
 

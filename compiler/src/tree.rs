@@ -20,7 +20,7 @@ use crate::rare::Rare;
 pub use crate::resource::TextPlace;
 use crate::resource::external::{GatewayExtauth, GatewayRateLimit};
 use crate::resource::{
-    HeaderManipulation, Listener, Normalization, ObjectName, PathKind, TcpSettings,
+    HeaderManipulation, Listener, Normalization, ObjectName, PathKind, RequireTls, TcpSettings,
 };
 use crate::rewrite::{HostRewrite, PathRewrite, Replacement};
 use crate::source::{Span, Spanned};
@@ -225,6 +225,13 @@ impl Host {
         let mut hosts = self.virtual_hosts.iter();
         hosts.any(|host| host.ignore_path_parameters)
     }
+
+    /// Which clients are redirected to https when they come without TLS. Of several virtual hosts, the strictest counts.
+    pub fn require_tls(&self) -> RequireTls {
+        let hosts = self.virtual_hosts.iter();
+        let strictest = hosts.map(|host| host.require_tls).max();
+        strictest.unwrap_or_default()
+    }
 }
 
 /// A virtual host with its delegations followed.
@@ -236,6 +243,8 @@ pub struct VirtualHost {
     pub routes: Vec<Entry>,
     /// `ignorePathParameters`.
     pub ignore_path_parameters: bool,
+    /// `requireTls`.
+    pub require_tls: RequireTls,
     /// Place of its name (inline: of its spec).
     pub span: Span,
 }

@@ -178,6 +178,34 @@ fn a_broken_inline_host_leaves_its_siblings() {
 }
 
 #[test]
+fn tls_is_required_in_words_or_by_a_boolean() {
+    let handler = |value: &str| {
+        format!(
+            "{{http: {{routeConfig: [{{virtualHost: {{domains: [a], requireTls: {value}}}}}]}}}}"
+        )
+    };
+    for value in ["NONE", "EXTERNAL_ONLY", "ALL", "true", "false"] {
+        assert!(check_handler(&handler(value), &[]), "{value}");
+    }
+    let names = "`NONE`, `EXTERNAL_ONLY` or `ALL`";
+    let not_allowed = |value: &str| {
+        format!("f:2:64: error[E0035]: `{value}` is not allowed here (help: allowed are {names})")
+    };
+    let wrong_type = "f:2:64: error[E0034]: expected a boolean or a string, found a";
+    for (value, reason) in [
+        ("EXTERNAL", not_allowed("EXTERNAL")),
+        ("'true'", not_allowed("true")),
+        (
+            "1",
+            format!("{wrong_type} number (help: write one of {names})"),
+        ),
+        ("[ALL]", format!("{wrong_type} list")),
+    ] {
+        check_handler(&handler(value), &[&reason]);
+    }
+}
+
+#[test]
 fn all_mistakes_are_reported_at_once() {
     let left = check_routes(
         "{nmae: a, matchers: [{uri: {prefix: [x]}}, {method: 1}], options: {retries: {attempts: -1}},\n\

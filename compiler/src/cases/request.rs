@@ -171,18 +171,23 @@ impl Request {
         source.unwrap_or(Ipv4Addr::LOCALHOST.into())
     }
 
-    /// The headers as a filter in Envoy gets them: who connects is at the end of the list of addresses.
+    /// The headers as a filter in Envoy gets them: who connects is at the end of the list of addresses, and how it came and
+    /// whether it is internal is not what the client says.
     pub fn received_headers(&self) -> Vec<(String, String)> {
         const LIST: &str = "x-forwarded-for";
-        let is_list = |name: &str| name.eq_ignore_ascii_case(LIST);
+        const SCHEME: &str = "x-forwarded-proto";
+        const OVERWRITTEN: [&str; 2] = [SCHEME, "x-envoy-internal"];
+        let is = |name: &str, other: &&str| name.eq_ignore_ascii_case(other);
         let (lists, mut headers): (Vec<_>, Vec<_>) = self
             .headers
             .iter()
+            .filter(|(name, _)| !OVERWRITTEN.iter().any(|other| is(name, other)))
             .cloned()
-            .partition(|(name, _)| is_list(name));
+            .partition(|(name, _)| is(name, &LIST));
         let addresses = lists.into_iter().map(|(_, value)| value);
         let addresses: Vec<_> = addresses.chain([self.source().to_string()]).collect();
         headers.push((LIST.to_owned(), addresses.join(",")));
+        headers.push((SCHEME.to_owned(), self.scheme.clone()));
         headers
     }
 

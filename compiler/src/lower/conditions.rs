@@ -8,6 +8,7 @@ use regex_syntax::hir::{Class, ClassBytes, ClassBytesRange, Dot, Hir, Repetition
 
 use super::paths::{Place, Slot, Trie};
 use crate::regex::{self, Budget, Pattern, Patterns, Regex, RegexError};
+use crate::resource::RequireTls;
 use crate::source::{Span, Spanned};
 use crate::tree::{HeaderMatch, LiteralPart, Matcher, PathMatch, PathTail, TextPlace, ValueMatch};
 
@@ -345,4 +346,27 @@ fn anything() -> Hir {
         greedy: true,
         sub: Box::new(Hir::dot(Dot::AnyByte)),
     })
+}
+
+/// Predicates for the requests that have to come again over TLS; `None` if none has to. How a request came and whether its
+/// client is internal is what the proxy says in headers, whatever the client has written there.
+pub(super) fn needs_tls(
+    require_tls: RequireTls,
+    writer: &mut Writer,
+) -> Result<Option<Vec<u32>>, TooLarge> {
+    let headers: &[(&str, &str)] = match require_tls {
+        RequireTls::Nobody => return Ok(None),
+        RequireTls::External => &[("x-forwarded-proto", "https"), ("x-envoy-internal", "true")],
+        RequireTls::Everybody => &[("x-forwarded-proto", "https")],
+    };
+    let says_not = |(header, value): &(&str, &str)| {
+        writer.predicate(&Predicate {
+            subject: Subject::Header(header),
+            test: Test::Exact(value),
+            invert: true,
+            missing_as_empty: false,
+        })
+    };
+    let predicates: Result<_, _> = headers.iter().map(says_not).collect();
+    predicates.map(Some)
 }

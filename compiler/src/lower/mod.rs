@@ -146,8 +146,8 @@ impl Lowering<'_> {
             .push(policies::services(&gateway.services));
         let mut hosts = hosts::Collector::default();
         if gateway.https_redirect {
-            let host = self.https_redirect()?;
-            hosts.any(host);
+            let redirect = self.https_redirect(gateway.span, Vec::new())?;
+            hosts.any(self.list(Some(redirect), std::iter::empty())?);
         }
         for host in &gateway.hosts {
             let id = self.host(host)?;
@@ -156,19 +156,26 @@ impl Lowering<'_> {
         self.writer.gateway(hosts.into_hosts())
     }
 
-    /// The virtual host of a gateway that redirects everything to https.
-    fn https_redirect(&mut self) -> Result<u32> {
+    /// A clause that redirects to https whatever the predicates hold for.
+    fn https_redirect(&mut self, place: Span, predicates: Vec<u32>) -> Result<Entry> {
         let action = self.actions.https_redirect();
         let clause = self.writer.clause(action, None)?;
-        self.places.push(Span::default());
-        let mut paths = PathIndex::with_capacity(1);
-        paths.everything(Entry {
+        self.places.push(place);
+        Ok(Entry {
             clause,
             tail: None,
-            predicates: Vec::new(),
-        });
-        let tries = paths.write(&mut self.writer)?;
-        Ok(self.writer.virtual_host(tries))
+            predicates,
+        })
+    }
+
+    /// The clause that a host has before all others, if some of its clients have to use TLS.
+    fn require_tls(&mut self, host: &Host) -> Result<Option<Entry>> {
+        let Some(predicates) = conditions::needs_tls(host.require_tls(), &mut self.writer)? else {
+            return Ok(None);
+        };
+        let place = host.virtual_hosts.first().map(|host| host.span);
+        self.https_redirect(place.unwrap_or_default(), predicates)
+            .map(Some)
     }
 
     fn host(&mut self, host: &Host) -> Result<u32> {
@@ -176,7 +183,9 @@ impl Lowering<'_> {
         if let Some(&id) = self.hosts.get(&key) {
             return Ok(id);
         }
-        let id = self.list((host.virtual_hosts.iter()).flat_map(|host| &host.routes))?;
+        let first = self.require_tls(host)?;
+        let routes = (host.virtual_hosts.iter()).flat_map(|host| &host.routes);
+        let id = self.list(first, routes)?;
         if host.ignores_path_parameters() {
             self.head.without_parameters.push(id);
         }
@@ -184,13 +193,21 @@ impl Lowering<'_> {
         Ok(id)
     }
 
-    /// A list of routes, as a virtual host of the program.
-    fn list<'t>(&mut self, entries: impl Iterator<Item = &'t tree::Entry> + Clone) -> Result<u32> {
+    /// A list of routes, perhaps after a clause for every path, as a virtual host of the program.
+    fn list<'t>(
+        &mut self,
+        first: Option<Entry>,
+        entries: impl Iterator<Item = &'t tree::Entry> + Clone,
+    ) -> Result<u32> {
         let clauses = entries.clone().map(|entry| match entry {
             tree::Entry::Route(route) => route.matchers.len(),
             tree::Entry::Delegation(_) => 1,
         });
-        let mut paths = PathIndex::with_capacity(clauses.sum());
+        let mut paths =
+            PathIndex::with_capacity(usize::from(first.is_some()) + clauses.sum::<usize>());
+        if let Some(first) = first {
+            paths.everything(first);
+        }
         for entry in entries {
             match entry {
                 tree::Entry::Route(route) => self.route(route, &mut paths)?,
@@ -221,7 +238,7 @@ impl Lowering<'_> {
         let host = match self.shared.get(&shared) {
             Some(&host) => host,
             None => {
-                let host = self.list(delegation.shared.entries.iter())?;
+                let host = self.list(None, delegation.shared.entries.iter())?;
                 self.shared.insert(shared, host);
                 host
             }

@@ -1,5 +1,7 @@
-//! The choice of a host by its domains.
+//! The choice of a host by its domains, and whether it wants TLS.
 
+use super::{Request, header};
+use crate::resource::RequireTls;
 use crate::tree::{Domain, DomainKind, Gateway, Host};
 
 /// The host whose domain fits best.
@@ -47,5 +49,16 @@ fn split_port(authority: &str) -> (&str, Option<&str>) {
             (host, Some(port))
         }
         _ => (authority, None),
+    }
+}
+
+/// Whether a request has to come again over TLS. How it came is what the proxy says, not what the client calls its scheme.
+pub(super) fn needs_tls(host: &Host, request: &Request) -> bool {
+    let says = |name, value| header(request, name).as_deref() == Some(value);
+    let came_without = !says("x-forwarded-proto", "https");
+    match host.require_tls() {
+        RequireTls::Nobody => false,
+        RequireTls::External => came_without && !says("x-envoy-internal", "true"),
+        RequireTls::Everybody => came_without,
     }
 }

@@ -28,6 +28,7 @@ pub(super) fn with_defaults(
                 name: host.name.clone(),
                 routes: entries(&host.routes, defaults, &mut known),
                 ignore_path_parameters: host.ignore_path_parameters,
+                require_tls: host.require_tls,
                 span: host.span,
             })
         })

@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::resource::{ObjectName, PathKind, SortMethod};
+use crate::resource::{ObjectName, PathKind, SortMethod, VirtualHostSpec};
 use crate::source::Span;
 use crate::tree::{Action, Matcher, PathMatch, PathTail, Route, RouteName, VirtualHost};
 
@@ -177,7 +177,7 @@ impl<'t, 'r> Flattener<'t, 'r> {
         span: Span,
         routes: &[Prepared<'r>],
         level: &Level,
-        ignore_path_parameters: bool,
+        spec: &VirtualHostSpec,
         diagnostics: &mut Diagnostics,
     ) -> usize {
         let names = [dotted(name)];
@@ -218,7 +218,8 @@ impl<'t, 'r> Flattener<'t, 'r> {
         let head = VirtualHost {
             name: name.clone(),
             routes: Vec::new(),
-            ignore_path_parameters,
+            ignore_path_parameters: spec.ignore_path_parameters,
+            require_tls: spec.require_tls,
             span,
         };
         self.hosts.push((head, flat));

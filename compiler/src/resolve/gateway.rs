@@ -59,7 +59,7 @@ impl<'r> Candidate<'r> {
                 span,
                 &prepared,
                 &level,
-                spec.ignore_path_parameters,
+                spec,
                 diagnostics,
             ),
         };

@@ -92,8 +92,22 @@ pub struct VirtualHostSpec {
     pub options: WrittenOptions,
     /// `ignorePathParameters`.
     pub ignore_path_parameters: bool,
+    /// `requireTls`.
+    pub require_tls: RequireTls,
     /// The whole spec.
     pub span: Span,
+}
+
+/// Which clients a virtual host answers only over TLS. The greater one is stricter.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum RequireTls {
+    /// None.
+    #[default]
+    Nobody,
+    /// Those that the proxy does not take for internal.
+    External,
+    /// All.
+    Everybody,
 }
 
 /// A VirtualHost object.

@@ -26,13 +26,6 @@ pub(super) fn unknown_field(level: &Level<'_>, span: Span) -> Diagnostic {
             .map(|(_, text)| *text)
     };
     let shown = key;
-    if object.later.contains(&key) {
-        return Diagnostic::at(
-            Code::UnsupportedField,
-            span,
-            format!("`{shown}` is not supported yet"),
-        );
-    }
     if let Some(instead) = known(object.old) {
         return Diagnostic::at(
             Code::OldField,
@@ -106,7 +99,7 @@ fn below(object: &'static Object, name: &str) -> Option<String> {
             .iter()
             .filter_map(|field| Some((field.name, inner(field.ty)?)))
     };
-    let has = |object: &Object| object.field(name).is_some() || object.later.contains(&name);
+    let has = |object: &Object| object.field(name).is_some();
     if let Some((child, _)) = children().find(|(_, object)| has(object)) {
         return Some(child.to_owned());
     }

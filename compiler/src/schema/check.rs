@@ -155,9 +155,9 @@ fn scalar(scalar: &Scalar<'_>, ty: Type, span: Span, diagnostics: &mut Diagnosti
     let kind = scalar.kind();
     let (found, help) = match (ty, kind) {
         (Type::String, ScalarKind::String)
-        | (Type::Boolean, ScalarKind::Boolean(_))
+        | (Type::Boolean | Type::BooleanOr(_), ScalarKind::Boolean(_))
         | (Type::Number, ScalarKind::Integer(_) | ScalarKind::Float(_)) => return false,
-        (Type::Enum(values), ScalarKind::String) => {
+        (Type::Enum(values) | Type::BooleanOr(values), ScalarKind::String) => {
             return match values.contains(&scalar.text.as_ref()) {
                 true => false,
                 false => {
@@ -187,7 +187,10 @@ fn scalar(scalar: &Scalar<'_>, ty: Type, span: Span, diagnostics: &mut Diagnosti
             "a number",
             Some(format!("put it in quotes: `\"{}\"`", scalar.text)),
         ),
-        (Type::Enum(values), ScalarKind::Integer(_) | ScalarKind::Float(_)) => (
+        (
+            Type::Enum(values) | Type::BooleanOr(values),
+            ScalarKind::Integer(_) | ScalarKind::Float(_),
+        ) => (
             "a number",
             Some(format!("write one of {}", advice::alternatives(values))),
         ),
@@ -254,6 +257,7 @@ fn wrong_type(span: Span, ty: Type, found: &str, help: Option<&str>) -> Diagnost
     let expected = match ty {
         Type::String | Type::Enum(_) => "a string",
         Type::Boolean => "`true` or `false`",
+        Type::BooleanOr(_) => "a boolean or a string",
         Type::Uint32 | Type::Int32 | Type::Int64 => "a whole number",
         Type::Number => "a number",
         Type::List(_) => "a list",

@@ -28,6 +28,8 @@ pub(crate) enum Type {
     Any,
     /// One of these strings.
     Enum(&'static [&'static str]),
+    /// A boolean, or one of these strings.
+    BooleanOr(&'static [&'static str]),
     List(&'static Type),
     /// Any keys, values of one type.
     Map(&'static Type),
@@ -46,7 +48,6 @@ pub(crate) struct Field {
 pub(crate) struct Object {
     fields: &'static [Field],
     one_of: &'static [&'static [&'static str]],
-    later: &'static [&'static str],
     old: &'static [(&'static str, &'static str)],
     misplaced: &'static [(&'static str, &'static str)],
     renamed: &'static [(&'static str, &'static str)],
@@ -59,7 +60,6 @@ impl Object {
         Self {
             fields,
             one_of: &[],
-            later: &[],
             old: &[],
             misplaced: &[],
             renamed: &[],
@@ -71,12 +71,6 @@ impl Object {
     /// Groups of fields of which at most one may be written.
     const fn one_of(mut self, groups: &'static [&'static [&'static str]]) -> Self {
         self.one_of = groups;
-        self
-    }
-
-    /// Fields that are understood but not supported yet.
-    const fn later(mut self, fields: &'static [&'static str]) -> Self {
-        self.later = fields;
         self
     }
 
@@ -116,7 +110,8 @@ impl Object {
     }
 }
 
-/// Shorthand for a [`Type`]: a name of the schema's own types, `[list]`, `{map}`, `(ENUM | VALUES)` or an object.
+/// Shorthand for a [`Type`]: a name of the schema's own types, `[list]`, `{map}`, `(ENUM | VALUES)`,
+/// `(boolean or ENUM | VALUES)` or an object.
 macro_rules! ty {
     (string) => { $crate::schema::Type::String };
     (boolean) => { $crate::schema::Type::Boolean };
@@ -130,6 +125,9 @@ macro_rules! ty {
     (nullable_uint32) => { $crate::schema::Type::Nullable(&$crate::schema::Type::Uint32) };
     ([$element:tt]) => { $crate::schema::Type::List(&$crate::schema::ty!($element)) };
     ({$value:tt}) => { $crate::schema::Type::Map(&$crate::schema::ty!($value)) };
+    ((boolean or $($value:ident)|+)) => {
+        $crate::schema::Type::BooleanOr(&[$(stringify!($value)),+])
+    };
     (($($value:ident)|+)) => { $crate::schema::Type::Enum(&[$(stringify!($value)),+]) };
     ($object:ident) => { $crate::schema::Type::Object(&$object) };
 }

@@ -66,12 +66,12 @@ objects! {
         domains: [string],
         ignorePathParameters: boolean,
         options: HOST_OPTIONS,
+        requireTls: (boolean or NONE | EXTERNAL_ONLY | ALL),
         routes: [ROUTE],
     }
-        .later(&["requireTls"])
-        .misplaced(&NORMALIZATION)
-        .renamed(&[("hosts", "domains"), ("hostnames", "domains")])
-        .separable();
+    .misplaced(&NORMALIZATION)
+    .renamed(&[("hosts", "domains"), ("hostnames", "domains")])
+    .separable();
     HOST_OPTIONS { trafficPolicy: POLICY }.misplaced(&NORMALIZATION);
     ROUTE {
         delegateAction: DELEGATE_ACTION,

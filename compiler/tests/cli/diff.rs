@@ -76,6 +76,9 @@ fn inherited_options_actions_and_domains_count() {
         text.contains("`shop.web/old` of gateway `shop/www`: action  ("),
         "{text}"
     );
+    let required = HOST.replace("  routes:\n", "  requireTls: true\n  routes:\n");
+    let expected = "~ domain `www.example.com` of gateway `shop/www`: requireTls  (old/host.yaml:3:18, new/host.yaml:3:18)\n";
+    assert_eq!(differences(&required), expected);
     let text = differences(&HOST.replace("www.example.com", "web.example.com"));
     assert!(text.contains("+ domain `web.example.com` of gateway `shop/www`  (new/host.yaml:3:18)\n- domain `www.example.com`"), "{text}");
 }

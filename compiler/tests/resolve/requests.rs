@@ -335,6 +335,30 @@ fn a_redirecting_gateway_redirects_everything() {
 }
 
 #[test]
+fn internal_clients_may_do_without_tls() {
+    let answered = |require_tls: &str, header: &str| {
+        let spec = format!("[a.com]\nrequireTls: {require_tls}");
+        let yaml = gateway() + &virtual_host_named("test/vh", "", &spec, &answer("r", ""));
+        let mut request = get("a.com", "/");
+        let (name, value) = header.split_once(": ").expect("name and value");
+        request.headers.push((name.to_owned(), value.to_owned()));
+        let answer = oracle::evaluate(&resolved(&yaml).tree, None, &request);
+        assert_eq!(answer.virtual_host.as_deref(), Some("test/vh"));
+        answer.outcome == Outcome::DirectResponse
+    };
+    for (header, expected) in [
+        ("x-a: b", [false, false, true]),
+        ("X-Envoy-Internal: true", [false, true, true]),
+        ("x-envoy-internal: false", [false, false, true]),
+        ("x-forwarded-proto: https", [true; 3]),
+        ("x-forwarded-proto: http", [false, false, true]),
+    ] {
+        let found = ["ALL", "EXTERNAL_ONLY", "NONE"].map(|value| answered(value, header));
+        assert_eq!(found, expected, "{header}");
+    }
+}
+
+#[test]
 fn answers_as_json() {
     let yaml = gateway()
         + &virtual_host(

@@ -59,7 +59,7 @@ pub fn echo_bootstrap(
 }
 
 /// Where requests with scheme `https` are taken for a listener on the loopback address: the same port of another loopback
-/// address. There is no TLS; Envoy is told the scheme.
+/// address. There is no TLS; Envoy and the filter are told that there was.
 pub const HTTPS_ADDRESS: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 
 /// One bootstrap with the listeners and clusters of several. Clusters of one name are taken for the same; listeners get
@@ -94,5 +94,22 @@ fn https_twin(listener: &Value) -> Value {
     twin["address"]["socket_address"]["address"] = json!(HTTPS_ADDRESS.to_string());
     let manager = &mut twin["filter_chains"][0]["filters"][0]["typed_config"];
     manager["scheme_header_transformation"] = json!({"scheme_to_overwrite": "https"});
+    if let Some(filters) = manager["http_filters"].as_array_mut() {
+        filters.insert(0, says_https());
+    }
     twin
+}
+
+/// A filter that says what Envoy itself says of connections with TLS.
+fn says_https() -> Value {
+    json!({
+        "name": "https",
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.filters.http.header_mutation.v3.HeaderMutation",
+            "mutations": {"request_mutations": [{"append": {
+                "header": {"key": "x-forwarded-proto", "value": "https"},
+                "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
+            }}]},
+        },
+    })
 }

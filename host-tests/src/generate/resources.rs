@@ -73,8 +73,8 @@ const TABLES: usize = 4;
 pub struct Configuration {
     /// Rules of the gateway for the form of paths.
     paths: [bool; 3],
-    /// Hosts do not look at parameters in paths.
-    ignore_path_parameters: bool,
+    /// `ignorePathParameters` and `requireTls` of the hosts.
+    flags: (bool, &'static str),
     hosts: Vec<(Vec<&'static str>, usize, Vec<Route>)>,
     tables: Vec<(i32, Vec<Route>)>,
     /// What they select, and what they say.
@@ -216,12 +216,13 @@ fn with_hosts(
     let hosts = vec((vec(select(DOMAINS), 1..3), options, routes), 1..5);
     let paths = one_of![4 => Just([false; 3]), 1 => any::<[bool; 3]>()];
     let ignore = prop::bool::weighted(0.2);
+    let tls = one_of![4 => Just("NONE"), 1 => Just("EXTERNAL_ONLY"), 1 => Just("ALL")];
     let policy = (0..SELECTORS, 0..=OPTIONS);
     let policies = one_of![1 => Just(Vec::new()), 1 => vec(policy, 1..4)];
-    let all = (paths, ignore, hosts, tables, policies);
-    all.prop_map(|(paths, ignore, hosts, tables, policies)| Configuration {
+    let all = (paths, (ignore, tls), hosts, tables, policies);
+    all.prop_map(|(paths, flags, hosts, tables, policies)| Configuration {
         paths,
-        ignore_path_parameters: ignore,
+        flags,
         hosts,
         tables,
         policies,
@@ -402,9 +403,8 @@ impl Configuration {
         resources.extend(api_keys());
         for (n, (domains, level, routes)) in self.hosts.iter().enumerate() {
             let mut spec = json!({"domains": domains, "routes": list(routes)});
-            if self.ignore_path_parameters {
-                spec["ignorePathParameters"] = json!(true);
-            }
+            spec["ignorePathParameters"] = json!(self.flags.0);
+            spec["requireTls"] = json!(self.flags.1);
             if let Some(policy) = options(*level) {
                 spec["options"] = json!({"trafficPolicy": policy});
             }

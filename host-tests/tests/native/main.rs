@@ -14,6 +14,7 @@ mod faults;
 mod headers;
 mod limits;
 mod pair;
+mod tls;
 
 use std::path::PathBuf;
 
@@ -37,6 +38,7 @@ fn main() {
         faults::TESTS,
         headers::TESTS,
         limits::TESTS,
+        tls::TESTS,
     ]
     .concat();
     let filter = tools::filter();

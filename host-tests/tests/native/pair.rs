@@ -34,11 +34,15 @@ pub(crate) struct Twin {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Twins {
     pub(crate) routes: Vec<Twin>,
+    /// Further fields of our virtual host.
+    pub(crate) host: Value,
     /// Of the virtual host, `options.trafficPolicy`.
     pub(crate) policy: Value,
     /// Further fields of Envoy's virtual host, and of its route configuration.
     pub(crate) native_host: Value,
     pub(crate) native_configuration: Value,
+    /// Further fields of both connection managers.
+    pub(crate) manager: Value,
     /// Further filters of Envoy's, names and configurations, in order.
     pub(crate) filters: Vec<(&'static str, Value)>,
 }
@@ -97,6 +101,10 @@ impl Pair {
         let compiled = &configuration.compiled;
         let upstreams = Upstreams::start(cluster_names(compiled)).unwrap();
         let mut bootstrap = echo_bootstrap(compiled, program, &tools.filter, &upstreams);
+        add(
+            manager(&mut bootstrap["static_resources"]["listeners"][0]),
+            &twins.manager,
+        );
         add_native(&mut bootstrap, first + 1, twins);
         let envoy = Envoy::start(&Settings {
             binary: &tools.envoy,
@@ -289,6 +297,7 @@ fn resources(twins: &Twins) -> Value {
         route
     });
     let mut virtual_host = json!({"domains": ["*"], "routes": routes.collect::<Vec<_>>()});
+    add(&mut virtual_host, &twins.host);
     if !twins.policy.is_null() {
         virtual_host["options"] = json!({"trafficPolicy": twins.policy});
     }
@@ -334,7 +343,7 @@ fn add_native(bootstrap: &mut Value, port: u16, twins: &Twins) {
     let mut listener = bootstrap["static_resources"]["listeners"][0].clone();
     listener["name"] = json!("native");
     listener["address"]["socket_address"]["port_value"] = json!(port);
-    let manager = &mut listener["filter_chains"][0]["filters"][0]["typed_config"];
+    let manager = manager(&mut listener);
     manager["route_config"] = configuration;
     manager["http_filters"] = filters
         .map(|(name, config)| json!({"name": name, "typed_config": config}))
@@ -342,6 +351,10 @@ fn add_native(bootstrap: &mut Value, port: u16, twins: &Twins) {
     if let Some(listeners) = bootstrap["static_resources"]["listeners"].as_array_mut() {
         listeners.push(listener);
     }
+}
+
+fn manager(listener: &mut Value) -> &mut Value {
+    &mut listener["filter_chains"][0]["filters"][0]["typed_config"]
 }
 
 fn add(object: &mut Value, fields: &Value) {

@@ -4,7 +4,7 @@ use super::value::strings;
 use super::{options, route};
 use crate::diagnostic::Diagnostics;
 use crate::load::node::Node;
-use crate::resource::{Metadata, RouteTable, VirtualHostSpec, WrittenOptions};
+use crate::resource::{Metadata, RequireTls, RouteTable, VirtualHostSpec, WrittenOptions};
 
 /// The spec of a VirtualHost, of its own or inline in a gateway.
 pub(in crate::load) fn spec(
@@ -21,8 +21,18 @@ pub(in crate::load) fn spec(
         routes,
         options: options?,
         ignore_path_parameters: node.flag("ignorePathParameters"),
+        require_tls: require_tls(node),
         span: node.span,
     })
+}
+
+fn require_tls(node: &Node<'_>) -> RequireTls {
+    match node.get("requireTls").and_then(Node::string) {
+        Some("ALL") => RequireTls::Everybody,
+        Some("EXTERNAL_ONLY") => RequireTls::External,
+        _ if node.flag("requireTls") => RequireTls::Everybody,
+        _ => RequireTls::Nobody,
+    }
 }
 
 /// A RouteTable.
