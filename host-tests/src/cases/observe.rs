@@ -46,7 +46,8 @@ impl Seen {
         let gateway = tree.gateways.get(self.gateway);
         let mut answer = Answer {
             gateway: gateway.map(|gateway| gateway.name.to_string()),
-            route: self.route,
+            // What is no route of anybody's has an empty name: a redirect to https.
+            route: self.route.filter(|name| !name.is_empty()),
             outcome,
             request: self.request,
             response: (outcome != Outcome::Forward).then(|| self.response.clone()),

@@ -216,7 +216,7 @@ fn with_hosts(
     let hosts = vec((vec(select(DOMAINS), 1..3), options, routes), 1..5);
     let paths = one_of![4 => Just([false; 3]), 1 => any::<[bool; 3]>()];
     let ignore = prop::bool::weighted(0.2);
-    let tls = one_of![4 => Just("NONE"), 1 => Just("EXTERNAL_ONLY"), 1 => Just("ALL")];
+    let tls = one_of![8 => Just("NONE"), 1 => Just("EXTERNAL_ONLY"), 1 => Just("ALL")];
     let policy = (0..SELECTORS, 0..=OPTIONS);
     let policies = one_of![1 => Just(Vec::new()), 1 => vec(policy, 1..4)];
     let all = (paths, (ignore, tls), hosts, tables, policies);
