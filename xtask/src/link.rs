@@ -12,7 +12,7 @@ const ABI_PREFIX: &str = "proxy_on_";
 
 /// What a finished module exports: its memory, the marker of the ABI, how to begin and how to get memory, and the
 /// callbacks that the filter has a use for.
-const EXPORTS: [&str; 13] = [
+const EXPORTS: [&str; 15] = [
     "memory",
     "proxy_abi_version_0_2_1",
     "_initialize",
@@ -23,7 +23,9 @@ const EXPORTS: [&str; 13] = [
     "proxy_on_grpc_close",
     "proxy_on_grpc_receive",
     "proxy_on_http_call_response",
+    "proxy_on_request_body",
     "proxy_on_request_headers",
+    "proxy_on_request_trailers",
     "proxy_on_response_headers",
     "proxy_on_tick",
 ];

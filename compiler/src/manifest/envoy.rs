@@ -51,13 +51,14 @@ pub fn bootstrap(
     upstreams.report_unknown(tree, diagnostics);
     let configuration = BASE64_STANDARD.encode(program);
     let routes = route_config(tree);
+    let filter = wasm_filter(&configuration, options.filter, tree.needs_bodies());
     let listeners: Vec<Value> = tree
         .gateways
         .iter()
         .zip(options.ports)
         .map(|(gateway, &port)| {
             report_listener(gateway, port, diagnostics);
-            listener(gateway, port, &configuration, &routes, options)
+            listener(gateway, port, &filter, &routes, options)
         })
         .collect();
     let grpc: BTreeSet<&str> = tree
@@ -109,7 +110,7 @@ fn report_listener(gateway: &Gateway, port: u16, diagnostics: &mut Diagnostics) 
 fn listener(
     gateway: &Gateway,
     port: u16,
-    configuration: &str,
+    filter: &Value,
     routes: &Value,
     options: &EnvoyOptions<'_>,
 ) -> Value {
@@ -140,7 +141,7 @@ fn listener(
                 "upgrade_configs": [{ "upgrade_type": "websocket" }],
                 "route_config": routes,
                 "http_filters": [
-                    wasm_filter(configuration, options.filter),
+                    filter,
                     {
                         "name": "envoy.filters.http.router",
                         "typed_config": { "@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router" },
@@ -180,23 +181,28 @@ fn route(mirrors: &[&str]) -> Value {
     json!({ "match": { "prefix": "/" }, "route": action })
 }
 
-fn wasm_filter(configuration: &str, filter: &Path) -> Value {
+fn wasm_filter(configuration: &str, filter: &Path, needs_bodies: bool) -> Value {
+    let mut config = json!({
+        "name": "meshgate",
+        "root_id": "meshgate",
+        // Never let requests pass without the filter: the client would choose the cluster.
+        "failure_policy": "FAIL_RELOAD",
+        "vm_config": {
+            "vm_id": "meshgate",
+            "runtime": "envoy.wasm.runtime.v8",
+            "code": { "local": { "filename": filter.to_string_lossy() } },
+        },
+        "configuration": { "@type": "type.googleapis.com/google.protobuf.BytesValue", "value": configuration },
+    });
+    if needs_bodies {
+        // Bodies come to the filter while it holds the headers.
+        config["allow_on_headers_stop_iteration"] = json!(true);
+    }
     json!({
         "name": "meshgate",
         "typed_config": {
             "@type": "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm",
-            "config": {
-                "name": "meshgate",
-                "root_id": "meshgate",
-                // Never let requests pass without the filter: the client would choose the cluster.
-                "failure_policy": "FAIL_RELOAD",
-                "vm_config": {
-                    "vm_id": "meshgate",
-                    "runtime": "envoy.wasm.runtime.v8",
-                    "code": { "local": { "filename": filter.to_string_lossy() } },
-                },
-                "configuration": { "@type": "type.googleapis.com/google.protobuf.BytesValue", "value": configuration },
-            },
+            "config": config,
         },
     })
 }

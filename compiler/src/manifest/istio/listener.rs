@@ -24,6 +24,13 @@ pub(super) fn write(workload: &mut Workload<'_>) {
             "{place}: routes copy requests to mirrors, for which no Istio objects are written yet"
         ));
     }
+    if program.tree.needs_bodies() {
+        let place = workload.place();
+        workload.error(format!(
+            "{place}: `extauth.requestBody` needs a setting of Envoy that a WasmPlugin does not have \
+             (`allow_on_headers_stop_iteration`); remove it, and the service is asked by the headers of requests"
+        ));
+    }
     let mut gateways = Vec::new();
     let mut patches = route_patches();
     for (gateway, running) in program.tree.gateways.iter().zip(&program.workloads) {
