@@ -6,6 +6,7 @@ mod access;
 mod credentials;
 mod policies;
 mod rewrite;
+mod walk;
 
 use std::borrow::Cow;
 
@@ -20,6 +21,8 @@ use crate::tree::{
     PathMatch, PathTail, QueryMatch, Redirect, RedirectPath, Route, TextPlace, Tree, ValueMatch,
     VirtualHost, WeightedDestination,
 };
+
+pub use walk::{Failed, Tried, Walk, walk};
 
 /// A request as the gateway receives it.
 #[derive(Clone, Debug)]

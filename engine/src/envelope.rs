@@ -69,6 +69,11 @@ pub(crate) fn open(bytes: &[u8]) -> Result<Parts<'_>, FormatError> {
     })
 }
 
+/// The checksum that an envelope says it has; zero if it is none.
+pub(crate) fn checksum_of(bytes: &[u8]) -> u64 {
+    rmp_serde::from_slice(bytes).map_or(0, |envelope: Envelope<'_>| envelope.checksum)
+}
+
 /// Opens an envelope whatever its checksum says.
 #[cfg(feature = "write")]
 pub(crate) fn open_unchecked(bytes: &[u8]) -> Option<Parts<'_>> {

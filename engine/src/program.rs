@@ -80,6 +80,14 @@ impl Program {
             .map_or(Decision::NotFound, Decision::Route)
     }
 
+    /// The number of the name (see [`Program::root_name`]) of the virtual host that an authority leads to, whichever of its
+    /// routes matches or none; of the first one with a route if several share the domain.
+    #[cold]
+    pub fn host_name(&self, gateway: usize, authority: &[u8]) -> Option<u32> {
+        let host = self.virtual_host(gateway, authority)?;
+        self.clause_root(self.any_clause(host)?)
+    }
+
     /// The services of a gateway, by its number.
     pub fn services(&self, gateway: usize) -> Option<&Services> {
         self.head.services.get(gateway)
@@ -98,6 +106,11 @@ impl Program {
     /// Name of this version of the configuration.
     pub fn generation(&self) -> &str {
         &self.head.generation
+    }
+
+    /// A number that tells this program from others, in the 53 bits that a float holds exactly.
+    pub fn number(&self) -> u64 {
+        envelope::checksum_of(&self.bytes) & ((1 << 53) - 1)
     }
 
     /// Size of the program in bytes.

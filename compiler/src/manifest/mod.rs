@@ -4,3 +4,4 @@ pub mod envoy;
 pub mod istio;
 mod mirrors;
 pub mod ratelimit;
+pub mod settings;

@@ -15,6 +15,7 @@ mod load;
 mod memory;
 mod mirrors;
 mod native;
+mod observe;
 mod requests;
 mod shop;
 mod updates;
@@ -40,6 +41,7 @@ fn main() {
         waiting::TESTS,
         mirrors::TESTS,
         native::TESTS,
+        observe::TESTS,
     ]
     .concat();
     let filter = tools::filter();

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use meshgate_compiler::manifest::istio::{
     self, FailStrategy, IstioOptions, Manifest, Module, Wave,
 };
+use meshgate_compiler::manifest::settings::FilterSettings;
 use meshgate_compiler::status::to_yaml;
 
 use crate::output::{self, Failure};
@@ -100,7 +101,7 @@ impl IstioArgs {
             .find_map(|(is_given, name)| is_given.then_some(name))
     }
 
-    fn options(&self) -> Result<IstioOptions, Failure> {
+    fn options(&self, settings: FilterSettings) -> Result<IstioOptions, Failure> {
         let url = self.module.clone().ok_or_else(|| {
             Failure::usage(
                 "say where gateways find the filter: `--module file:///PATH` in their pods, or `--module oci://IMAGE --module-sha256 DIGEST`",
@@ -133,12 +134,18 @@ impl IstioArgs {
                 false => FailStrategy::Reload,
             },
             owner: self.owner.clone(),
+            settings,
         })
     }
 
     /// Compiles and writes everything below a folder.
-    pub(crate) fn run(&self, build: &BuildArgs, folder: &Path) -> Result<(), Failure> {
-        let options = self.options()?;
+    pub(crate) fn run(
+        &self,
+        build: &BuildArgs,
+        settings: FilterSettings,
+        folder: &Path,
+    ) -> Result<(), Failure> {
+        let options = self.options(settings)?;
         let (resources, programs) = build.programs()?;
         if programs.is_empty() {
             return Err(Failure::failed(

@@ -5,6 +5,7 @@
 
 mod check;
 mod compile;
+mod explain;
 mod input;
 mod inspect;
 mod istio;
@@ -13,6 +14,7 @@ mod requests;
 mod route;
 mod run;
 mod serving;
+mod settings;
 mod status;
 mod verify;
 
@@ -44,6 +46,7 @@ enum Command {
     Compile(compile::Args),
     Run(run::Args),
     Route(route::Args),
+    Explain(explain::Args),
     Inspect(inspect::Args),
     Status(status::Args),
     Verify(verify::Args),
@@ -55,6 +58,7 @@ fn main() -> ExitCode {
         Command::Compile(args) => compile::run(args),
         Command::Run(args) => run::run(args),
         Command::Route(args) => route::run(args),
+        Command::Explain(args) => explain::run(args),
         Command::Inspect(args) => inspect::run(args),
         Command::Status(args) => status::run(args),
         Command::Verify(args) => verify::run(args),

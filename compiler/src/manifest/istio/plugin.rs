@@ -93,10 +93,12 @@ pub(super) fn write(workload: &mut Workload<'_>, options: &IstioOptions) {
             FailStrategy::Close => "FAIL_CLOSE",
         },
         "match": [matched(workload)],
-        "pluginConfig": {
-            "program": encoded(&program.program),
-        },
+        "pluginConfig": options.settings.configuration(encoded(&program.program)),
     });
+    if let Some(message) = options.settings.too_many_series(&program.tree) {
+        let place = workload.place();
+        workload.warn(format!("{place}: {message}"));
+    }
     if let Some(digest) = &module.sha256 {
         spec["sha256"] = json!(digest);
     }
