@@ -7,6 +7,7 @@ use crate::decision::{Decision, Match};
 use crate::error::{FormatError, FormatErrorKind};
 use crate::field::filter_bit;
 use crate::format::{CALL, Layout, Section, size, u32_at};
+use crate::parameters;
 use crate::policy::Services;
 use crate::request::{Headers, Request};
 use crate::search::Search;
@@ -17,6 +18,7 @@ use crate::{envelope, read, verify};
 /// A routing program, verified and ready to decide.
 pub struct Program {
     bytes: Vec<u8>,
+    checksum: u64,
     layout: Layout,
     head: Head,
     /// Bits of the header names that matter; see [`filter_bit`].
@@ -44,11 +46,13 @@ impl Program {
     pub fn new(bytes: Vec<u8>) -> Result<Self, FormatError> {
         let parts = envelope::open(&bytes)?;
         let index_start = bytes.len() - parts.index.len();
+        let checksum = parts.checksum;
         let head: Head = read::from_slice(parts.head)
             .map_err(|error| FormatError::new(FormatErrorKind::Head(error.to_string()), 0))?;
         let layout = verify::verify(&bytes, index_start, &head)?;
         let mut program = Self {
             bytes,
+            checksum,
             layout,
             head,
             field_filter: 0,
@@ -63,7 +67,7 @@ impl Program {
 
     /// Decides a request that came in at a gateway (an index into [`Program::gateways`]).
     ///
-    /// Does not allocate. Takes time by the length of the path and the number of request headers; the number of
+    /// Does not allocate, unless it has to leave parameters out of the path. Takes time by the length of the path and the number of request headers; the number of
     /// routes does not appear, except that conditions which share a path and cannot be indexed are tried in turn.
     pub fn decide<'p, H: Headers + ?Sized>(
         &'p self,
@@ -73,9 +77,16 @@ impl Program {
         let Some(host) = self.virtual_host(gateway, request.authority) else {
             return Decision::NotFound;
         };
-        let found = Search::new(self, request).first(host);
-        found
-            .and_then(|chain| Match::new(self, chain))
+        let mut search = Search::new(self, request);
+        let ignores_parameters = self.head.without_parameters.binary_search(&host).is_ok();
+        let without;
+        if ignores_parameters {
+            without = parameters::without(request.path_only());
+            search.set_path(&without);
+        }
+        search
+            .first(host)
+            .and_then(|chain| Match::new(self, chain, ignores_parameters))
             .map_or(Decision::NotFound, Decision::Route)
     }
 
@@ -85,6 +96,12 @@ impl Program {
     pub fn host_name(&self, gateway: usize, authority: &[u8]) -> Option<u32> {
         let host = self.virtual_host(gateway, authority)?;
         self.clause_root(self.any_clause(host)?)
+    }
+
+    /// The path with query of a request that came in at a gateway, in the form in which it is to be decided and forwarded;
+    /// `None` if it has that form.
+    pub fn normal_path(&self, gateway: usize, path: &[u8]) -> Option<Vec<u8>> {
+        self.head.gateways.get(gateway)?.paths.apply(path)
     }
 
     /// The services of a gateway, by its number.
@@ -109,7 +126,7 @@ impl Program {
 
     /// A number that tells this program from others, in the 53 bits that a float holds exactly.
     pub fn number(&self) -> u64 {
-        envelope::checksum_of(&self.bytes) & ((1 << 53) - 1)
+        self.checksum & ((1 << 53) - 1)
     }
 
     /// Size of the program in bytes.

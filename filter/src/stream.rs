@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use meshgate_engine::policy::{RequestChanges, Stage, Verdict};
 use meshgate_engine::{
-    ActionKind, Decision, HeaderOperations, Match, Program, Request, Surroundings,
+    ActionKind, Decision, Gateway, HeaderOperations, Match, Program, Request, Surroundings,
 };
 use proxy_wasm::types::{Action, MapType};
 
@@ -49,11 +49,27 @@ pub(crate) fn on_request_headers(stream: u32) -> Action {
     if control.asks_to_explain() || origin.router.stats.wants(Extra::Duration) {
         origin.watch = watch(&origin.router, &request);
     }
-    let step = match &origin.router.program {
+    if let Some(program) = &origin.router.program
+        && let Some(path) = normal_path(program, request.path)
+    {
+        effects::set_path(&path);
+        // Everything after this sees the request as if it had come like this.
+        let pairs = HeaderPairs::new(host::request_headers());
+        let (request, _) = pairs.request();
+        let step = begin(stream, &origin, &request);
+        return carry_on(stream, origin, pairs, step);
+    }
+    let step = begin(stream, &origin, &request);
+    carry_on(stream, origin, pairs, step)
+}
+
+/// Decides a request that has come.
+fn begin(stream: u32, origin: &Origin, request: &Request<'_, HeaderPairs>) -> Step {
+    match &origin.router.program {
         Some(program) => {
             effects::set_generation(program.generation());
             let carried = Carried::default();
-            Exchange::new(stream, &origin, program, &request, carried).route(Stage::Start)
+            Exchange::new(stream, origin, program, request, carried).route(Stage::Start)
         }
         None => {
             effects::respond(
@@ -65,8 +81,7 @@ pub(crate) fn on_request_headers(stream: u32) -> Action {
             stats.count(&Subject::default(), Outcome::NoProgram);
             Step::Done(Outcome::NoProgram)
         }
-    };
-    carry_on(stream, origin, pairs, step)
+    }
 }
 
 /// Goes on with every request of a root context that has waited long enough.
@@ -418,6 +433,15 @@ impl<'a> Exchange<'a> {
 
 fn header_operations(program: &Program, index: u32) -> Option<&HeaderOperations> {
     program.head().header_operations.get(index as usize)
+}
+
+/// The path in the form that its gateway wants, if it does not have it.
+fn normal_path(program: &Program, path: &[u8]) -> Option<Vec<u8>> {
+    let keeps_paths = |gateway: &Gateway| gateway.paths.is_none();
+    if program.gateways().iter().all(keeps_paths) {
+        return None;
+    }
+    program.normal_path(gateway(program)?, path)
 }
 
 /// The gateway that a request came in at. Only a program with several has to ask where that was.

@@ -1,9 +1,7 @@
 //! Why a request gets the route that it gets: what is looked at on the way, in order.
 
-use super::{
-    Request, domain_matches, find_host, header, header_matches, path_matches, query_matches,
-    split_path,
-};
+use super::hosts::find_domain;
+use super::{Request, header, header_matches, path_matches, paths, query_matches};
 use crate::source::Span;
 use crate::tree::{
     Domain, Entry, Gateway, HeaderMatch, Matcher, PathMatch, PathTail, TextPlace, ValueMatch,
@@ -14,6 +12,8 @@ use crate::tree::{
 pub struct Walk<'t> {
     /// The domain that leads to the virtual host; `None` if there is none.
     pub domain: Option<&'t Domain>,
+    /// The path without query, as it is matched.
+    pub path: String,
     /// The matchers that were tried, in order. The last one holds, if any does.
     pub tried: Vec<Tried>,
 }
@@ -50,15 +50,12 @@ impl Failed {
 /// Follows a request that a gateway received.
 pub fn walk<'t>(gateway: &'t Gateway, request: &Request) -> Walk<'t> {
     let mut walk = Walk::default();
-    let Some(host) = find_host(gateway, &request.authority) else {
+    let request = &paths::normal(gateway.paths, request);
+    let Some((host, domain)) = find_domain(gateway, &request.authority) else {
         return walk;
     };
-    walk.domain = host
-        .domains
-        .iter()
-        .filter_map(|domain| Some((domain_matches(domain, &request.authority)?, domain)))
-        .max_by_key(|(preference, _)| *preference)
-        .map(|(_, domain)| domain);
+    walk.domain = Some(domain);
+    walk.path = paths::matched(host, request);
     for virtual_host in &host.virtual_hosts {
         if walk.entries(&virtual_host.routes, 0, &[], request) {
             break;
@@ -85,7 +82,7 @@ impl Walk<'_> {
             }),
             Entry::Delegation(delegation) => {
                 let names = [above, &delegation.names].concat();
-                if let Some(failed) = failed(&delegation.matcher, base, request) {
+                if let Some(failed) = failed(&delegation.matcher, base, &self.path, request) {
                     self.tried.push(Tried {
                         name: names.join("/"),
                         span: delegation.matcher.span,
@@ -100,7 +97,7 @@ impl Walk<'_> {
     }
 
     fn matcher(&mut self, name: String, matcher: &Matcher, base: usize, request: &Request) -> bool {
-        let failed = failed(matcher, base, request);
+        let failed = failed(matcher, base, &self.path, request);
         let holds = failed.is_none();
         self.tried.push(Tried {
             name,
@@ -112,8 +109,7 @@ impl Walk<'_> {
 }
 
 /// The first condition of a matcher that does not hold.
-fn failed(matcher: &Matcher, base: usize, request: &Request) -> Option<Failed> {
-    let (path, _) = split_path(&request.path);
+fn failed(matcher: &Matcher, base: usize, path: &str, request: &Request) -> Option<Failed> {
     let rest = path.as_bytes().get(base..);
     if !rest.is_some_and(|rest| path_matches(&matcher.path, rest)) {
         let rest = path.get(base..).unwrap_or_default();
@@ -155,6 +151,9 @@ fn path_in_words(condition: &PathMatch) -> String {
     let case = if ignores_case { ", case ignored" } else { "" };
     match &condition.tail {
         PathTail::End => format!("is not `{literal}`{case}"),
+        PathTail::Any if condition.whole_segments => {
+            format!("does not begin with `{literal}`{case}, as whole segments")
+        }
         PathTail::Any => format!("does not begin with `{literal}`{case}"),
         PathTail::Suffix(suffix) => {
             let case = if suffix.ignore_case {

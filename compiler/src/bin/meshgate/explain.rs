@@ -47,6 +47,10 @@ fn reasons(asked: &Asked, all: bool) -> String {
         Some(domain) => lines.add("domain", &domain.to_string()),
         None => lines.add("domain", "none of the gateway's domains has this host"),
     }
+    let sent = asked.request.path.split(['?', '#']).next();
+    if walk.domain.is_some() && sent != Some(&walk.path) {
+        lines.add("matched as", &walk.path);
+    }
     let place = |tried: &Tried| {
         let location = asked.sources().location(tried.span);
         format!("{}  ({location})", tried.name)
