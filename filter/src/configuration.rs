@@ -43,7 +43,7 @@ pub(crate) struct Configuration {
 #[serde(deny_unknown_fields)]
 struct JsonConfiguration<'a> {
     #[serde(borrow)]
-    program: EncodedProgram<'a>,
+    program: Option<EncodedProgram<'a>>,
     #[serde(default)]
     metrics: Vec<Extra>,
     explain: Option<explain::Written>,
@@ -69,16 +69,23 @@ enum Encoding {
 /// to exhaust the memory.
 const MAX_DECOMPRESSED: usize = 64 * 1024 * 1024;
 
-/// Reads a configuration, and verifies its program. It is a program as it is, or
+/// Reads a configuration, and verifies its program. A configuration without one leaves it to the program `packaged` with the
+/// module, if any. It is a program as it is, or
 /// `{"program":{"encoding":"base64","data":"…"}}`, with `zlib+base64` for one that is compressed, and perhaps `metrics` and
-/// `explain`; one that is empty, or blank, holds none.
-pub(crate) fn read(configuration: Vec<u8>) -> Result<Configuration, ConfigurationError> {
+/// `explain`; one that is empty, or blank, says nothing.
+pub(crate) fn read(
+    configuration: Vec<u8>,
+    packaged: impl FnOnce() -> Option<Vec<u8>>,
+) -> Result<Configuration, ConfigurationError> {
     // A program begins with neither a blank nor a brace.
     let Some(first) = configuration
         .iter()
         .find(|byte| !byte.is_ascii_whitespace())
     else {
-        return Ok(Configuration::default());
+        return Ok(Configuration {
+            program: packaged().map(verified).transpose()?,
+            ..Configuration::default()
+        });
     };
     if *first != b'{' {
         return Ok(Configuration {
@@ -89,10 +96,14 @@ pub(crate) fn read(configuration: Vec<u8>) -> Result<Configuration, Configuratio
     let json: JsonConfiguration<'_> =
         serde_json::from_slice(&configuration).map_err(ConfigurationError::Json)?;
     let token = |written: explain::Written| written.token().ok_or(ConfigurationError::Token);
+    let program = match &json.program {
+        Some(program) => Some(decoded(program)?),
+        None => packaged(),
+    };
     Ok(Configuration {
         explain: json.explain.map(token).transpose()?,
         metrics: json.metrics,
-        program: Some(verified(decoded(&json.program)?)?),
+        program: program.map(verified).transpose()?,
     })
 }
 

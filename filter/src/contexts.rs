@@ -91,6 +91,8 @@ pub(crate) struct ResponseChanges {
     pub(crate) explanation: Option<Rc<[u8]>>,
     /// Histogram for the time until the response.
     pub(crate) durations: Option<u32>,
+    /// The gateway makes the response.
+    pub(crate) is_own: bool,
 }
 
 /// What [`delete`] has ended.

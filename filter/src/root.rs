@@ -40,7 +40,8 @@ impl Root {
             program,
             metrics,
             explain,
-        } = configuration::read(configuration).map_err(|error| error.to_string())?;
+        } = configuration::read(configuration, host::packaged_program)
+            .map_err(|error| error.to_string())?;
         let message = accepted(program.as_ref());
         let stats = Stats::new(metrics);
         if let Some(program) = &program {

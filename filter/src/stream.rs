@@ -179,7 +179,7 @@ pub(crate) fn on_response_headers(stream: u32) -> Action {
     {
         for index in response.operations.into_iter().flatten() {
             if let Some(operations) = header_operations(program, index) {
-                effects::change_response(operations);
+                effects::change_response(operations, response.is_own);
             }
         }
         effects::set_response_headers(&response.headers);
@@ -347,7 +347,7 @@ impl<'a> Exchange<'a> {
             }
             Verdict::Delay(milliseconds, next) => Some(Step::Wait(milliseconds, next)),
             Verdict::Answer(reply) => {
-                self.keep(found, None);
+                self.keep_own(found);
                 effects::reply(&reply);
                 let outcome = match reply.is_refusal {
                     true => Outcome::Rejected,
@@ -363,12 +363,12 @@ impl<'a> Exchange<'a> {
         match &found.action().kind {
             ActionKind::Forward(_) => self.forward(found),
             ActionKind::Redirect(redirect) => {
-                self.keep(found, None);
+                self.keep_own(found);
                 effects::redirect(redirect.status, &found.location(redirect, self.request));
                 self.done(Some(found), Outcome::Redirected, "")
             }
             ActionKind::DirectResponse(response) => {
-                self.keep(found, None);
+                self.keep_own(found);
                 effects::respond(
                     response.status,
                     b"meshgate_direct_response",
@@ -387,7 +387,7 @@ impl<'a> Exchange<'a> {
             // CONNECT has no path, and must not get one.
             forwarding.path = None;
         }
-        self.keep(found, forwarding.share.headers);
+        self.keep(found, forwarding.share.headers, false);
         effects::forward(&forwarding);
         let cluster = &forwarding.destination.cluster;
         self.done(Some(found), Outcome::Forwarded, cluster)
@@ -402,9 +402,14 @@ impl<'a> Exchange<'a> {
         self.done(None, Outcome::NotFound, "")
     }
 
+    /// Keeps the stream of a request that the gateway answers itself, if that answer is to be changed.
+    pub(crate) fn keep_own(&self, found: &Match<'_>) {
+        self.keep(found, None, true);
+    }
+
     /// Keeps the stream if its response is to be changed: by route and policies, and by header operations of the
     /// destination.
-    pub(crate) fn keep(&self, found: &Match<'_>, destination: Option<u32>) {
+    fn keep(&self, found: &Match<'_>, destination: Option<u32>, is_own: bool) {
         let operations = [found.action().headers, destination];
         let headers = match found.action().policies {
             Some(_) => found.response_headers(self.request),
@@ -424,6 +429,7 @@ impl<'a> Exchange<'a> {
                 operations,
                 headers: headers.into(),
                 changes: changes.into(),
+                is_own,
                 ..ResponseChanges::default()
             };
             contexts::keep(self.stream, self.origin, response);

@@ -14,6 +14,7 @@ use std::path::Path;
 use base64::prelude::{BASE64_STANDARD, Engine};
 use serde_json::{Value, json};
 
+use super::configuration;
 use super::mirrors;
 use super::settings::{FilterSettings, LABELS};
 use crate::code::Code;
@@ -55,7 +56,7 @@ pub fn bootstrap(
     if let Some(message) = options.settings.too_many_series(tree) {
         diagnostics.push(Diagnostic::global(Code::ManySeries, message));
     }
-    let configuration = configuration(program, options.settings);
+    let configuration = plugin_configuration(program, options.settings);
     let routes = route_config(tree);
     let listeners: Vec<Value> = tree
         .gateways
@@ -63,7 +64,10 @@ pub fn bootstrap(
         .zip(options.ports)
         .map(|(gateway, &port)| {
             report_listener(gateway, port, diagnostics);
-            listener(gateway, port, &configuration, &routes, options)
+            match &gateway.tcp {
+                Some(tcp) => super::tcp::listener(gateway, tcp, port, options, diagnostics),
+                None => listener(gateway, port, &configuration, &routes, options),
+            }
         })
         .collect();
     let grpc: BTreeSet<&str> = tree
@@ -91,12 +95,12 @@ pub fn bootstrap(
 }
 
 /// The program as bytes, or in a text with what else the filter is told.
-fn configuration(program: &[u8], settings: &FilterSettings) -> Value {
-    let data = BASE64_STANDARD.encode(program);
+fn plugin_configuration(program: &[u8], settings: &FilterSettings) -> Value {
     if settings.is_empty() {
+        let data = BASE64_STANDARD.encode(program);
         return json!({ "@type": "type.googleapis.com/google.protobuf.BytesValue", "value": data });
     }
-    let text = settings.configuration(json!({ "encoding": "base64", "data": data }));
+    let text = settings.add_to(configuration::encode(program));
     json!({
         "@type": "type.googleapis.com/google.protobuf.StringValue",
         "value": text.to_string(),
@@ -110,7 +114,11 @@ fn stats_tags() -> Value {
 }
 
 fn report_listener(gateway: &Gateway, port: u16, diagnostics: &mut Diagnostics) {
+    let is_passed_on = gateway.tcp.is_some() && gateway.listener.passes_tls_on();
     for setting in &gateway.listener.written {
+        if is_passed_on && setting.value == "serverNames" {
+            continue;
+        }
         diagnostics.push(
             Diagnostic::at(
                 Code::ListenerSetting,
@@ -120,14 +128,18 @@ fn report_listener(gateway: &Gateway, port: u16, diagnostics: &mut Diagnostics) 
             .help("it has an effect with `--target istio`"),
         );
     }
-    if gateway.tls {
+    if gateway.tls && !gateway.listener.passes_tls_on() {
+        let (served, sent) = match gateway.tcp {
+            Some(_) => ("takes plain connections", "connect in plain text"),
+            None => ("serves plain HTTP", "send plain requests"),
+        };
         let message = format!(
-            "gateway `{}` terminates TLS, but port {port} of this Envoy serves plain HTTP",
+            "gateway `{}` terminates TLS, but port {port} of this Envoy {served}",
             gateway.name
         );
         diagnostics.push(
             Diagnostic::at(Code::PlainText, gateway.span, message)
-                .help("send plain requests to try it out; its routes are the same"),
+                .help(format!("{sent} to try it out; its routes are the same")),
         );
     }
 }
@@ -355,6 +367,6 @@ fn speaks_http2(resources: &Resources, destination: &Destination) -> bool {
         })
 }
 
-fn socket_address(host: &str, port: u16) -> Value {
+pub(super) fn socket_address(host: &str, port: u16) -> Value {
     json!({ "socket_address": { "address": host, "port_value": port } })
 }

@@ -68,9 +68,8 @@ impl FilterSettings {
         self.metrics.is_empty() && self.explain.is_none()
     }
 
-    /// The configuration of the filter around a program, which is encoded already.
-    pub(super) fn configuration(&self, program: Value) -> Value {
-        let mut configuration = json!({ "program": program });
+    /// A configuration of the filter, with a program or without, and the settings beside it.
+    pub(super) fn add_to(&self, mut configuration: Value) -> Value {
         if !self.metrics.is_empty() {
             configuration["metrics"] = self.metrics.iter().map(|metric| metric.name()).collect();
         }

@@ -7,6 +7,7 @@ mod configuration;
 mod hostile;
 mod module;
 mod observe;
+mod packaged;
 mod program;
 mod routing;
 mod shadow;

@@ -14,7 +14,6 @@ mod hostile;
 mod load;
 mod memory;
 mod mirrors;
-mod native;
 mod observe;
 mod requests;
 mod shop;
@@ -40,7 +39,6 @@ fn main() {
         verify::TESTS,
         waiting::TESTS,
         mirrors::TESTS,
-        native::TESTS,
         observe::TESTS,
     ]
     .concat();
