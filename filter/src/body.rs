@@ -22,7 +22,11 @@ pub(crate) struct Part {
 #[derive(Debug)]
 enum Body {
     /// It is coming.
-    Coming(AuthBody),
+    Coming {
+        wanted: AuthBody,
+        /// What has come, where the host does not gather it.
+        beginning: Vec<u8>,
+    },
     /// As much is there as the service gets.
     There(Part),
     /// It is longer than what the service takes.
@@ -44,16 +48,29 @@ pub(crate) enum Taken {
     TooLong,
 }
 
+/// A piece of a body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Piece {
+    Data {
+        /// Bytes that the host gives: of the piece, or of all that it has been told to gather.
+        size: usize,
+        /// Whether it is the last.
+        is_end: bool,
+    },
+    /// What comes after the last.
+    Trailers,
+}
+
 /// What becomes of a request after a piece of its body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Receipt {
     /// Nobody wants its body.
     NotExpected,
-    /// The service gets more than that.
+    /// The service gets more than that; the host gathers it.
     More,
     /// As much is there now as the service gets, or too much.
     Enough,
-    /// As much was there before. The request is held.
+    /// The request is held; the host need not gather more than it is about to.
     Held,
 }
 
@@ -64,7 +81,11 @@ thread_local! {
 
 /// The body of a request will come, and a service gets it.
 pub(crate) fn expect(stream: u32, wanted: AuthBody) {
-    BODIES.with_borrow_mut(|bodies| bodies.insert(stream, Body::Coming(wanted)));
+    let body = Body::Coming {
+        wanted,
+        beginning: Vec::new(),
+    };
+    BODIES.with_borrow_mut(|bodies| bodies.insert(stream, body));
 }
 
 /// Whether a service gets the body of a request, which is held for it.
@@ -72,21 +93,41 @@ pub(crate) fn is_expected(stream: u32) -> bool {
     BODIES.with_borrow(|bodies| bodies.contains_key(&stream))
 }
 
-/// A piece of a body is there, after which the host has `size` bytes of it. `is_end`: that is all.
-pub(crate) fn receive(stream: u32, size: usize, is_end: bool) -> Receipt {
+/// A piece of a body is there.
+pub(crate) fn receive(stream: u32, piece: Piece) -> Receipt {
     BODIES.with_borrow_mut(|bodies| {
         let Some(body) = bodies.get_mut(&stream) else {
             return Receipt::NotExpected;
         };
-        let Body::Coming(wanted) = body else {
+        let Body::Coming { wanted, beginning } = body else {
             return Receipt::Held;
         };
         let most = wanted.max_bytes as usize;
         // One byte more than the service gets tells whether that is all.
-        if !is_end && size <= most {
-            return Receipt::More;
+        let enough = most.saturating_add(1);
+        let is_end = match piece {
+            Piece::Data { is_end, .. } => is_end,
+            Piece::Trailers => true,
+        };
+        if wanted.allow_partial {
+            // The host hands over each piece for itself, since it refuses what grows beyond its limits when it gathers
+            // them. With trailers there is no piece.
+            if piece != Piece::Trailers {
+                beginning.extend(host::request_body(enough.saturating_sub(beginning.len())));
+            }
+            if !is_end && beginning.len() < enough {
+                return Receipt::Held;
+            }
+        } else {
+            match piece {
+                Piece::Data {
+                    size,
+                    is_end: false,
+                } if size < enough => return Receipt::More,
+                _ => *beginning = host::request_body(enough),
+            }
         }
-        let mut bytes = host::request_body(most.saturating_add(1));
+        let mut bytes = std::mem::take(beginning);
         let is_whole = bytes.len() <= most;
         *body = if is_whole || wanted.allow_partial {
             bytes.truncate(most);
@@ -105,7 +146,7 @@ pub(crate) fn take(stream: u32) -> Taken {
             return Taken::Nothing;
         };
         match body {
-            Body::Coming(_) => Taken::Coming,
+            Body::Coming { .. } => Taken::Coming,
             Body::TooLong => Taken::TooLong,
             Body::There(_) | Body::Sent => match std::mem::replace(body, Body::Sent) {
                 Body::There(part) => Taken::Part(part),

@@ -94,8 +94,18 @@ pub(crate) fn changes_response(operations: &HeaderOperations) -> bool {
         && operations.append_response.is_empty())
 }
 
-/// Applies the response part of header operations.
-pub(crate) fn change_response(operations: &HeaderOperations) {
+/// Applies the response part of header operations. The type that the proxy gives an answer of the gateway's is one for want
+/// of another: what is added takes its place.
+pub(crate) fn change_response(operations: &HeaderOperations, is_own: bool) {
+    const TYPE: &str = "content-type";
+    if is_own
+        && operations
+            .append_response
+            .iter()
+            .any(|(name, _)| name == TYPE)
+    {
+        host::remove_header(MapType::HttpResponseHeaders, TYPE.as_bytes());
+    }
     change_headers(
         MapType::HttpResponseHeaders,
         &operations.remove_response,
@@ -186,12 +196,19 @@ pub(crate) fn set_generation(generation: &str) {
     host::set_property(b"meshgate_generation", generation.as_bytes());
 }
 
-/// Tells access logs the full name of the route.
-pub(crate) fn set_route(found: &Match<'_>) {
+/// Tells access logs the full name of the route. Returns the number of its virtual host's name.
+pub(crate) fn set_route(found: &Match<'_>) -> Option<u32> {
     with_buffer(|buffer| {
-        found.append_name(buffer);
+        let host = found.append_name(buffer);
         host::set_property(b"meshgate_route", buffer);
-    });
+        host
+    })
+}
+
+/// Tells the client what has been decided about its request.
+#[cold]
+pub(crate) fn explain(explanation: &[u8]) {
+    host::replace_header(MapType::HttpResponseHeaders, control::EXPLAIN, explanation);
 }
 
 /// Tells the proxy which clusters get a copy of the request: its routes have a name for each choice of mirrors. The header of
@@ -212,7 +229,7 @@ pub(crate) fn set_mirrors(mirrors: &[&Destination]) {
 }
 
 /// Lends an empty buffer, whose memory is used again by the next one.
-fn with_buffer(use_it: impl FnOnce(&mut Vec<u8>)) {
+fn with_buffer<R>(use_it: impl FnOnce(&mut Vec<u8>) -> R) -> R {
     /// What is larger than this is given back.
     const MOST_KEPT: usize = 4096;
     thread_local! {
@@ -220,10 +237,11 @@ fn with_buffer(use_it: impl FnOnce(&mut Vec<u8>)) {
     }
     BUFFER.with(|kept| {
         let mut buffer = kept.take();
-        use_it(&mut buffer);
+        let result = use_it(&mut buffer);
         if buffer.capacity() <= MOST_KEPT {
             buffer.clear();
             kept.set(buffer);
         }
-    });
+        result
+    })
 }

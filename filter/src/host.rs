@@ -16,7 +16,7 @@ use std::ptr::null_mut;
 
 use proxy_wasm::types::{Action, BufferType, MapType, Status};
 
-use crate::body;
+use crate::body::{self, Piece};
 use crate::contexts::{self, Deleted};
 use crate::external::{Answer, Token};
 use crate::headers::{HeaderPairs, encode_pairs};
@@ -136,6 +136,14 @@ unsafe extern "C" {
     ) -> u32;
 }
 
+// Not the host's: `cargo xtask filter` puts functions into the module that say there is no program in it, and
+// `meshgate package` replaces them.
+#[link(wasm_import_module = "meshgate")]
+unsafe extern "C" {
+    fn meshgate_packaged_size() -> usize;
+    fn meshgate_packaged_copy(destination: *mut u8);
+}
+
 #[link(wasm_import_module = "wasi_snapshot_preview1")]
 unsafe extern "C" {
     fn random_get(data: *mut u8, size: usize) -> u16;
@@ -173,15 +181,19 @@ extern "C" fn meshgate_on_request_headers(stream: u32, _count: u32, end_of_strea
     }
 }
 
-/// A piece of the body of a request is there. `size`: of all that the host has been told to keep.
+/// A piece of the body of a request is there. `size`: with all that the host has been told to gather.
 #[unsafe(no_mangle)]
 extern "C" fn meshgate_on_request_body(stream: u32, size: u32, end_of_stream: u32) -> u32 {
     const CONTINUE: u32 = 0;
-    /// The host keeps it. Too much of it is an error.
+    /// The host gathers it. Too much of it is an error.
     const STOP_AND_BUFFER: u32 = 1;
     /// The host keeps it, and slows down the client.
     const STOP: u32 = 2;
-    match stream::on_request_body(stream, size as usize, end_of_stream != 0) {
+    let piece = Piece::Data {
+        size: size as usize,
+        is_end: end_of_stream != 0,
+    };
+    match stream::on_request_body(stream, piece) {
         BodyAction::Continue => CONTINUE,
         BodyAction::Gather => STOP_AND_BUFFER,
         BodyAction::Hold => STOP,
@@ -193,7 +205,7 @@ extern "C" fn meshgate_on_request_body(stream: u32, size: u32, end_of_stream: u3
 extern "C" fn meshgate_on_request_trailers(stream: u32, _count: u32) -> u32 {
     const CONTINUE: u32 = 0;
     const STOP: u32 = 1;
-    match stream::on_request_body(stream, 0, true) {
+    match stream::on_request_body(stream, Piece::Trailers) {
         BodyAction::Continue => CONTINUE,
         BodyAction::Gather | BodyAction::Hold => STOP,
     }
@@ -497,6 +509,19 @@ pub(crate) fn continue_request() {
     const REQUEST: u32 = 0;
     // SAFETY: takes any number.
     unsafe { proxy_continue_stream(REQUEST) };
+}
+
+/// The program that is part of the module, if one was packaged with it.
+pub(crate) fn packaged_program() -> Option<Vec<u8>> {
+    // SAFETY: the function takes nothing and touches no memory.
+    let size = unsafe { meshgate_packaged_size() };
+    if size == 0 {
+        return None;
+    }
+    let mut program = vec![0; size];
+    // SAFETY: the function writes as many bytes as the other one says, to a live vector of so many bytes.
+    unsafe { meshgate_packaged_copy(program.as_mut_ptr()) };
+    Some(program)
 }
 
 /// Random bytes of the operating system.

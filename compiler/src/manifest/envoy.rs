@@ -14,7 +14,9 @@ use std::path::Path;
 use base64::prelude::{BASE64_STANDARD, Engine};
 use serde_json::{Value, json};
 
+use super::configuration;
 use super::mirrors;
+use super::settings::{FilterSettings, LABELS};
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::resource::{Resources, ServicePort};
@@ -37,6 +39,8 @@ pub struct EnvoyOptions<'a> {
     pub filter: &'a Path,
     /// Log every request to standard output.
     pub access_log: bool,
+    /// What the filter is told besides the program.
+    pub settings: &'a FilterSettings,
 }
 
 /// Writes the bootstrap. Destinations without upstream get a cluster without endpoints and a warning.
@@ -49,7 +53,10 @@ pub fn bootstrap(
     diagnostics: &mut Diagnostics,
 ) -> Value {
     upstreams.report_unknown(tree, diagnostics);
-    let configuration = BASE64_STANDARD.encode(program);
+    if let Some(message) = options.settings.too_many_series(tree) {
+        diagnostics.push(Diagnostic::global(Code::ManySeries, message));
+    }
+    let configuration = plugin_configuration(program, options.settings);
     let routes = route_config(tree);
     let filter = wasm_filter(&configuration, options.filter, tree.needs_bodies());
     let listeners: Vec<Value> = tree
@@ -58,7 +65,10 @@ pub fn bootstrap(
         .zip(options.ports)
         .map(|(gateway, &port)| {
             report_listener(gateway, port, diagnostics);
-            listener(gateway, port, &filter, &routes, options)
+            match &gateway.tcp {
+                Some(tcp) => super::tcp::listener(gateway, tcp, port, options, diagnostics),
+                None => listener(gateway, port, &filter, &routes, options),
+            }
         })
         .collect();
     let grpc: BTreeSet<&str> = tree
@@ -77,6 +87,7 @@ pub fn bootstrap(
     let mut bootstrap = json!({
         "node": { "id": "meshgate", "cluster": "meshgate" },
         "static_resources": { "listeners": listeners, "clusters": clusters },
+        "stats_config": { "stats_tags": stats_tags() },
     });
     if let Some(port) = options.admin {
         bootstrap["admin"] = json!({ "address": socket_address("127.0.0.1", port) });
@@ -84,8 +95,31 @@ pub fn bootstrap(
     bootstrap
 }
 
+/// The program as bytes, or in a text with what else the filter is told.
+fn plugin_configuration(program: &[u8], settings: &FilterSettings) -> Value {
+    if settings.is_empty() {
+        let data = BASE64_STANDARD.encode(program);
+        return json!({ "@type": "type.googleapis.com/google.protobuf.BytesValue", "value": data });
+    }
+    let text = settings.add_to(configuration::encode(program));
+    json!({
+        "@type": "type.googleapis.com/google.protobuf.StringValue",
+        "value": text.to_string(),
+    })
+}
+
+/// Makes labels of the parts of metrics' names, as the proxies of Istio do.
+fn stats_tags() -> Value {
+    let tag = |label| json!({ "tag_name": label, "regex": format!(r"({label}=\.=(.*?);\.;)") });
+    LABELS.into_iter().map(tag).collect()
+}
+
 fn report_listener(gateway: &Gateway, port: u16, diagnostics: &mut Diagnostics) {
+    let is_passed_on = gateway.tcp.is_some() && gateway.listener.passes_tls_on();
     for setting in &gateway.listener.written {
+        if is_passed_on && setting.value == "serverNames" {
+            continue;
+        }
         diagnostics.push(
             Diagnostic::at(
                 Code::ListenerSetting,
@@ -95,14 +129,18 @@ fn report_listener(gateway: &Gateway, port: u16, diagnostics: &mut Diagnostics) 
             .help("it has an effect with `--target istio`"),
         );
     }
-    if gateway.tls {
+    if gateway.tls && !gateway.listener.passes_tls_on() {
+        let (served, sent) = match gateway.tcp {
+            Some(_) => ("takes plain connections", "connect in plain text"),
+            None => ("serves plain HTTP", "send plain requests"),
+        };
         let message = format!(
-            "gateway `{}` terminates TLS, but port {port} of this Envoy serves plain HTTP",
+            "gateway `{}` terminates TLS, but port {port} of this Envoy {served}",
             gateway.name
         );
         diagnostics.push(
             Diagnostic::at(Code::PlainText, gateway.span, message)
-                .help("send plain requests to try it out; its routes are the same"),
+                .help(format!("{sent} to try it out; its routes are the same")),
         );
     }
 }
@@ -181,7 +219,7 @@ fn route(mirrors: &[&str]) -> Value {
     json!({ "match": { "prefix": "/" }, "route": action })
 }
 
-fn wasm_filter(configuration: &str, filter: &Path, needs_bodies: bool) -> Value {
+fn wasm_filter(configuration: &Value, filter: &Path, needs_bodies: bool) -> Value {
     let mut config = json!({
         "name": "meshgate",
         "root_id": "meshgate",
@@ -192,7 +230,7 @@ fn wasm_filter(configuration: &str, filter: &Path, needs_bodies: bool) -> Value 
             "runtime": "envoy.wasm.runtime.v8",
             "code": { "local": { "filename": filter.to_string_lossy() } },
         },
-        "configuration": { "@type": "type.googleapis.com/google.protobuf.BytesValue", "value": configuration },
+        "configuration": configuration,
     });
     if needs_bodies {
         // Bodies come to the filter while it holds the headers.
@@ -335,6 +373,6 @@ fn speaks_http2(resources: &Resources, destination: &Destination) -> bool {
         })
 }
 
-fn socket_address(host: &str, port: u16) -> Value {
+pub(super) fn socket_address(host: &str, port: u16) -> Value {
     json!({ "socket_address": { "address": host, "port_value": port } })
 }

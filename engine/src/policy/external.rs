@@ -39,8 +39,8 @@ pub enum AuthProtocol {
     Http(AuthHttp),
 }
 
-/// Most bytes of a body that a service can be sent. Servers of gRPC take no larger messages unless told to.
-pub const MOST_OF_BODY: u32 = 4 << 20;
+/// Most bytes of a body that a service can be sent: what Envoy holds of a body unless told otherwise.
+pub const MOST_OF_BODY: u32 = 1 << 20;
 
 /// What an authorization service gets of the body of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -28,7 +28,8 @@ fn native(bootstrap: &mut Value, protocol: Protocol, max_bytes: u32, allow_parti
     match protocol {
         Protocol::Text | Protocol::Bytes => {
             filter["grpc_service"] = json!({
-                "envoy_grpc": { "cluster_name": of("8083||ext-auth-service") }, "timeout": "2s",
+                "envoy_grpc": { "cluster_name": of("8083||ext-auth-service"), "authority": "authorizer" },
+                "timeout": "2s",
             });
         }
         Protocol::Http => {

@@ -6,6 +6,8 @@ mod access;
 mod configuration;
 mod hostile;
 mod module;
+mod observe;
+mod packaged;
 mod program;
 mod routing;
 mod shadow;

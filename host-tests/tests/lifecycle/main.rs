@@ -14,7 +14,7 @@ mod hostile;
 mod load;
 mod memory;
 mod mirrors;
-mod native;
+mod observe;
 mod requests;
 mod shop;
 mod updates;
@@ -39,7 +39,7 @@ fn main() {
         verify::TESTS,
         waiting::TESTS,
         mirrors::TESTS,
-        native::TESTS,
+        observe::TESTS,
     ]
     .concat();
     let filter = tools::filter();

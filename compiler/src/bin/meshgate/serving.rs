@@ -9,6 +9,7 @@ use meshgate_compiler::compile::{
 use meshgate_compiler::diagnostic::Diagnostics;
 use meshgate_compiler::manifest::envoy::{self, EnvoyOptions};
 use meshgate_compiler::manifest::ratelimit;
+use meshgate_compiler::manifest::settings::FilterSettings;
 use meshgate_compiler::resource::Resources;
 use meshgate_compiler::source::{FileId, SourceMap};
 use meshgate_compiler::upstreams::{self, Upstream, Upstreams};
@@ -204,6 +205,7 @@ impl EnvoyArgs {
         build: &mut Build,
         admin: Option<u16>,
         filter: &Path,
+        settings: &FilterSettings,
     ) -> Result<String, Failure> {
         let mut diagnostics = Diagnostics::default();
         let upstreams = self.upstreams(&mut build.sources, &mut diagnostics)?;
@@ -213,6 +215,7 @@ impl EnvoyArgs {
             admin,
             filter,
             access_log: self.access_log,
+            settings,
         };
         let Compiled {
             tree, resources, ..
@@ -259,27 +262,32 @@ impl EnvoyArgs {
         Ok(all)
     }
 
-    /// The filter as named, whether it is there or not, else where it usually is; an absolute path.
+    /// The filter; an absolute path.
     pub(crate) fn filter(&self) -> Result<PathBuf, Failure> {
-        const NAME: &str = "meshgate_filter.wasm";
-        if let Some(path) = &self.filter {
-            return absolute(path);
-        }
-        if let Some(path) = std::env::var_os("MESHGATE_FILTER").filter(|path| !path.is_empty()) {
-            return absolute(Path::new(&path));
-        }
-        let beside = std::env::current_exe()
-            .ok()
-            .map(|program| program.with_file_name(NAME));
-        [Some(Path::new("target").join(NAME)), beside]
-            .into_iter()
-            .flatten()
-            .find(|path| path.is_file())
-            .ok_or_else(|| {
-                Failure::failed("the filter was not found: build it with `cargo xtask filter`, or name it with `--filter FILE`")
-            })
-            .and_then(|path| absolute(&path))
+        find_filter(self.filter.as_deref())
     }
+}
+
+/// The filter as named, whether it is there or not, else where it usually is; an absolute path.
+pub(crate) fn find_filter(named: Option<&Path>) -> Result<PathBuf, Failure> {
+    const NAME: &str = "meshgate_filter.wasm";
+    if let Some(path) = named {
+        return absolute(path);
+    }
+    if let Some(path) = std::env::var_os("MESHGATE_FILTER").filter(|path| !path.is_empty()) {
+        return absolute(Path::new(&path));
+    }
+    let beside = std::env::current_exe()
+        .ok()
+        .map(|program| program.with_file_name(NAME));
+    [Some(Path::new("target").join(NAME)), beside]
+        .into_iter()
+        .flatten()
+        .find(|path| path.is_file())
+        .ok_or_else(|| {
+            Failure::failed("the filter was not found: build it with `cargo xtask filter`, or name it with `--filter FILE`")
+        })
+        .and_then(|path| absolute(&path))
 }
 
 fn absolute(path: &Path) -> Result<PathBuf, Failure> {
