@@ -66,11 +66,11 @@ pub(crate) enum Piece {
 pub(crate) enum Receipt {
     /// Nobody wants its body.
     NotExpected,
-    /// The service gets more than that; the host gathers it.
+    /// The service gets more than that. The host gathers it.
     More,
     /// As much is there now as the service gets, or too much.
     Enough,
-    /// The request is held; the host need not gather more than it is about to.
+    /// The request is held, and the host keeps its body for later.
     Held,
 }
 

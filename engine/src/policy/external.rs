@@ -22,12 +22,13 @@ pub struct AuthService {
     pub timeout_ms: u32,
     /// How it is asked.
     pub protocol: AuthProtocol,
-    /// What it gets of the bodies of requests; absent: nothing.
-    pub body: Option<AuthBody>,
     /// Whether requests pass when there is no answer.
     pub failure_mode_allow: bool,
     /// Status of the answer when there is none from the service.
     pub status_on_error: u16,
+    /// What it gets of the bodies of requests; absent: nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body: Option<AuthBody>,
 }
 
 /// How an authorization service is asked.
