@@ -68,6 +68,8 @@ codes! {
     ForeignKind = "N0024", "foreign-kind";
     /// An object of a kind that is checked but not used yet.
     UnusedKind = "N0025", "unused-kind";
+    /// An AccessLogRecord, which nobody reads here.
+    AccessLogRecord = "W0026", "access-log-record";
     /// A field that the schema does not have.
     UnknownField = "E0030", "unknown-field";
     /// A field that belongs somewhere else.
@@ -244,8 +246,6 @@ codes! {
     /// A method that HTTP does not have.
     UnknownMethod = "E0405", "unknown-method";
 
-    /// An option of the API that is not supported yet.
-    UnsupportedOption = "E0450", "unsupported-option";
     /// An option that means nothing for the action of its route.
     OptionWithoutEffect = "W0451", "option-without-effect";
     /// An option that concerns destinations stands among those of routes.
@@ -335,6 +335,8 @@ codes! {
 
     /// A program that does not fit into its format.
     ProgramTooLarge = "E0651", "program-too-large";
+    /// More virtual hosts or routes than metrics have series for.
+    ManySeries = "N0652", "many-series";
 }
 
 impl Code {

@@ -8,6 +8,7 @@ mod hosts;
 mod paths;
 mod policies;
 mod rewrite;
+mod walk;
 
 use std::borrow::Cow;
 
@@ -23,6 +24,8 @@ use crate::tree::{
     QueryMatch, Redirect, RedirectPath, Route, TextPlace, Tree, ValueMatch, VirtualHost,
     WeightedDestination,
 };
+
+pub use walk::{Failed, Tried, Walk, walk};
 
 /// A request as the gateway receives it.
 #[derive(Clone, Debug)]

@@ -12,11 +12,13 @@
 
 #![deny(unsafe_code)]
 
+mod body;
 mod configuration;
 mod connection;
 mod contexts;
 mod control;
 mod effects;
+mod explain;
 mod external;
 mod headers;
 mod host;

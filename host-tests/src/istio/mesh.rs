@@ -10,6 +10,7 @@ use meshgate_compiler::diagnostic::Diagnostics;
 use meshgate_compiler::manifest::istio::{
     FailStrategy, IstioOptions, Manifest, Module, Wave, manifests,
 };
+use meshgate_compiler::manifest::settings::FilterSettings;
 use meshgate_compiler::verify::{Known, State};
 use serde_json::{Value, json};
 
@@ -267,19 +268,16 @@ pub(super) fn wait_for(
     }
 }
 
-/// What `meshgate compile --target istio` writes for the gateways of a cluster.
+/// What `meshgate compile --target istio` writes, of several clusters the folder of the group's own.
 fn compile(
     configuration: &Configuration,
     group: &Group,
     filter: &Path,
 ) -> Result<(Vec<WorkloadProgram>, Vec<Manifest>), String> {
-    let options = CompileOptions {
-        cluster: group.clusters.as_ref().map(|clusters| clusters.own.clone()),
-        ..CompileOptions::default()
-    };
     // They have been looked at already.
     let mut diagnostics = Diagnostics::default();
-    let (resources, programs) =
+    let options = CompileOptions::default();
+    let (resources, mut programs) =
         workload_programs(&configuration.sources, &options, &mut diagnostics);
     let options = IstioOptions {
         module: Module {
@@ -290,12 +288,16 @@ fn compile(
         packaged: BTreeMap::new(),
         fail_strategy: FailStrategy::Reload,
         owner: "meshgate".to_owned(),
+        settings: FilterSettings::default(),
     };
     let written = manifests(&programs, &resources, &options);
     if written.errors.is_empty() {
-        let own = group.clusters.as_ref().map(|clusters| &clusters.own);
         let mut manifests = written.list;
-        manifests.retain(|manifest| manifest.cluster.as_ref() == own);
+        if let Some(clusters) = &group.clusters {
+            let own = Some(&clusters.own);
+            programs.retain(|program| program.cluster.as_ref() == own);
+            manifests.retain(|manifest| manifest.cluster.as_ref() == own);
+        }
         Ok((programs, manifests))
     } else {
         Err(written.errors.join("\n"))

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use meshgate_compiler::compile::{CompileOptions, Compiled, compile};
 use meshgate_compiler::diagnostic::{Diagnostics, Severity};
 use meshgate_compiler::manifest::envoy::{EnvoyOptions, bootstrap};
+use meshgate_compiler::manifest::settings::FilterSettings;
 use meshgate_compiler::render;
 use meshgate_compiler::source::SourceMap;
 use meshgate_compiler::upstreams::{Endpoint, Upstream, UpstreamName, Upstreams};
@@ -107,6 +108,18 @@ impl Gateway {
         services: &[Place<'_>],
         workers: u32,
     ) -> Gateway {
+        Gateway::start_with(tools, resources, services, workers, |_| ())
+    }
+
+    /// The same with another bootstrap.
+    #[track_caller]
+    pub(crate) fn start_with(
+        tools: &Tools,
+        resources: &str,
+        services: &[Place<'_>],
+        workers: u32,
+        change: impl FnOnce(&mut serde_json::Value),
+    ) -> Gateway {
         let compiled = compiled(resources);
         let clusters: BTreeSet<String> = compiled
             .tree
@@ -136,8 +149,9 @@ impl Gateway {
             admin: None,
             filter: &tools.filter,
             access_log: true,
+            settings: &FilterSettings::default(),
         };
-        let bootstrap = bootstrap(
+        let mut bootstrap = bootstrap(
             &compiled.tree,
             &compiled.resources,
             compiled.program.as_deref().unwrap(),
@@ -145,6 +159,7 @@ impl Gateway {
             &options,
             &mut Diagnostics::default(),
         );
+        change(&mut bootstrap);
         let envoy = Envoy::start(&Settings {
             binary: &tools.envoy,
             bootstrap: &bootstrap.to_string(),

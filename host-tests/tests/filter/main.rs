@@ -3,9 +3,11 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test may fail")]
 
 mod access;
+mod bodies;
 mod configuration;
 mod hostile;
 mod module;
+mod observe;
 mod packaged;
 mod program;
 mod routing;
