@@ -1,6 +1,6 @@
 //! Why a request gets the route that it gets: what is looked at on the way, in order.
 
-use super::hosts::find_domain;
+use super::hosts::{find_domain, needs_tls};
 use super::{Request, header, header_matches, path_matches, paths, query_matches};
 use crate::source::Span;
 use crate::tree::{
@@ -12,6 +12,8 @@ use crate::tree::{
 pub struct Walk<'t> {
     /// The domain that leads to the virtual host; `None` if there is none.
     pub domain: Option<&'t Domain>,
+    /// The virtual host redirects the request to https; no matcher is tried.
+    pub needs_tls: bool,
     /// The path without query, as it is matched.
     pub path: String,
     /// The matchers that were tried, in order. The last one holds, if any does.
@@ -55,6 +57,10 @@ pub fn walk<'t>(gateway: &'t Gateway, request: &Request) -> Walk<'t> {
         return walk;
     };
     walk.domain = Some(domain);
+    if needs_tls(host, request) {
+        walk.needs_tls = true;
+        return walk;
+    }
     walk.path = paths::matched(host, request);
     for virtual_host in &host.virtual_hosts {
         if walk.entries(&virtual_host.routes, 0, &[], request) {

@@ -94,3 +94,26 @@ fn what_nothing_matches_is_explained() {
     let none = reasons(&["http://www.example.org/"]);
     assert_eq!(none, "none of the gateway's domains has this host\n");
 }
+
+#[test]
+fn a_host_that_requires_tls_tries_nothing_without() {
+    let host = HOST.replacen("  routes:\n", "  requireTls: ALL\n  routes:\n", 1);
+    let folder = Folder::new(&[("gateway.yaml", GATEWAY), ("host.yaml", &host)]);
+    let explained = |url: &str| {
+        let args = ["explain", "-f", "gateway.yaml", "-f", "host.yaml", url];
+        folder.run(&args).ended_with(0).text()
+    };
+    let text = explained("http://www.example.com/old");
+    assert!(
+        text.ends_with(
+            "\
+header        location: https://www.example.com/old
+domain        www.example.com
+because       `requireTls` redirects who comes without TLS
+"
+        ),
+        "{text}"
+    );
+    let text = explained("https://www.example.com/old");
+    assert!(text.contains("matches       shop.web/old"), "{text}");
+}

@@ -47,6 +47,10 @@ fn reasons(asked: &Asked, all: bool) -> String {
         Some(domain) => lines.add("domain", &domain.to_string()),
         None => lines.add("domain", "none of the gateway's domains has this host"),
     }
+    if walk.needs_tls {
+        lines.add("because", "`requireTls` redirects who comes without TLS");
+        return lines.text;
+    }
     let sent = asked.request.path.split(['?', '#']).next();
     if walk.domain.is_some() && sent != Some(&walk.path) {
         lines.add("matched as", &walk.path);
