@@ -233,6 +233,10 @@ codes! {
     CommandOperator = "W0404", "command-operator";
     /// A method that HTTP does not have.
     UnknownMethod = "E0405", "unknown-method";
+    /// A condition for retries that Envoy does not have.
+    UnknownRetryCondition = "E0406", "unknown-retry-condition";
+    /// A name or path that no cookie can have.
+    InvalidCookie = "E0407", "invalid-cookie";
 
     /// An option of the API that is not supported yet.
     UnsupportedOption = "E0450", "unsupported-option";

@@ -38,6 +38,7 @@ mod request;
 mod rule_set;
 mod search;
 mod signature;
+mod stickiness;
 mod surroundings;
 mod tables;
 mod trie;
@@ -53,6 +54,7 @@ pub use name::SegmentKind;
 pub use program::{Program, SectionSize};
 pub use request::{Headers, Request};
 pub use signature::{Algorithm, Key, KeyMaterial};
+pub use stickiness::{Property, PropertyKind, Stickiness};
 pub use surroundings::Surroundings;
 pub use tables::{
     Action, ActionKind, Destination, DestinationKind, DirectResponse, Forward, Gateway, Head,

@@ -66,6 +66,8 @@ pub(crate) struct ResponseChanges {
     pub(crate) headers: Rc<[(&'static str, Vec<u8>)]>,
     /// What services want.
     pub(crate) changes: Rc<[Change]>,
+    /// Cookies that the client is given, beside those of the destination.
+    pub(crate) cookies: Rc<[Vec<u8>]>,
 }
 
 /// What [`delete`] has ended.

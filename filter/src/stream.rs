@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use meshgate_engine::policy::{RequestChanges, Stage, Verdict};
 use meshgate_engine::{
-    ActionKind, Decision, HeaderOperations, Match, Program, Request, Surroundings,
+    ActionKind, Decision, Forwarding, HeaderOperations, Match, Program, Request, Surroundings,
 };
 use proxy_wasm::types::{Action, MapType};
 
@@ -166,6 +166,7 @@ pub(crate) fn on_response_headers(stream: u32) -> Action {
         }
         effects::set_response_headers(&response.headers);
         external::apply(MapType::HttpResponseHeaders, &response.changes);
+        effects::add_cookies(&response.cookies);
     }
     Action::Continue
 }
@@ -229,10 +230,12 @@ impl Exchange<'_> {
         }
     }
 
-    /// The number that chooses the destination.
-    pub(crate) fn random(&self) -> f64 {
+    /// Where the request goes, if it is forwarded: the same answer every time.
+    pub(crate) fn forwarding<'p>(&self, found: &Match<'p>) -> Option<Forwarding<'p>> {
+        let router = &self.origin.router;
         let random = &mut self.carried.borrow_mut().random;
-        *random.get_or_insert_with(|| self.origin.router.random())
+        let random = *random.get_or_insert_with(|| router.random());
+        found.forward(self.request, random, || router.source())
     }
 
     /// Carries out what the policies of the route decide from a stage on; `None` if its action takes place.
@@ -283,14 +286,15 @@ impl Exchange<'_> {
     }
 
     fn forward(&self, found: &Match<'_>) -> Outcome {
-        let Some(mut forwarding) = found.forward(self.request, self.random()) else {
+        let Some(mut forwarding) = self.forwarding(found) else {
             return not_found();
         };
         if self.request.path.is_empty() {
             // CONNECT has no path, and must not get one.
             forwarding.path = None;
         }
-        self.keep(found, forwarding.share.headers);
+        let cookies = mem::take(&mut forwarding.cookies);
+        self.keep_with(found, forwarding.share.headers, cookies);
         effects::forward(&forwarding);
         Outcome::Forwarded
     }
@@ -298,6 +302,11 @@ impl Exchange<'_> {
     /// Keeps the stream if its response is to be changed: by route and policies, and by header operations of the
     /// destination.
     pub(crate) fn keep(&self, found: &Match<'_>, destination: Option<u32>) {
+        self.keep_with(found, destination, Vec::new());
+    }
+
+    /// The same with cookies for the client.
+    fn keep_with(&self, found: &Match<'_>, destination: Option<u32>, cookies: Vec<Vec<u8>>) {
         let operations = [found.action().headers, destination];
         let headers = match found.action().policies {
             Some(_) => found.response_headers(self.request),
@@ -311,12 +320,14 @@ impl Exchange<'_> {
         let changes = mem::take(&mut self.carried.borrow_mut().response);
         if !headers.is_empty()
             || !changes.is_empty()
+            || !cookies.is_empty()
             || operations.into_iter().any(changes_response)
         {
             let response = ResponseChanges {
                 operations,
                 headers: headers.into(),
                 changes: changes.into(),
+                cookies: cookies.into(),
             };
             contexts::keep(self.stream, self.origin, response);
         }

@@ -351,7 +351,7 @@ fn matcher(delegates: bool, wide: bool) -> impl Strategy<Value = Matcher> {
 }
 
 const REDIRECTS: usize = 9;
-const OPTIONS: usize = 12;
+const OPTIONS: usize = 14;
 
 impl Configuration {
     /// The resources, as a JSON list.
@@ -412,7 +412,9 @@ fn options(number: usize) -> Option<Value> {
             },
             "requestTimeout": "2s",
         })),
-        1 => Some(json!({"retries": {"attempts": 2, "perTryTimeout": "150ms"}})),
+        1 => Some(
+            json!({"retries": {"attempts": 2, "perTryTimeout": "150ms", "retryOn": "5xx,internal", "retriableStatusCodes": [404]}}),
+        ),
         2 => Some(json!({
             "corsPolicy": {
                 "allowOrigins": [{"exact": "v1"}, {"prefix": "V2", "ignoreCase": true}, {"suffix": "3"}, {"regex": "v[45]"}],
@@ -434,6 +436,12 @@ fn options(number: usize) -> Option<Value> {
             {"kubeService": {"name": "m1"}, "port": 80, "percentage": 0},
             {"kubeService": {"name": "s1"}, "port": 80},
         ]})),
+        9 => Some(json!({"stickiness": {"hashPolicies": [
+            {"header": "x-0", "terminal": true}, {"cookie": {"name": "c"}}, {"header": "X-1"},
+        ]}})),
+        10 => Some(json!({"stickiness": {"hashPolicies": [
+            {"header": "x-1"}, {"header": "via"},
+        ]}})),
         _ => None,
     }
 }
