@@ -16,6 +16,7 @@ mod memory;
 mod mirrors;
 mod native;
 mod requests;
+mod retries;
 mod shop;
 mod updates;
 mod verify;
@@ -40,6 +41,7 @@ fn main() {
         waiting::TESTS,
         mirrors::TESTS,
         native::TESTS,
+        retries::TESTS,
     ]
     .concat();
     let filter = tools::filter();
