@@ -75,7 +75,7 @@ pub struct WeightedDestination {
     /// The destination.
     #[serde(flatten)]
     pub destination: Destination,
-    /// Share of 100.
+    /// Its share of the sum of all weights, which is 100, or 10,000 after a shift that whole percents cannot say.
     pub weight: u32,
 }
 

@@ -113,6 +113,12 @@ codes! {
     UnusedRouteTable = "N0112", "unused-route-table";
     /// No virtual gateway selects a virtual host.
     UnusedVirtualHost = "N0113", "unused-virtual-host";
+    /// A TrafficPolicy, or a part of it, that selects nothing.
+    PolicySelectsNothing = "W0114", "policy-selects-nothing";
+    /// A TrafficPolicy, or a part of it, that is about traffic inside the mesh.
+    MeshPolicy = "N0115", "mesh-policy";
+    /// Request matchers of a TrafficPolicy, which routes of gateways ignore.
+    IgnoredRequestMatchers = "W0116", "ignored-request-matchers";
 
     /// A path condition that does not start with `/`.
     PathWithoutSlash = "W0201", "path-without-slash";
@@ -242,6 +248,12 @@ codes! {
     UnsupportedOption = "E0450", "unsupported-option";
     /// An option that means nothing for the action of its route.
     OptionWithoutEffect = "W0451", "option-without-effect";
+    /// An option that concerns destinations stands among those of routes.
+    OptionOfDestinations = "W0452", "option-of-destinations";
+    /// A TrafficPolicy with errors selects routes.
+    BrokenPolicy = "E0453", "broken-policy";
+    /// `outlierDetection` that depends on the source of requests.
+    OutlierSources = "E0454", "outlier-sources";
 
     /// A text that is no range of addresses.
     InvalidAddress = "E0460", "invalid-address";

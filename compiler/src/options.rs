@@ -99,6 +99,8 @@ options! {
     rate_limit: Arc<RateLimit>,
     /// `mirror` or `mirrors`.
     mirrors: Arc<Vec<Mirror>>,
+    /// `trafficShift`: a policy has changed the destinations of the route. Nothing inherits it.
+    shifted: (),
 }
 
 /// Options that compare equal when they say the same, wherever that was written.

@@ -3,6 +3,7 @@
 //! Every finding belongs to the object in whose text it is. An object with an error is `INVALID`, whether the whole of it
 //! is left out or a part; all others are `ACCEPTED`.
 
+mod policies;
 mod yaml;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,11 +17,17 @@ use crate::resource::{Object, ObjectName};
 use crate::source::{SourceMap, Span};
 use crate::tree::{Gateway, GatewayWorkload, Tree};
 
+use self::policies::Applied;
+
 pub use yaml::to_yaml;
 
 /// Objects with nothing but `apiVersion`, `kind`, `metadata` and `status`, in order of kind, namespace and name.
 pub fn statuses(compiled: &Compiled, diagnostics: &Diagnostics, sources: &SourceMap) -> Vec<Value> {
     let delegations = resolve::delegations(&compiled.resources);
+    let applied = Applied::new(
+        resolve::selected_routes(&compiled.resources),
+        &compiled.resources.objects,
+    );
     let mut objects: Vec<&Object> = compiled.resources.objects.iter().collect();
     // Objects do not overlap: the last one that begins before a finding is the only one that can hold it.
     objects.sort_by_key(|object| object.span);
@@ -49,8 +56,15 @@ pub fn statuses(compiled: &Compiled, diagnostics: &Diagnostics, sources: &Source
             let mut status = general(object, &own, sources);
             match object.kind {
                 "VirtualGateway" => served.gateway(object, &delegations, &mut status),
-                "VirtualHost" => served.host(object, &delegations, &mut status),
-                "RouteTable" => table(object, &delegations, &mut status),
+                "VirtualHost" => {
+                    served.host(object, &delegations, &mut status);
+                    applied.owner(object, &mut status);
+                }
+                "RouteTable" => {
+                    table(object, &delegations, &mut status);
+                    applied.owner(object, &mut status);
+                }
+                "TrafficPolicy" => applied.policy(object, &mut status),
                 "VirtualDestination" => {
                     virtual_destination(object, &compiled.tree, &mut status);
                 }

@@ -461,7 +461,7 @@ pub enum Action {
 /// Send the request on.
 #[derive(Clone, Debug)]
 pub struct Forward {
-    /// At least one; weights sum to 100.
+    /// At least one; weights sum to 100, or to 10,000 where traffic is shifted and whole percents would not do.
     pub destinations: Vec<WeightedDestination>,
     /// What happens to the path. The matched prefix is that of [`PathMatch::rewrite_len`]; every matcher of a route with a
     /// rewrite by template is a regex with the groups that it needs.
@@ -473,7 +473,7 @@ pub struct Forward {
 /// A destination and its share.
 #[derive(Clone, Debug)]
 pub struct WeightedDestination {
-    /// Share of 100. Zero gets no traffic.
+    /// Share of the sum of all. Zero gets no traffic.
     pub weight: u32,
     /// Where to.
     pub destination: Arc<Destination>,

@@ -417,23 +417,7 @@ fn header_operations() {
 }
 
 #[test]
-fn unsupported_options_are_kept_by_name_and_checked() {
-    let (_, resources, diagnostics) = load::from_text(
-        "f",
-        &format!(
-            "{TABLE}metadata: {{name: t}}\nspec: {{routes: [{{directResponseAction: {{status: 200}}, options: \
-             {{corsPolicy: {{maxAge: 5s}}, outlierDetection: {{interval: 5s}}}}}}]}}"
-        ),
-    );
-    assert_eq!(diagnostics.list(), []);
-    let unsupported = &resources.route_tables[0].routes[0].options.unsupported;
-    assert_eq!(
-        unsupported
-            .iter()
-            .map(|name| name.as_str())
-            .collect::<Vec<_>>(),
-        ["outlierDetection"]
-    );
+fn values_of_options_are_checked() {
     assert!(!check_options(
         "{faultInjection: {percentage: 101}, mirror: {percentage: 5}}",
         &[

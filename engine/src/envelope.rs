@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh64::xxh64;
 
 use crate::error::{FormatError, FormatErrorKind};
+use crate::read;
 
 /// Version of the format. A program of another major version is refused.
 pub const MAJOR_VERSION: u16 = 1;
@@ -43,7 +44,7 @@ fn checksum(head: &[u8], index: &[u8]) -> u64 {
 /// Opens an envelope.
 pub(crate) fn open(bytes: &[u8]) -> Result<Parts<'_>, FormatError> {
     let not_a_program = || FormatError::new(FormatErrorKind::NotAProgram, 0);
-    let envelope: Envelope<'_> = rmp_serde::from_slice(bytes).map_err(|_| not_a_program())?;
+    let envelope: Envelope<'_> = read::from_slice(bytes).map_err(|_| not_a_program())?;
     if envelope.magic != MAGIC {
         return Err(not_a_program());
     }
@@ -72,7 +73,7 @@ pub(crate) fn open(bytes: &[u8]) -> Result<Parts<'_>, FormatError> {
 /// Opens an envelope whatever its checksum says.
 #[cfg(feature = "write")]
 pub(crate) fn open_unchecked(bytes: &[u8]) -> Option<Parts<'_>> {
-    let envelope: Envelope<'_> = rmp_serde::from_slice(bytes).ok()?;
+    let envelope: Envelope<'_> = read::from_slice(bytes).ok()?;
     Some(Parts {
         head: envelope.head,
         index: envelope.index,

@@ -32,6 +32,7 @@ mod name;
 pub mod policy;
 mod predicate;
 mod program;
+mod read;
 mod redirect;
 pub mod replace;
 mod request;

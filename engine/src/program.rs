@@ -4,7 +4,6 @@ use std::fmt;
 
 use crate::automaton::Automaton;
 use crate::decision::{Decision, Match};
-use crate::envelope;
 use crate::error::{FormatError, FormatErrorKind};
 use crate::field::filter_bit;
 use crate::format::{CALL, Layout, Section, size, u32_at};
@@ -13,7 +12,7 @@ use crate::request::{Headers, Request};
 use crate::search::Search;
 use crate::signature::{Key, ReadyKey};
 use crate::tables::{Gateway, Head, HeaderOperations};
-use crate::verify;
+use crate::{envelope, read, verify};
 
 /// A routing program, verified and ready to decide.
 pub struct Program {
@@ -45,7 +44,7 @@ impl Program {
     pub fn new(bytes: Vec<u8>) -> Result<Self, FormatError> {
         let parts = envelope::open(&bytes)?;
         let index_start = bytes.len() - parts.index.len();
-        let head: Head = rmp_serde::from_slice(parts.head)
+        let head: Head = read::from_slice(parts.head)
             .map_err(|error| FormatError::new(FormatErrorKind::Head(error.to_string()), 0))?;
         let layout = verify::verify(&bytes, index_start, &head)?;
         let mut program = Self {

@@ -297,6 +297,10 @@ impl<'d> Loader<'d> {
                 let table = decode::virtual_host::route_table(metadata, spec, diagnostics);
                 resources.route_tables.push(table.filter(|_| whole)?);
             }
+            "TrafficPolicy" => {
+                let policy = decode::traffic_policy::traffic_policy(metadata, spec, diagnostics);
+                resources.traffic_policies.push(policy.filter(|_| whole)?);
+            }
             "VirtualDestination" => {
                 let destination =
                     decode::inventory::virtual_destination(metadata, spec, diagnostics);

@@ -5,10 +5,12 @@
 //! flattened into itself; recursion is bounded by [`MAX_DEPTH`], and what is built by the limit on routes, which is
 //! checked before anything is multiplied out.
 
+mod leaf;
 mod refer;
 
 use std::cmp::Reverse;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::code::Code;
@@ -19,8 +21,9 @@ use crate::tree::{Action, Matcher, PathMatch, PathTail, Route, RouteName, Virtua
 
 use super::matcher::Conditions;
 use super::options::Level;
-use super::prepare::{Kind, Prepared, Table, unsupported};
+use super::prepare::{Kind, Prepared, Table};
 use super::share::{self, Draft, Facts, List, MAX_NESTING, Units};
+use super::traffic_policy::{Merged, Policies, PolicySet};
 use super::{ResolveOptions, Sharing, path};
 
 /// Longest chain of route tables.
@@ -30,6 +33,11 @@ const MAX_DEPTH: usize = 64;
 #[derive(Debug)]
 pub(super) struct Flattener<'t, 'r> {
     tables: &'t [Table<'r>],
+    pub(super) policies: &'t Policies<'r>,
+    /// What policies say together, by their set.
+    merged: HashMap<PolicySet, Rc<Merged>>,
+    /// Policies that have shifted traffic.
+    has_shifted: HashSet<usize>,
     /// Which tables were reached.
     reached: Vec<bool>,
     sharing: Sharing,
@@ -74,9 +82,16 @@ struct LimitReached;
 impl<'t, 'r> Flattener<'t, 'r> {
     /// Starts with a limit for all virtual hosts together: every matcher of a flattened route counts, and every table
     /// that is looked at.
-    pub(super) fn new(tables: &'t [Table<'r>], options: &ResolveOptions) -> Self {
+    pub(super) fn new(
+        tables: &'t [Table<'r>],
+        policies: &'t Policies<'r>,
+        options: &ResolveOptions,
+    ) -> Self {
         Self {
             tables,
+            policies,
+            merged: HashMap::new(),
+            has_shifted: HashSet::new(),
             reached: vec![false; tables.len()],
             sharing: options.sharing,
             limit: options.max_routes,
@@ -103,6 +118,11 @@ impl<'t, 'r> Flattener<'t, 'r> {
             .zip(lists)
             .map(|((name, span), routes)| Arc::new(VirtualHost { name, routes, span }))
             .collect()
+    }
+
+    /// Whether a policy has shifted the traffic of a route.
+    pub(super) fn has_shifted(&self, policy: usize) -> bool {
+        self.has_shifted.contains(&policy)
     }
 
     /// Tables that no virtual host reached. What is wrong with their routes is reported all the same, so that a mistake
@@ -217,16 +237,15 @@ impl<'t, 'r> Flattener<'t, 'r> {
         let level = route.level.inherit(scope.level);
         match &route.kind {
             Kind::Leaf(action) => {
-                if self.refuse_unsupported(&level, &names, route.source.span, diagnostics) {
+                let Some((action, mut options)) = self.leaf(action, level, diagnostics)? else {
                     return Ok(());
-                }
+                };
                 let name = RouteName {
                     above: self.above(&scope.names[scope.outside.unwrap_or(0)..]),
                     own: names.pop().unwrap_or_default(),
                     is_named: route.source.name.is_some(),
                 };
-                let mut options = level.options;
-                if !matches!(action, Action::Forward(_)) {
+                if !matches!(&action, Action::Forward(_)) {
                     options.request_timeout = None;
                     options.retries = None;
                     options.stickiness = None;
@@ -235,7 +254,7 @@ impl<'t, 'r> Flattener<'t, 'r> {
                 flat.entries.push(Draft::Route(Arc::new(Route {
                     name,
                     matchers,
-                    action: action.clone(),
+                    action,
                     options: options.into(),
                     span: route.source.span,
                 })));
@@ -401,25 +420,6 @@ impl<'t, 'r> Flattener<'t, 'r> {
             ));
         }
         Ok(matchers)
-    }
-
-    /// Whether a leaf route has an option that it cannot have. Each unsupported such option is reported once.
-    fn refuse_unsupported(
-        &mut self,
-        level: &Level,
-        names: &[String],
-        span: Span,
-        diagnostics: &mut Diagnostics,
-    ) -> bool {
-        for option in &level.unsupported {
-            if self.is_new(Code::UnsupportedOption, option.span) {
-                diagnostics.push(
-                    unsupported(option)
-                        .also(span, format!("route `{}` is left out", names.join("/"))),
-                );
-            }
-        }
-        level.is_refused()
     }
 
     fn cycle(&self, cycle: &[(usize, Span)], target: usize, span: Span) -> Diagnostic {

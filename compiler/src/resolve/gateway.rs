@@ -17,6 +17,7 @@ use crate::tree::{Domain, DomainKind, Gateway, GatewayWorkload, Host, Services, 
 use super::defaults::with_defaults;
 use super::flatten::Flattener;
 use super::prepare::{Catalogue, empty_selection};
+use super::traffic_policy::Owner;
 use super::workload::Gateways;
 use super::{age, domain, has_error_inside, selector};
 
@@ -34,15 +35,22 @@ impl<'r> Candidate<'r> {
     /// Flattens a virtual host and reads its domains. `metadata` is the gateway's for an inline host.
     pub(super) fn new(
         metadata: &'r Metadata,
-        span: Span,
+        owner: Owner<'_>,
         spec: &'r VirtualHostSpec,
         catalogue: &mut Catalogue<'r>,
         flattener: &mut Flattener<'_, 'r>,
         diagnostics: &mut Diagnostics,
     ) -> Self {
+        let span = match owner {
+            Owner::Inline => spec.span,
+            _ => metadata.span,
+        };
         let domains = domains(spec, span, diagnostics);
-        let prepared = catalogue.prepare(&spec.routes, &metadata.id.namespace, diagnostics);
-        let level = catalogue.level(&spec.options, &metadata.id.namespace, diagnostics);
+        let selection = flattener.policies.selection(owner);
+        let namespace = &metadata.id.namespace;
+        let prepared = catalogue.prepare(&spec.routes, namespace, &selection, diagnostics);
+        let mut level = catalogue.level(&spec.options, namespace, diagnostics);
+        level.policies = selection.whole;
         let mut candidate = Self {
             metadata,
             domains,
@@ -100,7 +108,7 @@ pub(super) fn inline_hosts<'r>(
         for spec in inline_specs(source) {
             own.push(Candidate::new(
                 &source.metadata,
-                spec.span,
+                Owner::Inline,
                 spec,
                 catalogue,
                 flattener,

@@ -1,6 +1,7 @@
 //! What destinations can point at: the services, virtual destinations and external services of the input.
 
 mod external;
+mod services;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use crate::suggest::closest;
 use crate::tree;
 
 pub(super) use self::external::Wanted;
+pub(super) use self::services::Services;
 use super::federation::Federations;
 
 /// Port of a service that says nothing about its port.
@@ -31,8 +33,7 @@ pub(super) struct Inventory<'r> {
     cluster: Option<&'r str>,
     resources: &'r Resources,
     federations: Federations<'r>,
-    /// Services of one name, in several clusters.
-    services: BTreeMap<(&'r str, &'r str), Vec<&'r Service>>,
+    services: Services<'r>,
     virtual_destinations: BTreeMap<&'r ObjectName, &'r VirtualDestination>,
     destinations: BTreeMap<&'r ObjectName, &'r Destination>,
     /// Services that routes name and the input does not have.
@@ -47,25 +48,11 @@ type Reference<'r> = (&'r str, &'r str, Option<&'r str>, Option<u16>);
 impl<'r> Inventory<'r> {
     /// Indexes the input. `cluster` is where the gateways run.
     pub(super) fn new(resources: &'r Resources, cluster: Option<&'r str>) -> Self {
-        let mut services: BTreeMap<(&str, &str), Vec<&Service>> = BTreeMap::new();
-        let discovered = resources
-            .destinations
-            .iter()
-            .filter_map(|destination| destination.kube.as_ref());
-        for service in resources.services.iter().chain(discovered) {
-            services
-                .entry((&service.namespace, &service.name))
-                .or_default()
-                .push(service);
-        }
-        for candidates in services.values_mut() {
-            candidates.sort_by_key(|service| (&service.cluster, service.span));
-        }
         Self {
             cluster,
             resources,
             federations: Federations::new(resources, cluster),
-            services,
+            services: Services::new(resources),
             virtual_destinations: resources
                 .virtual_destinations
                 .iter()
@@ -171,7 +158,7 @@ impl<'r> Inventory<'r> {
             .map(|cluster| cluster.value.clone());
         let cluster_wanted = cluster_name.as_deref().or(self.cluster);
         self.check_cluster(reference, diagnostics)?;
-        let service = self.service(namespace, &name.name, cluster_wanted);
+        let service = self.services.find(namespace, &name.name, cluster_wanted);
         if service.is_none() && self.is_inventoried(cluster_wanted) {
             let place = match cluster_wanted {
                 Some(cluster) => format!("cluster `{cluster}` has"),
@@ -261,18 +248,6 @@ impl<'r> Inventory<'r> {
             None => unknown.help("name a cluster that has a KubernetesCluster object"),
         });
         None
-    }
-
-    /// The service in a cluster; plain manifests stand for every cluster.
-    fn service(&self, namespace: &str, name: &str, cluster: Option<&str>) -> Option<&'r Service> {
-        let candidates = self.services.get(&(namespace, name))?;
-        let in_cluster =
-            |service: &&&Service| cluster.is_none() || service.cluster.as_deref() == cluster;
-        candidates
-            .iter()
-            .find(in_cluster)
-            .or_else(|| candidates.iter().find(|service| service.cluster.is_none()))
-            .copied()
     }
 
     fn virtual_destination(

@@ -19,6 +19,7 @@ mod prepare;
 mod repetition;
 mod selector;
 mod share;
+mod traffic_policy;
 mod virtual_destination;
 mod weights;
 mod workload;
@@ -35,8 +36,10 @@ use self::federation::Federations;
 use self::flatten::Flattener;
 use self::gateway::Candidate;
 use self::prepare::{Catalogue, Table};
+use self::traffic_policy::{Owner, Policies};
 use self::workload::Gateways;
 
+pub use self::traffic_policy::{Selected, selected_routes};
 pub use self::workload::report_trusted_gateways;
 
 /// What resolution depends on besides the resources.
@@ -81,16 +84,29 @@ pub fn resolve(
     diagnostics: &mut Diagnostics,
 ) -> Tree {
     let mut catalogue = Catalogue::new(resources, options.cluster.as_deref());
+    let policies = Policies::new(
+        resources,
+        options.cluster.as_deref(),
+        &mut catalogue,
+        diagnostics,
+    );
     let sources = catalogue.tables.clone();
     let tables: Vec<Table<'_>> = sources
         .into_iter()
-        .map(|source| Table {
-            source,
-            level: catalogue.level(&source.options, &source.metadata.id.namespace, diagnostics),
-            routes: catalogue.prepare(&source.routes, &source.metadata.id.namespace, diagnostics),
+        .map(|source| {
+            let namespace = &source.metadata.id.namespace;
+            let selection = policies.selection(Owner::Table(&source.metadata));
+            let mut level = catalogue.level(&source.options, namespace, diagnostics);
+            let routes = catalogue.prepare(&source.routes, namespace, &selection, diagnostics);
+            level.policies = selection.whole;
+            Table {
+                source,
+                level,
+                routes,
+            }
         })
         .collect();
-    let mut flattener = Flattener::new(&tables, options);
+    let mut flattener = Flattener::new(&tables, &policies, options);
 
     let mut virtual_hosts: Vec<&VirtualHost> = resources.virtual_hosts.iter().collect();
     virtual_hosts.sort_by_key(|host| age(&host.metadata));
@@ -98,7 +114,7 @@ pub fn resolve(
     for host in virtual_hosts {
         let candidate = Candidate::new(
             &host.metadata,
-            host.metadata.span,
+            Owner::Host(&host.metadata),
             &host.spec,
             &mut catalogue,
             &mut flattener,
@@ -108,6 +124,7 @@ pub fn resolve(
     }
     let inline = gateway::inline_hosts(resources, &mut catalogue, &mut flattener, diagnostics);
     let unreached = flattener.unreached(diagnostics);
+    policies.report_idle(|policy| flattener.has_shifted(policy), diagnostics);
     let virtual_hosts = flattener.finish();
     let running = Gateways::new(resources, options.cluster.as_deref());
     let mut gateways = gateway::resolve(

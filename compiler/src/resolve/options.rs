@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::inventory::Inventory;
+use super::traffic_policy::PolicySet;
 use crate::diagnostic::Diagnostics;
 use crate::options::{Options, SameOptions};
 use crate::policy::Mirror;
@@ -15,8 +16,8 @@ use crate::source::Spanned;
 pub(super) struct Level {
     /// The options that are enforced.
     pub(super) options: Options,
-    /// Names and places of options that are not supported yet. A leaf route that has one is refused.
-    pub(super) unsupported: Vec<Spanned<String>>,
+    /// Policies that routes have besides, see [`super::traffic_policy`].
+    pub(super) policies: PolicySet,
     /// Mirrors that could not be found were reported. A leaf route that has them is left out.
     has_lost_mirrors: bool,
 }
@@ -24,19 +25,19 @@ pub(super) struct Level {
 impl Empty for Level {
     const EMPTY: &'static Self = &Self {
         options: Options::NONE,
-        unsupported: Vec::new(),
+        policies: PolicySet::EMPTY,
         has_lost_mirrors: false,
     };
 
     fn is_empty(&self) -> bool {
-        self.options.is_empty() && !self.is_refused()
+        self.options.is_empty() && self.policies.is_empty() && !self.has_lost_mirrors
     }
 }
 
 impl Level {
-    /// What decides whether two levels can stand for each other; those with unsupported options never can.
-    pub(super) fn key(&self) -> SameOptions {
-        SameOptions(self.options.clone())
+    /// What decides whether two levels can stand for each other; those that are refused never can.
+    pub(super) fn key(&self) -> (SameOptions, PolicySet) {
+        (SameOptions(self.options.clone()), self.policies.clone())
     }
 
     /// What one level of an object in `namespace` says for itself.
@@ -48,7 +49,7 @@ impl Level {
     ) -> Self {
         let mut level = Self {
             options: written.plain.clone(),
-            unsupported: written.unsupported.clone(),
+            policies: PolicySet::EMPTY,
             has_lost_mirrors: false,
         };
         if let Some(mirrors) = &written.mirrors {
@@ -69,23 +70,15 @@ impl Level {
 
     /// Whether leaf routes with these options are left out.
     pub(super) fn is_refused(&self) -> bool {
-        self.has_lost_mirrors || !self.unsupported.is_empty()
+        self.has_lost_mirrors
     }
 
     /// These options, with what they leave open taken from `outer`.
     #[must_use]
     pub(super) fn inherit(&self, outer: &Level) -> Self {
-        let mut unsupported = self.unsupported.clone();
-        unsupported.extend(
-            outer
-                .unsupported
-                .iter()
-                .filter(|option| self.unsupported.iter().all(|own| own.value != option.value))
-                .cloned(),
-        );
         Self {
             options: self.options.inherit(&outer.options),
-            unsupported,
+            policies: self.policies.union(&outer.policies),
             has_lost_mirrors: match self.options.mirrors {
                 Some(_) => self.has_lost_mirrors,
                 None => outer.has_lost_mirrors,

@@ -25,6 +25,7 @@ use super::external::RateLimitConfigs;
 use super::inventory::{Inventory, Wanted, full_name};
 use super::matcher::Conditions;
 use super::options::Level;
+use super::traffic_policy::Selection;
 use super::{matcher, selector, weights};
 
 /// A route table, ready to be flattened wherever it is delegated to.
@@ -134,12 +135,13 @@ impl<'r> Catalogue<'r> {
         &mut self,
         routes: &'r [resource::Route],
         namespace: &'r str,
+        selection: &Selection<'_>,
         diagnostics: &mut Diagnostics,
     ) -> Vec<Prepared<'r>> {
         report_duplicate_names(routes, diagnostics);
         let mut prepared = Vec::with_capacity(routes.len());
         for route in routes {
-            prepared.extend(self.prepare_route(route, namespace, diagnostics));
+            prepared.extend(self.prepare_route(route, namespace, selection, diagnostics));
         }
         prepared
     }
@@ -148,6 +150,7 @@ impl<'r> Catalogue<'r> {
         &mut self,
         route: &'r resource::Route,
         namespace: &'r str,
+        selection: &Selection<'_>,
         diagnostics: &mut Diagnostics,
     ) -> Option<Prepared<'r>> {
         let matchers = route
@@ -179,7 +182,8 @@ impl<'r> Catalogue<'r> {
             }
         };
         matcher::report_without_path(&route.matchers, diagnostics);
-        let level = Rare::from(self.level(&route.options, namespace, diagnostics));
+        let mut level = self.level(&route.options, namespace, diagnostics);
+        level.policies = selection.of_route(route);
         if matches!(
             kind,
             Some(Kind::Leaf(Action::Redirect(_) | Action::DirectResponse(_)))
@@ -189,7 +193,7 @@ impl<'r> Catalogue<'r> {
         Some(Prepared {
             source: route,
             matchers: matchers.into_iter().collect::<Option<_>>()?,
-            level,
+            level: Rare::from(level),
             kind: kind?,
         })
     }
@@ -201,18 +205,33 @@ impl<'r> Catalogue<'r> {
         namespace: &'r str,
         diagnostics: &mut Diagnostics,
     ) -> Option<Forward> {
-        let shares = weights::shares(&forward.destinations, span, diagnostics);
-        let mut resolved = Vec::with_capacity(forward.destinations.len());
-        for destination in &forward.destinations {
-            for option in &destination.options.unsupported {
-                diagnostics.push(unsupported(option));
-            }
-            let found = self.inventory.resolve(destination, namespace, diagnostics);
-            resolved.push(found.filter(|_| destination.options.unsupported.is_empty()));
+        let destinations = self.weighted(&forward.destinations, span, namespace, diagnostics);
+        Some(Forward {
+            destinations: destinations?,
+            path_rewrite: forward
+                .path_rewrite
+                .as_ref()
+                .map(|rewrite| rewrite.value.clone()),
+            host_rewrite: forward.host_rewrite.clone(),
+        })
+    }
+
+    /// Looks up destinations that share requests. `span` is the list as a whole. `None` after an error.
+    pub(super) fn weighted(
+        &mut self,
+        written: &'r [resource::WeightedDestination],
+        span: Span,
+        namespace: &'r str,
+        diagnostics: &mut Diagnostics,
+    ) -> Option<Vec<WeightedDestination>> {
+        let shares = weights::shares(written, span, diagnostics);
+        let mut resolved = Vec::with_capacity(written.len());
+        for destination in written {
+            resolved.push(self.inventory.resolve(destination, namespace, diagnostics));
         }
-        let destinations: Option<Vec<WeightedDestination>> = resolved
+        resolved
             .into_iter()
-            .zip(&forward.destinations)
+            .zip(written)
             .zip(shares?)
             .map(|((found, written), weight)| {
                 Some(WeightedDestination {
@@ -226,15 +245,7 @@ impl<'r> Catalogue<'r> {
                         .map(|headers| Arc::clone(&headers.value)),
                 })
             })
-            .collect();
-        Some(Forward {
-            destinations: destinations?,
-            path_rewrite: forward
-                .path_rewrite
-                .as_ref()
-                .map(|rewrite| rewrite.value.clone()),
-            host_rewrite: forward.host_rewrite.clone(),
-        })
+            .collect()
     }
 
     fn delegate(
@@ -410,16 +421,6 @@ fn has_variables(
     }
     diagnostics.push(diagnostic);
     false
-}
-
-/// An option that cannot be enforced.
-pub(super) fn unsupported(option: &Spanned<String>) -> Diagnostic {
-    Diagnostic::at(
-        Code::UnsupportedOption,
-        option.span,
-        format!("`{}` is not supported yet", option.value),
-    )
-    .help("remove it; routes that would need it are left out rather than served without it")
 }
 
 fn report_duplicate_names(routes: &[resource::Route], diagnostics: &mut Diagnostics) {

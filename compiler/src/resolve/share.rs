@@ -16,6 +16,7 @@ use crate::tree::{
 
 use super::Sharing;
 use super::repetition::Repetitions;
+use super::traffic_policy::PolicySet;
 
 /// Shared routes may delegate to shared routes, so often.
 pub(super) const MAX_NESTING: usize = 3;
@@ -112,8 +113,8 @@ pub(super) struct Key {
     pub(super) targets: Vec<usize>,
     /// How their routes are ordered.
     pub(super) sort: SortMethod,
-    /// Options that are passed down.
-    pub(super) level: SameOptions,
+    /// Options and policies that are passed down.
+    pub(super) level: (SameOptions, PolicySet),
     /// Whether the prefix of the delegating route ends in a slash, and then whether that slash stands in text whose case
     /// is ignored: a route without a path takes the prefix with the slash.
     pub(super) slash: Option<bool>,

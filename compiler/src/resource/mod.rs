@@ -12,6 +12,7 @@ pub mod listener;
 pub mod options;
 pub mod route;
 pub mod selector;
+pub mod traffic_policy;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -36,6 +37,7 @@ pub use route::{
     QueryMatcher, RedirectAction, Route, SortMethod, TextPlace, Uri, ValueMatcher,
 };
 pub use selector::{Expression, ObjectSelector, Operator};
+pub use traffic_policy::{RouteSelector, TrafficPolicy};
 
 /// `namespace/name` of an object of one kind.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -122,6 +124,8 @@ pub struct Resources {
     pub virtual_hosts: Vec<VirtualHost>,
     /// RouteTable objects.
     pub route_tables: Vec<RouteTable>,
+    /// TrafficPolicy objects.
+    pub traffic_policies: Vec<TrafficPolicy>,
     /// VirtualDestination objects.
     pub virtual_destinations: Vec<VirtualDestination>,
     /// Discovery Destination objects (external services, and Kubernetes services found by discovery).

@@ -18,9 +18,6 @@ pub struct WrittenOptions {
     pub rate_limit: Option<Box<Spanned<RouteRateLimit>>>,
     /// `mirror` or `mirrors`.
     pub mirrors: Option<Spanned<Vec<WrittenMirror>>>,
-    /// Options of the API that meshgate does not enforce yet: field name and place. A route that has one, its own
-    /// or inherited, is refused.
-    pub unsupported: Vec<Spanned<String>>,
 }
 
 impl Empty for WrittenOptions {
@@ -28,14 +25,10 @@ impl Empty for WrittenOptions {
         plain: Options::NONE,
         rate_limit: None,
         mirrors: None,
-        unsupported: Vec::new(),
     };
 
     fn is_empty(&self) -> bool {
-        self.plain.is_empty()
-            && self.rate_limit.is_none()
-            && self.mirrors.is_none()
-            && self.unsupported.is_empty()
+        self.plain.is_empty() && self.rate_limit.is_none() && self.mirrors.is_none()
     }
 }
 

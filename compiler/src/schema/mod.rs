@@ -242,7 +242,7 @@ static KINDS: &[Kind] = {
             CertificateVerification: unknown unused,
         }
         NETWORKING/v1 {
-            TrafficPolicy: TRAFFIC_POLICY unused,
+            TrafficPolicy: TRAFFIC_POLICY used,
             AccessPolicy: ACCESS_POLICY unused,
             VirtualMesh: VIRTUAL_MESH used,
         }

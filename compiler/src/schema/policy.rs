@@ -137,7 +137,8 @@ objects! {
         policy: POLICY,
         routeSelector: [ROUTE_SELECTOR],
         sourceSelector: [WORKLOAD_SELECTOR],
-    };
+    }
+    .separable();
     POLICY_MATCHER {
         exact: string,
         headers: [HEADER_MATCHER],

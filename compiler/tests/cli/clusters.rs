@@ -244,3 +244,94 @@ fn a_request_arrives_in_a_cluster() {
         assert!(outcome.text().contains(destination), "{}", outcome.text());
     }
 }
+
+#[test]
+fn statuses_say_which_policies_routes_have() {
+    let folder = Folder::new(&[(
+        "all.yaml",
+        "\
+apiVersion: networking.enterprise.mesh.gloo.solo.io/v1beta1
+kind: VirtualHost
+metadata: {name: web, namespace: shop}
+spec:
+  domains: [www.example.com]
+  routes:
+  - {name: pay, labels: {retry: never}, directResponseAction: {status: 200}}
+  - {matchers: [{uri: {prefix: /x}}], labels: {retry: never}, directResponseAction: {status: 200}}
+  - {labels: {retry: never}, delegateAction: {refs: [{name: rest}]}}
+  - {name: other, delegateAction: {refs: [{name: rest}]}}
+---
+apiVersion: networking.enterprise.mesh.gloo.solo.io/v1beta1
+kind: RouteTable
+metadata: {name: rest, namespace: shop}
+spec:
+  routes:
+  - directResponseAction: {status: 200}
+---
+apiVersion: networking.mesh.gloo.solo.io/v1
+kind: TrafficPolicy
+metadata: {name: young, namespace: shop}
+spec: {routeSelector: [{virtualHostSelector: {}}, {virtualHostSelector: {}, routeLabelMatcher: {retry: never}}], policy: {requestTimeout: 5s}}
+---
+apiVersion: networking.mesh.gloo.solo.io/v1
+kind: TrafficPolicy
+metadata: {name: zero, namespace: shop, generation: 4, creationTimestamp: \"2020-01-01T00:00:00Z\"}
+spec: {routeSelector: [{routeLabelMatcher: {retry: never}}, {routeTableSelector: {}}], policy: {retries: {attempts: 0}}}
+---
+apiVersion: networking.mesh.gloo.solo.io/v1
+kind: TrafficPolicy
+metadata: {name: mesh, namespace: shop}
+spec: {policy: {retries: {attempts: 0}}}
+",
+    )]);
+    let stdout = folder
+        .run(&["status", ".", "--format", "json"])
+        .ended_with(0)
+        .stdout;
+    let statuses: Vec<Value> = String::from_utf8(stdout)
+        .unwrap()
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let status = |kind: &str, name: &str| {
+        let mut objects = statuses.iter();
+        let found = objects.find(|o| o["kind"] == kind && o["metadata"]["name"] == name);
+        found.unwrap()["status"].clone()
+    };
+    let young = serde_json::json!({"ref": {"name": "young", "namespace": "shop"}, "routes": ["*"], "spec": {
+        "routeSelector": [
+            {"virtualHostSelector": {}},
+            {"virtualHostSelector": {}, "routeLabelMatcher": {"retry": "never"}},
+        ],
+        "policy": {"requestTimeout": "5s"},
+    }});
+    let zero = |routes: &[&str]| {
+        serde_json::json!({"observedGeneration": 4, "ref": {"name": "zero", "namespace": "shop"}, "routes": routes, "spec": {
+            "routeSelector": [{"routeLabelMatcher": {"retry": "never"}}, {"routeTableSelector": {}}],
+            "policy": {"retries": {"attempts": 0}},
+        }})
+    };
+    assert_eq!(
+        status("VirtualHost", "web")["appliedTrafficPolicies"],
+        serde_json::json!([zero(&["pay", "/x", "#2"]), young])
+    );
+    assert_eq!(
+        status("RouteTable", "rest")["appliedTrafficPolicies"],
+        serde_json::json!([zero(&["*"])])
+    );
+    assert_eq!(
+        status("TrafficPolicy", "zero"),
+        serde_json::json!({"observedGeneration": 4, "state": "ACCEPTED", "gatewayRoutes": {
+            "rest.shop (RouteTable)": {"routes": ["*"]},
+            "web.shop (VirtualHost)": {"routes": ["pay", "/x", "#2"]},
+        }})
+    );
+    assert_eq!(
+        status("TrafficPolicy", "young")["gatewayRoutes"],
+        serde_json::json!({"web.shop (VirtualHost)": {"routes": ["*"]}})
+    );
+    assert_eq!(
+        status("TrafficPolicy", "mesh"),
+        serde_json::json!({"state": "ACCEPTED"})
+    );
+}

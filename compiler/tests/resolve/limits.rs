@@ -137,9 +137,9 @@ fn many_routes_on_one_path_are_quick() {
     let resolved = resolved(&(gateway() + &virtual_host(&routes)));
     assert_eq!(resolved.codes(), ["W0253"]);
     assert!(resolved.findings[0].contains("`test.vh/late` is never reached: `test.vh/r7`"));
-    // All pairs would take minutes here.
+    // All pairs would take many minutes here, and a busy machine has taken half a minute.
     assert!(
-        started.elapsed().as_secs() < 20,
+        started.elapsed().as_secs() < 120,
         "took {:?}",
         started.elapsed()
     );

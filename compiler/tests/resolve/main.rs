@@ -12,3 +12,4 @@ mod lints;
 mod options;
 mod requests;
 mod sharing;
+mod traffic_policy;

@@ -104,42 +104,34 @@ fn the_nearest_level_wins_field_by_field() {
 }
 
 #[test]
-fn an_unsupported_option_refuses_the_routes_that_have_it() {
-    let (options, findings) = effective(&levels(
+fn options_of_destinations_are_reported_and_change_nothing() {
+    for option in [
         "outlierDetection: {consecutiveErrors: 5}",
-        "",
-        "",
-        "",
-    ));
-    assert_eq!(options, Vec::<String>::new());
-    assert_eq!(
-        findings,
-        ["E0450 at outlierDetection: `outlierDetection` is not supported yet"]
-    );
+        "mtls: {istio: {tlsMode: SIMPLE}}",
+        "trafficShift: {destinations: [{kubeService: {name: b, port: 80}}]}",
+    ] {
+        let name = option.split(':').next().unwrap_or_default();
+        let finding = format!(
+            "W0452 at {name}: `{name}` has no effect here: it concerns destinations, not routes"
+        );
+        let both = format!("requestTimeout: 1s, {option}");
+        for yaml in [
+            levels(&both, "", "", ""),
+            levels("", &both, "", ""),
+            levels("", "", &both, ""),
+            levels("", "", "", &both),
+        ] {
+            let expected = (vec!["1s - -".to_owned()], vec![finding.clone()]);
+            assert_eq!(effective(&yaml), expected);
+        }
+    }
 }
 
 #[test]
-fn an_unsupported_option_is_reported_once_for_all_routes() {
-    let yaml = gateway()
-        + &virtual_host(
-            &(forward("fine", "requestTimeout: 1s")
-                + "- {name: d, options: {outlierDetection: {consecutiveErrors: 5}}, delegateAction: {refs: [{name: t}]}}\n"),
-        )
-        + &table(
-            "test/t",
-            &(forward("one", "")
-                + &forward("two", "outlierDetection: {consecutiveErrors: 5}")
-                + &forward("three", "")),
-        );
-    let (options, findings) = effective(&yaml);
-    assert_eq!(options, ["1s - -"]);
-    assert_eq!(
-        findings,
-        [
-            "E0450 at outlierDetection: `outlierDetection` is not supported yet",
-            "E0450 at outlierDetection: `outlierDetection` is not supported yet"
-        ]
-    );
+fn options_of_destinations_are_checked() {
+    let (options, findings) = effective(&levels("", "", "", "outlierDetection: {interval: 0s}"));
+    assert_eq!(options, Vec::<String>::new());
+    assert!(findings[1].starts_with("E0401 at 0s"), "{findings:?}");
 }
 
 #[test]

@@ -4,6 +4,7 @@
 //! by one character, one header or one letter's case. What is generated is valid: an error is a bug.
 
 mod choice;
+mod options;
 mod requests;
 mod resources;
 

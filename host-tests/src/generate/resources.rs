@@ -6,6 +6,7 @@ use proptest::sample::select;
 use serde_json::{Map, Value, json};
 
 use super::choice::{one_of, optional};
+use super::options::{OPTIONS, SELECTORS, options, policy};
 
 pub(super) const SEGMENTS: &[&str] = &[
     "/", "/a", "/b", "/A", "/ab", "/a.b", "a", "/ä", "/v1", "/img.png",
@@ -72,6 +73,8 @@ const TABLES: usize = 4;
 pub struct Configuration {
     hosts: Vec<(Vec<&'static str>, usize, Vec<Route>)>,
     tables: Vec<(i32, Vec<Route>)>,
+    /// What they select, and what they say.
+    policies: Vec<(usize, usize)>,
 }
 
 #[derive(Clone, Debug)]
@@ -206,7 +209,13 @@ fn with_hosts(
         .collect::<Vec<_>>();
     let options = one_of![2 => Just(OPTIONS), 1 => 0..OPTIONS];
     let hosts = vec((vec(select(DOMAINS), 1..3), options, routes), 1..5);
-    (hosts, tables).prop_map(|(hosts, tables)| Configuration { hosts, tables })
+    let policy = (0..SELECTORS, 0..=OPTIONS);
+    let policies = one_of![1 => Just(Vec::new()), 1 => vec(policy, 1..4)];
+    (hosts, tables, policies).prop_map(|(hosts, tables, policies)| Configuration {
+        hosts,
+        tables,
+        policies,
+    })
 }
 
 fn rewrite() -> impl Strategy<Value = Rewrite> {
@@ -351,7 +360,6 @@ fn matcher(delegates: bool, wide: bool) -> impl Strategy<Value = Matcher> {
 }
 
 const REDIRECTS: usize = 9;
-const OPTIONS: usize = 14;
 
 impl Configuration {
     /// The resources, as a JSON list.
@@ -371,6 +379,11 @@ impl Configuration {
         for (n, (weight, routes)) in self.tables.iter().enumerate() {
             let spec = json!({"weight": weight, "routes": list(routes)});
             resources.push(object("RouteTable", &format!("t{n}"), spec));
+        }
+        for (n, (selector, level)) in self.policies.iter().enumerate() {
+            let mut policy = object("TrafficPolicy", &format!("p{n}"), policy(*selector, *level));
+            policy["apiVersion"] = json!("networking.mesh.gloo.solo.io/v1");
+            resources.push(policy);
         }
         resources
     }
@@ -401,54 +414,10 @@ fn list(routes: &[Route]) -> Vec<Value> {
         .collect()
 }
 
-/// One of the levels of options; most are empty.
-fn options(number: usize) -> Option<Value> {
-    match number {
-        0 => Some(json!({
-            "headerManipulation": {
-                "appendRequestHeaders": {"x-0": "add"},
-                "removeRequestHeaders": ["x-1"],
-                "appendResponseHeaders": {"via": "r"},
-            },
-            "requestTimeout": "2s",
-        })),
-        1 => Some(
-            json!({"retries": {"attempts": 2, "perTryTimeout": "150ms", "retryOn": "5xx,internal", "retriableStatusCodes": [404]}}),
-        ),
-        2 => Some(json!({
-            "corsPolicy": {
-                "allowOrigins": [{"exact": "v1"}, {"prefix": "V2", "ignoreCase": true}, {"suffix": "3"}, {"regex": "v[45]"}],
-                "allowMethods": ["GET", "PUT"],
-                "allowHeaders": ["*"],
-                "exposeHeaders": ["x-0"],
-                "allowCredentials": true,
-            },
-        })),
-        3 => Some(json!({"faultInjection": {"abort": {"httpStatus": 503}, "percentage": 100}})),
-        4 => Some(json!({"faultInjection": {"fixedDelay": "1ms"}})),
-        5 => Some(
-            json!({"csrf": {"filterEnabled": true, "additionalOrigins": [{"exact": "v1"}, {"suffix": "com"}]}}),
-        ),
-        6 => Some(json!({"csrf": {"shadowEnabled": true}})),
-        7 => Some(json!({"mirror": {"kubeService": {"name": "m1"}, "port": 80}})),
-        8 => Some(json!({"mirrors": [
-            {"kubeService": {"name": "m2"}, "port": 80, "percentage": 100},
-            {"kubeService": {"name": "m1"}, "port": 80, "percentage": 0},
-            {"kubeService": {"name": "s1"}, "port": 80},
-        ]})),
-        9 => Some(json!({"stickiness": {"hashPolicies": [
-            {"header": "x-0", "terminal": true}, {"cookie": {"name": "c"}}, {"header": "X-1"},
-        ]}})),
-        10 => Some(json!({"stickiness": {"hashPolicies": [
-            {"header": "x-1"}, {"header": "via"},
-        ]}})),
-        _ => None,
-    }
-}
-
 impl Route {
     fn json(&self, n: usize) -> Value {
         let mut fields = Map::new();
+        fields.insert("labels".to_owned(), json!({"n": (n % 3).to_string()}));
         if self.named {
             fields.insert("name".to_owned(), json!(format!("r{n}")));
         }

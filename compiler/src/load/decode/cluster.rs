@@ -226,7 +226,7 @@ pub(in crate::load) fn destination_rule(
 }
 
 /// A document tree as JSON.
-fn json(node: &Node<'_>) -> serde_json::Value {
+pub(super) fn json(node: &Node<'_>) -> serde_json::Value {
     use serde_json::Value as Json;
     match &node.value {
         Value::Scalar(scalar) => match scalar.kind() {

@@ -96,7 +96,10 @@ fn backends(node: &Node<'_>, diagnostics: &mut Diagnostics) -> Option<Backends> 
 }
 
 /// `outlierDetection`.
-fn outlier_detection(node: &Node<'_>, diagnostics: &mut Diagnostics) -> Option<OutlierDetection> {
+pub(super) fn outlier_detection(
+    node: &Node<'_>,
+    diagnostics: &mut Diagnostics,
+) -> Option<OutlierDetection> {
     let mut time = |key: &str| match node.get(key) {
         Some(node) => {
             let what = format!("`{key}`");

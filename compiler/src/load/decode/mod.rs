@@ -16,6 +16,7 @@ pub(super) mod rate_limit;
 pub(super) mod route;
 mod selector;
 mod template;
+pub(super) mod traffic_policy;
 mod value;
 pub(super) mod virtual_host;
 

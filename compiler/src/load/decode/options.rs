@@ -12,6 +12,7 @@ mod stickiness;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::inventory::outlier_detection;
 use super::value::{duration, header_name, header_safe, required, string_entries};
 use super::{every, extauth, rate_limit};
 use crate::code::Code;
@@ -22,8 +23,56 @@ use crate::resource::options::WrittenOptions;
 use crate::resource::{HeaderManipulation, ObjectName};
 use crate::source::{Span, Spanned};
 
-/// Options of one level. An option that is not supported yet is checked all the same and kept by name.
+/// Options that concern the destinations themselves, with what to do instead of writing them on a route.
+const OF_DESTINATIONS: [(&str, &str); 3] = [
+    (
+        "trafficShift",
+        "give weights to the destinations of `routeAction`, or write a TrafficPolicy with `routeSelector` and `destinationSelector`",
+    ),
+    (
+        "outlierDetection",
+        "write it in `localized` of a VirtualDestination, or in a DestinationRule of the service",
+    ),
+    (
+        "mtls",
+        "write it in a DestinationRule of the service: how it is spoken to does not depend on the route",
+    ),
+];
+
+/// Options of a virtual host, a route table, a route or a destination of one.
 pub(super) fn options(node: &Node<'_>, diagnostics: &mut Diagnostics) -> Option<WrittenOptions> {
+    let options = of_traffic_policy(node, diagnostics);
+    report_of_destinations(node, &OF_DESTINATIONS, diagnostics);
+    options
+}
+
+/// Reports options that do not change what becomes of requests, though they stand beside options that do.
+fn report_of_destinations(node: &Node<'_>, which: &[(&str, &str)], diagnostics: &mut Diagnostics) {
+    for (name, instead) in which {
+        if let Some(entry) = node.entry(name) {
+            diagnostics.push(
+                Diagnostic::at(
+                    Code::OptionOfDestinations,
+                    entry.key_span,
+                    format!("`{name}` has no effect here: it concerns destinations, not routes"),
+                )
+                .help(*instead),
+            );
+        }
+    }
+}
+
+/// Reports the options that are not applied to the routes that a TrafficPolicy selects.
+pub(super) fn report_not_for_routes(node: &Node<'_>, diagnostics: &mut Diagnostics) {
+    let [_, rest @ ..] = &OF_DESTINATIONS;
+    report_of_destinations(node, rest, diagnostics);
+}
+
+/// Options of `policy`. Those that concern destinations are checked and not kept.
+pub(super) fn of_traffic_policy(
+    node: &Node<'_>,
+    diagnostics: &mut Diagnostics,
+) -> Option<WrittenOptions> {
     let mut options = WrittenOptions::default();
     let plain = &mut options.plain;
     let mut sound = true;
@@ -100,12 +149,9 @@ pub(super) fn options(node: &Node<'_>, diagnostics: &mut Diagnostics) -> Option<
                 options.mirrors = mirrors.map(|mirrors| Spanned::new(mirrors, *key_span));
                 options.mirrors.is_some()
             }
-            name => {
-                options
-                    .unsupported
-                    .push(Spanned::new(name.to_owned(), *key_span));
-                true
-            }
+            "outlierDetection" => outlier_detection(value, diagnostics).is_some(),
+            // `trafficShift` and `mtls`.
+            _ => true,
         };
         sound &= read;
     }

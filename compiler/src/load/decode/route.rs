@@ -171,7 +171,7 @@ fn host_rewrite(node: &Node<'_>, diagnostics: &mut Diagnostics) -> Option<Option
     Some(Some(HostRewrite::Text(host.value)))
 }
 
-fn weighted_destination(
+pub(super) fn weighted_destination(
     node: &Node<'_>,
     diagnostics: &mut Diagnostics,
 ) -> Option<WeightedDestination> {

@@ -11,6 +11,7 @@ mod destination;
 mod listener;
 mod name;
 mod plugin;
+mod rules;
 pub mod schema;
 
 use std::collections::BTreeSet;

@@ -2,10 +2,12 @@
 //!
 //! `schemas.json` is derived from the CRDs of Istio 1.32-dev (istio/api, Apache-2.0): the schema of `spec` in the version
 //! we write, without descriptions, defaults and what only the Kubernetes API server reads. An unknown field is an error
-//! here; the API server would drop it without a word. Patterns and CEL rules are not in it: what they say of objects that
-//! we write, is checked where the values come from.
+//! here; the API server would drop it without a word. The rules that the CRDs state in CEL are in [`rules`]. Patterns are not
+//! checked here: the one that objects we write can meet is that of digests, which are checked where they are given.
 
 use serde_json::Value;
+
+use super::rules;
 
 const SCHEMAS: &str = include_str!("schemas.json");
 
@@ -22,6 +24,7 @@ pub fn faults(object: &Value) -> Vec<String> {
         return faults;
     }
     check(&object["spec"], &schema["spec"], "spec", &mut faults);
+    faults.extend(rules::faults(object));
     faults
 }
 

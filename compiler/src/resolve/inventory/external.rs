@@ -36,7 +36,10 @@ impl<'r> Inventory<'r> {
             None => self.named(wanted.default, wanted.namespace),
         };
         let span = wanted.reference.map_or(wanted.span, |target| target.span);
-        if let Some(service) = self.service(&name.namespace, &name.name, self.cluster) {
+        if let Some(service) = self
+            .services
+            .find(&name.namespace, &name.name, self.cluster)
+        {
             let port = port(service, &name, wanted, span, diagnostics)?;
             let spanned = |text: String| Spanned::new(text, span);
             let reference = ClusterObjectRef {
@@ -69,12 +72,10 @@ impl<'r> Inventory<'r> {
 
     /// The Service of a name in whatever namespace, the own one first.
     fn named(&self, name: &str, own: &str) -> ObjectName {
-        let mut namespaces = (self.services.keys())
-            .filter(|(_, other)| *other == name)
-            .map(|(namespace, _)| *namespace);
-        let namespace = match self.services.contains_key(&(own, name)) {
-            true => own,
-            false => namespaces.next().unwrap_or(own),
+        let mut elsewhere = self.services.namespaces(name);
+        let namespace = match self.services.find(own, name, None) {
+            Some(_) => own,
+            None => elsewhere.next().unwrap_or(own),
         };
         ObjectName {
             namespace: namespace.to_owned(),

@@ -59,6 +59,7 @@ pub(super) fn render(
     }
     let shares = answer.destinations.as_deref().unwrap_or_default();
     if shares.len() > 1 {
+        let total: u32 = shares.iter().map(|share| share.weight).sum();
         for WeightedDestination {
             destination,
             weight,
@@ -66,7 +67,7 @@ pub(super) fn render(
         {
             lines.add(
                 "share",
-                &format!("{weight:>3} of 100: cluster {}", destination.cluster),
+                &format!("{weight:>3} of {total}: cluster {}", destination.cluster),
             );
         }
     }
