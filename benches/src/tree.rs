@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use meshgate_compiler::diagnostic::Diagnostics;
 use meshgate_compiler::lower::{self, lower};
-use meshgate_compiler::resource::ObjectName;
+use meshgate_compiler::resource::{Normalization, ObjectName};
 use meshgate_compiler::source::{Span, Spanned};
 use meshgate_compiler::tree::{
     Action, Destination, DestinationTarget, Domain, DomainKind, Entry, Forward, Gateway,
@@ -43,6 +43,7 @@ pub fn tree(table: Table, n: usize) -> Tree {
         })
     };
     let virtual_host = VirtualHost {
+        ignore_path_parameters: false,
         name: name("www"),
         routes: (0..n).map(route).map(Entry::Route).collect(),
         span: Span::default(),
@@ -60,6 +61,7 @@ pub fn tree(table: Table, n: usize) -> Tree {
         workloads_known: false,
         name: name("gateway"),
         listener: Arc::default(),
+        paths: Normalization::default(),
         port_name: None,
         https_redirect: false,
         tls: false,
@@ -138,6 +140,7 @@ fn path(path: Path) -> PathMatch {
             text,
             ignore_case: false,
         }],
+        whole_segments: false,
         tail,
     };
     match path {

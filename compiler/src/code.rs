@@ -134,6 +134,8 @@ codes! {
     EmptyStringMatch = "E0206", "empty-string-match";
     /// An empty regex.
     EmptyRegex = "E0207", "empty-regex";
+    /// A `pathSeparatedPrefix` that is empty or ends in a slash.
+    SeparatedPrefixSlash = "E0208", "separated-prefix-slash";
 
     /// A delegating route matches by something else than a path prefix.
     DelegateNotPrefix = "E0250", "delegate-not-prefix";

@@ -4,6 +4,8 @@
 
 mod access;
 mod credentials;
+mod hosts;
+mod paths;
 mod policies;
 mod rewrite;
 mod stickiness;
@@ -12,14 +14,15 @@ use std::borrow::Cow;
 
 use std::net::IpAddr;
 
+use self::hosts::find_host;
 use crate::answer::{self, Answer, Outcome, Response};
 use crate::regex::Regex;
 use crate::resource::{HeaderManipulation, ObjectName};
 use crate::rewrite::{HostRewrite, PathRewrite};
 use crate::tree::{
-    Action, Domain, DomainKind, Entry, Forward, Gateway, HeaderMatch, Host, LiteralPart, Matcher,
-    PathMatch, PathTail, QueryMatch, Redirect, RedirectPath, Route, TextPlace, Tree, ValueMatch,
-    VirtualHost, WeightedDestination,
+    Action, Entry, Forward, Gateway, HeaderMatch, Host, LiteralPart, Matcher, PathMatch, PathTail,
+    QueryMatch, Redirect, RedirectPath, Route, TextPlace, Tree, ValueMatch, VirtualHost,
+    WeightedDestination,
 };
 
 /// A request as the gateway receives it.
@@ -85,6 +88,7 @@ pub fn evaluate(tree: &Tree, gateway: Option<&ObjectName>, request: &Request) ->
     let Some(gateway) = find_gateway(tree, gateway) else {
         return Answer::not_found();
     };
+    let request = &paths::normal(gateway.paths, request);
     let answer = Answer {
         gateway: Some(gateway.name.to_string()),
         ..Answer::not_found()
@@ -99,15 +103,18 @@ pub fn evaluate(tree: &Tree, gateway: Option<&ObjectName>, request: &Request) ->
         virtual_host: virtual_host(gateway, &request.authority).map(|host| host.name.to_string()),
         ..answer
     };
+    let path = paths::matched(host, request);
     let Some(Found {
         virtual_host,
         names,
         route,
         matched,
-    }) = find_route(host, request)
+    }) = find_route(host, &path, request)
     else {
         return answer;
     };
+    let replaced = matched.replaced();
+    let replaced = replaced.map(|len| paths::sent_len(host, request, len));
     let names: Vec<&str> = names
         .into_iter()
         .chain(route.name.segments())
@@ -119,13 +126,20 @@ pub fn evaluate(tree: &Tree, gateway: Option<&ObjectName>, request: &Request) ->
         route_name: route.name.leaf().map(str::to_owned),
         ..answer
     };
-    if let Some(answer) = policies::check(&answer, tree, route, request) {
+    if let Some(answer) = policies::check(&answer, tree, route, &path, request) {
         return with_response_headers(answer, route, request);
     }
     match &route.action {
-        Action::Forward(action) => forward(answer, action, route, matched, request),
+        Action::Forward(action) => {
+            let path = SentAndMatched {
+                matched: &path,
+                by: matched,
+                replaced,
+            };
+            forward(answer, action, route, path, request)
+        }
         Action::Redirect(action) => {
-            let answer = redirect(answer, action, matched.replaced(), request);
+            let answer = redirect(answer, action, replaced, request);
             with_response_headers(answer, route, request)
         }
         Action::DirectResponse(action) => {
@@ -151,8 +165,10 @@ pub fn response_headers(
     request: &Request,
     headers: &[(String, String)],
 ) -> Option<Vec<(String, String)>> {
-    let host = find_host(find_gateway(tree, gateway)?, &request.authority)?;
-    let route = find_route(host, request)?.route;
+    let gateway = find_gateway(tree, gateway)?;
+    let request = &paths::normal(gateway.paths, request);
+    let host = find_host(gateway, &request.authority)?;
+    let route = find_route(host, &paths::matched(host, request), request)?.route;
     let Action::Forward(action) = &route.action else {
         return None;
     };
@@ -187,57 +203,10 @@ fn find_gateway<'t>(tree: &'t Tree, name: Option<&ObjectName>) -> Option<&'t Gat
     }
 }
 
-fn find_host<'t>(gateway: &'t Gateway, authority: &str) -> Option<&'t Host> {
-    let mut best: Option<(Preference, &Host)> = None;
-    for host in &gateway.hosts {
-        for domain in &host.domains {
-            if let Some(preference) = domain_matches(domain, authority)
-                && best.as_ref().is_none_or(|(best, _)| preference > *best)
-            {
-                best = Some((preference, host));
-            }
-        }
-    }
-    best.map(|(_, host)| host)
-}
-
-/// Which of two domains that both match is taken: the greater one.
-type Preference = (bool, u8, usize);
-
-fn domain_matches(domain: &Domain, authority: &str) -> Option<Preference> {
-    let authority = authority.to_ascii_lowercase();
-    let (host, port) = split_port(&authority);
-    let port_matches = domain
-        .port
-        .is_none_or(|wanted| port.and_then(|port| port.parse().ok()) == Some(wanted));
-    let text = domain.text.as_str();
-    let (host_matches, rank) = match domain.kind {
-        DomainKind::Exact => (host == text, 3),
-        DomainKind::Suffix => (host.len() > text.len() && host.ends_with(text), 2),
-        DomainKind::Prefix => (host.len() > text.len() && host.starts_with(text), 1),
-        DomainKind::Any => (true, 0),
-    };
-    (port_matches && host_matches).then_some((domain.port.is_some(), rank, text.len()))
-}
-
-/// Splits off a port: digits after a colon. Other colons only stand inside brackets.
-fn split_port(authority: &str) -> (&str, Option<&str>) {
-    match authority.rsplit_once(':') {
-        Some((host, port))
-            if !port.is_empty()
-                && port.bytes().all(|b| b.is_ascii_digit())
-                && (!host.contains(':') || host.ends_with(']')) =>
-        {
-            (host, Some(port))
-        }
-        _ => (authority, None),
-    }
-}
-
-fn find_route<'t>(host: &'t Host, request: &Request) -> Option<Found<'t>> {
+fn find_route<'t>(host: &'t Host, path: &str, request: &Request) -> Option<Found<'t>> {
     host.virtual_hosts
         .iter()
-        .find_map(|virtual_host| find_entry(virtual_host, &virtual_host.routes, 0, request))
+        .find_map(|virtual_host| find_entry(virtual_host, &virtual_host.routes, 0, path, request))
 }
 
 /// The first route of a list that matches, when the first `base` bytes of the path are taken by delegating routes.
@@ -245,13 +214,14 @@ fn find_entry<'t>(
     virtual_host: &'t VirtualHost,
     entries: &'t [Entry],
     base: usize,
+    path: &str,
     request: &Request,
 ) -> Option<Found<'t>> {
     for entry in entries {
         match entry {
             Entry::Route(route) => {
                 for matcher in &route.matchers {
-                    if matches(matcher, base, request) {
+                    if matches(matcher, base, path, request) {
                         return Some(Found {
                             virtual_host,
                             names: Vec::new(),
@@ -262,12 +232,12 @@ fn find_entry<'t>(
                 }
             }
             Entry::Delegation(delegation) => {
-                if !matches(&delegation.matcher, base, request) {
+                if !matches(&delegation.matcher, base, path, request) {
                     continue;
                 }
                 let entries = &delegation.shared.entries;
                 let inner = base + delegation.base();
-                if let Some(found) = find_entry(virtual_host, entries, inner, request) {
+                if let Some(found) = find_entry(virtual_host, entries, inner, path, request) {
                     let names = delegation.names.iter().map(String::as_str);
                     return Some(Found {
                         names: names.chain(found.names.iter().copied()).collect(),
@@ -280,8 +250,7 @@ fn find_entry<'t>(
     None
 }
 
-fn matches(matcher: &Matcher, base: usize, request: &Request) -> bool {
-    let (path, _) = split_path(&request.path);
+fn matches(matcher: &Matcher, base: usize, path: &str, request: &Request) -> bool {
     path.as_bytes()
         .get(base..)
         .is_some_and(|rest| path_matches(&matcher.path, rest))
@@ -314,6 +283,9 @@ fn path_matches(condition: &PathMatch, path: &[u8]) -> bool {
             return false;
         }
         rest = end;
+    }
+    if condition.whole_segments && !rest.is_empty() && !rest.starts_with(b"/") {
+        return false;
     }
     match &condition.tail {
         PathTail::End => rest.is_empty(),
@@ -410,11 +382,20 @@ fn regex_matches(pattern: &str, text: &[u8]) -> bool {
         .is_ok_and(|matcher| matcher.matches(text))
 }
 
+/// What a rewrite works on besides the path as it was sent.
+struct SentAndMatched<'t> {
+    /// The path as it was matched.
+    matched: &'t str,
+    by: Matched<'t>,
+    /// Bytes of the path as it was sent that a rewrite of a prefix replaces; `None` = all of them.
+    replaced: Option<usize>,
+}
+
 fn forward(
     answer: Answer,
     action: &Forward,
     route: &Route,
-    matched: Matched<'_>,
+    sent: SentAndMatched<'_>,
     request: &Request,
 ) -> Answer {
     let Some(chosen) = choose(action, route, request) else {
@@ -437,13 +418,14 @@ fn forward(
     let (path, query) = split_path(&request.path);
     let path = match &action.path_rewrite {
         None => Some(path.to_owned()),
-        Some(PathRewrite::Prefix(prefix)) => Some(rewritten(path, matched.replaced(), prefix)),
+        Some(PathRewrite::Prefix(prefix)) => Some(rewritten(path, sent.replaced, prefix)),
         Some(PathRewrite::Matches(replacement)) => {
             Some(with_slash(rewrite::replace_all(replacement, path)))
         }
-        Some(PathRewrite::Template(parts)) => match &matched.matcher.path.tail {
-            PathTail::Regex(pattern) => path
-                .get(matched.base + matched.matcher.path.literal_len()..)
+        Some(PathRewrite::Template(parts)) => match &sent.by.matcher.path.tail {
+            PathTail::Regex(pattern) => sent
+                .matched
+                .get(sent.by.base + sent.by.matcher.path.literal_len()..)
                 .and_then(|rest| rewrite::by_template(&pattern.value, parts, rest)),
             _ => None,
         },

@@ -107,6 +107,12 @@ pub fn evaluate(program: &Program, tree: &Tree, gateway: usize, request: &Reques
             .map(|gateway| format!("{}/{}", gateway.namespace, gateway.name)),
         ..Answer::not_found()
     };
+    let normal = program.normal_path(gateway, request.path.as_bytes());
+    let normal = normal.map(|path| Request {
+        path: String::from_utf8_lossy(&path).into_owned(),
+        ..request.clone()
+    });
+    let request = normal.as_ref().unwrap_or(request);
     let headers = Fields::new(request);
     let received = meshgate_engine::Request {
         method: request.method.as_bytes(),

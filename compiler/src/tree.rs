@@ -19,7 +19,7 @@ use crate::policy::Mirror;
 use crate::rare::Rare;
 pub use crate::resource::TextPlace;
 use crate::resource::external::{GatewayExtauth, GatewayRateLimit};
-use crate::resource::{HeaderManipulation, Listener, ObjectName, PathKind};
+use crate::resource::{HeaderManipulation, Listener, Normalization, ObjectName, PathKind};
 use crate::rewrite::{HostRewrite, PathRewrite, Replacement};
 use crate::source::{Span, Spanned};
 
@@ -103,6 +103,8 @@ pub struct Gateway {
     pub workloads_known: bool,
     /// How it listens.
     pub listener: Arc<Listener>,
+    /// What is done to paths before they are matched.
+    pub paths: Normalization,
     /// Name of the port on the gateway's Service, if written.
     pub port_name: Option<String>,
     /// Every request is redirected to https; there are no hosts then.
@@ -183,6 +185,15 @@ pub struct Host {
     pub virtual_hosts: Vec<Arc<VirtualHost>>,
 }
 
+impl Host {
+    /// Whether paths are matched without parameters (what follows a `;`, up to the next slash). Of several virtual hosts, one that
+    /// says so is enough.
+    pub fn ignores_path_parameters(&self) -> bool {
+        let mut hosts = self.virtual_hosts.iter();
+        hosts.any(|host| host.ignore_path_parameters)
+    }
+}
+
 /// A virtual host with its delegations followed.
 #[derive(Debug)]
 pub struct VirtualHost {
@@ -190,6 +201,8 @@ pub struct VirtualHost {
     pub name: ObjectName,
     /// Routes in first-match order.
     pub routes: Vec<Entry>,
+    /// `ignorePathParameters`.
+    pub ignore_path_parameters: bool,
     /// Place of its name (inline: of its spec).
     pub span: Span,
 }
@@ -315,6 +328,8 @@ pub struct PathMatch {
     /// Literal text from the start of the path, in parts that may differ in case sensitivity. Neighbours differ.
     /// Empty for a regex or suffix that is not below a parent's prefix.
     pub literal: Vec<LiteralPart>,
+    /// The literal text ends where a segment of the path does: nothing follows it, or a slash.
+    pub whole_segments: bool,
     /// What must follow the literal text.
     pub tail: PathTail,
 }
@@ -349,6 +364,7 @@ impl PathMatch {
                 text: "/".to_owned(),
                 ignore_case: false,
             }],
+            whole_segments: false,
             tail: PathTail::Any,
         }
     }

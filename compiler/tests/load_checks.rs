@@ -223,6 +223,38 @@ fn misplaced_fields_are_sent_home() {
              (help: it belongs under `options.trafficPolicy`)",
         ],
     );
+    check(
+        &format!(
+            "{TABLE}metadata: {{name: t}}\nspec: {{routes: [], options: {{mergeSlashes: true}}}}\n"
+        ),
+        &["f:4:30: error[E0031]: `mergeSlashes` does not belong here \
+           (help: it belongs under `spec.options` of the VirtualGateway: the form of a path is the same for all of its routes)"],
+    );
+}
+
+#[test]
+fn a_prefix_of_whole_segments_stops_before_a_slash() {
+    for (prefix, fault, way_out) in [
+        (
+            "/foo/",
+            "ends in a slash",
+            "write `pathSeparatedPrefix: /foo`, which takes `/foo` and what follows `/foo/`; \
+             or `prefix: /foo/` for the latter alone",
+        ),
+        (
+            "/",
+            "ends in a slash",
+            "write `prefix: /` to match every path",
+        ),
+        ("''", "is empty", "write `prefix: /` to match every path"),
+    ] {
+        assert!(!check_matcher(
+            &format!("{{uri: {{pathSeparatedPrefix: {prefix}}}}}"),
+            &[&format!(
+                "1:41: error[E0208]: a `pathSeparatedPrefix` stops before a slash, but this one {fault} (help: {way_out})"
+            )],
+        ));
+    }
 }
 
 #[test]

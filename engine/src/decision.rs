@@ -1,7 +1,9 @@
 //! The answer to a request.
 
+use std::borrow::Cow;
 use std::fmt;
 
+use crate::parameters;
 use crate::program::{Does, Program};
 use crate::search::Chain;
 use crate::tables::{Action, HeaderOperations};
@@ -25,10 +27,16 @@ pub struct Match<'p> {
     len: u32,
     /// Bytes of the path that the calls have put aside.
     base: u32,
+    /// The path was matched without its parameters.
+    ignores_parameters: bool,
 }
 
 impl<'p> Match<'p> {
-    pub(crate) fn new(program: &'p Program, chain: Chain) -> Option<Self> {
+    pub(crate) fn new(
+        program: &'p Program,
+        chain: Chain,
+        ignores_parameters: bool,
+    ) -> Option<Self> {
         let (mut len, mut base) = (0, 0_u32);
         let action = chain.iter().find_map(|&clause| {
             len += 1;
@@ -46,6 +54,7 @@ impl<'p> Match<'p> {
             chain,
             len,
             base,
+            ignores_parameters,
         })
     }
 
@@ -96,6 +105,22 @@ impl<'p> Match<'p> {
     /// Bytes of the path before what a rewrite of a prefix counts from.
     pub(crate) fn base(&self) -> usize {
         self.base as usize
+    }
+
+    /// A path, with or without query, as it was matched.
+    pub(crate) fn matched<'r>(&self, path: &'r [u8]) -> Cow<'r, [u8]> {
+        match self.ignores_parameters {
+            true => parameters::without(path),
+            false => Cow::Borrowed(path),
+        }
+    }
+
+    /// How many bytes of a path, as it was sent, hold the first `len` bytes of it as it was matched.
+    pub(crate) fn sent_len(&self, path: &[u8], len: usize) -> usize {
+        match self.ignores_parameters {
+            true => parameters::len_with(path, len),
+            false => len,
+        }
     }
 
     pub(crate) fn program(&self) -> &'p Program {

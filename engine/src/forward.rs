@@ -97,7 +97,10 @@ impl Match<'_> {
         let after = |len: u32| self.base().saturating_add(len as usize);
         let replaced;
         let (to, kept) = match rewrite {
-            PathRewrite::Prefix { len, to } => (to.as_bytes(), after(*len)),
+            PathRewrite::Prefix { len, to } => {
+                let kept = self.sent_len(request.path_only(), after(*len));
+                (to.as_bytes(), kept)
+            }
             PathRewrite::Whole { to } => (to.as_bytes(), whole),
             PathRewrite::Matches { replacement } => {
                 let replacement = self.replacement(*replacement)?;
@@ -110,7 +113,8 @@ impl Match<'_> {
                 (replaced.as_slice(), whole)
             }
             PathRewrite::Rest { len, replacement } => {
-                let rest = request.path_only().get(after(*len)..)?;
+                let matched = self.matched(request.path_only());
+                let rest = matched.get(after(*len)..)?;
                 replaced = self.replacement(*replacement)?.replace_whole(rest)?;
                 (replaced.as_slice(), whole)
             }

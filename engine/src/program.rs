@@ -7,6 +7,7 @@ use crate::decision::{Decision, Match};
 use crate::error::{FormatError, FormatErrorKind};
 use crate::field::filter_bit;
 use crate::format::{CALL, Layout, Section, size, u32_at};
+use crate::parameters;
 use crate::policy::Services;
 use crate::request::{Headers, Request};
 use crate::search::Search;
@@ -63,7 +64,7 @@ impl Program {
 
     /// Decides a request that came in at a gateway (an index into [`Program::gateways`]).
     ///
-    /// Does not allocate. Takes time by the length of the path and the number of request headers; the number of
+    /// Does not allocate, unless it has to leave parameters out of the path. Takes time by the length of the path and the number of request headers; the number of
     /// routes does not appear, except that conditions which share a path and cannot be indexed are tried in turn.
     pub fn decide<'p, H: Headers + ?Sized>(
         &'p self,
@@ -73,10 +74,23 @@ impl Program {
         let Some(host) = self.virtual_host(gateway, request.authority) else {
             return Decision::NotFound;
         };
-        let found = Search::new(self, request).first(host);
-        found
-            .and_then(|chain| Match::new(self, chain))
+        let mut search = Search::new(self, request);
+        let ignores_parameters = self.head.without_parameters.binary_search(&host).is_ok();
+        let without;
+        if ignores_parameters {
+            without = parameters::without(request.path_only());
+            search.set_path(&without);
+        }
+        search
+            .first(host)
+            .and_then(|chain| Match::new(self, chain, ignores_parameters))
             .map_or(Decision::NotFound, Decision::Route)
+    }
+
+    /// The path with query of a request that came in at a gateway, in the form in which it is to be decided and forwarded;
+    /// `None` if it has that form.
+    pub fn normal_path(&self, gateway: usize, path: &[u8]) -> Option<Vec<u8>> {
+        self.head.gateways.get(gateway)?.paths.apply(path)
     }
 
     /// The services of a gateway, by its number.

@@ -76,6 +76,11 @@ impl<'p, 'r, H: Headers + ?Sized> Search<'p, 'r, H> {
         }
     }
 
+    /// Lets the virtual host decide about another path than that of the request.
+    pub(crate) fn set_path(&mut self, path: &'r [u8]) {
+        self.path = path;
+    }
+
     /// The first clause of a virtual host that holds.
     pub(crate) fn first(&mut self, host: u32) -> Option<Chain> {
         self.host(host);

@@ -4,6 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::normalize::Normalization;
 use crate::policy::{Policies, Services};
 use crate::replace::Replacement;
 use crate::signature::Key;
@@ -30,6 +31,9 @@ pub struct Head {
     pub keys: Vec<Key>,
     /// Services of the gateways, in the same order; of those beyond the end there are none.
     pub services: Vec<Services>,
+    /// Virtual hosts of gateways, in ascending order, that do not look at parameters in paths.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub without_parameters: Vec<u32>,
 }
 
 /// One VirtualGateway.
@@ -41,6 +45,9 @@ pub struct Gateway {
     pub name: String,
     /// Port it listens on; tells the gateways of one program apart.
     pub port: u16,
+    /// What is done to the paths of requests before they are decided.
+    #[serde(default, skip_serializing_if = "Normalization::is_none")]
+    pub paths: Normalization,
 }
 
 /// What a route does.

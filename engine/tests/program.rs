@@ -23,6 +23,7 @@ impl Builder {
             namespace: "ns".into(),
             name: "gw".into(),
             port: 8080,
+            ..Gateway::default()
         };
         let head = Head {
             generation: "test".into(),

@@ -17,6 +17,11 @@ pub(crate) fn remove_control_headers(sent: ControlHeaders) {
     }
 }
 
+/// Gives the request another path.
+pub(crate) fn set_path(path: &[u8]) {
+    host::replace_header(MapType::HttpRequestHeaders, b":path", path);
+}
+
 /// Changes the request into what its destination gets. The control headers come last, so that nothing overrides them.
 pub(crate) fn forward(forwarding: &Forwarding<'_>) {
     for operations in forwarding.headers.into_iter().flatten() {
@@ -28,7 +33,7 @@ pub(crate) fn forward(forwarding: &Forwarding<'_>) {
         );
     }
     if let Some(path) = &forwarding.path {
-        host::replace_header(MapType::HttpRequestHeaders, b":path", path);
+        set_path(path);
     }
     if let Some(authority) = &forwarding.host {
         host::replace_header(MapType::HttpRequestHeaders, b":authority", authority);

@@ -6,7 +6,8 @@ use std::net::IpAddr;
 
 use meshgate_engine::policy::{RequestChanges, Stage, Verdict};
 use meshgate_engine::{
-    ActionKind, Decision, Forwarding, HeaderOperations, Match, Program, Request, Surroundings,
+    ActionKind, Decision, Forwarding, Gateway, HeaderOperations, Match, Program, Request,
+    Surroundings,
 };
 use proxy_wasm::types::{Action, MapType};
 
@@ -40,9 +41,17 @@ pub(crate) enum Step {
 /// Decides a request, and carries out what has been decided.
 pub(crate) fn on_request_headers(stream: u32) -> Action {
     let origin = contexts::origin(stream).unwrap_or_default();
-    let pairs = HeaderPairs::new(host::request_headers());
+    let mut pairs = HeaderPairs::new(host::request_headers());
     let (request, control) = pairs.request();
     effects::remove_control_headers(control);
+    if let Some(program) = &origin.router.program
+        && let Some(path) = normal_path(program, request.path)
+    {
+        effects::set_path(&path);
+        // Everything after this sees the request as if it had come like this.
+        pairs = HeaderPairs::new(host::request_headers());
+    }
+    let (request, _) = pairs.request();
     let step = match &origin.router.program {
         Some(program) => {
             effects::set_generation(program.generation());
@@ -341,6 +350,15 @@ fn header_operations(program: &Program, index: u32) -> Option<&HeaderOperations>
 fn not_found() -> Outcome {
     effects::respond(404, b"meshgate_route_not_found", b"");
     Outcome::NotFound
+}
+
+/// The path in the form that its gateway wants, if it does not have it.
+fn normal_path(program: &Program, path: &[u8]) -> Option<Vec<u8>> {
+    let keeps_paths = |gateway: &Gateway| gateway.paths.is_none();
+    if program.gateways().iter().all(keeps_paths) {
+        return None;
+    }
+    program.normal_path(gateway(program)?, path)
 }
 
 /// The gateway that a request came in at. Only a program with several has to ask where that was.

@@ -7,6 +7,7 @@ pub mod demo;
 pub mod envoy;
 pub mod fuzz;
 pub mod generate;
+pub mod istio;
 pub mod tokens;
 pub mod tools;
 pub mod upstream;

@@ -37,6 +37,21 @@ pub fn old_envoy() -> Result<PathBuf, String> {
     program("MESHGATE_ENVOY_OLD")
 }
 
+/// Istio's control plane, built from `host-tests/istiod`: `$MESHGATE_ISTIOD`.
+///
+/// # Errors
+/// When the variable names no file; the message says what to do.
+pub fn istiod() -> Result<PathBuf, String> {
+    match env::var_os("MESHGATE_ISTIOD").map(PathBuf::from) {
+        None => Err("MESHGATE_ISTIOD is not set: run `cargo xtask istio-e2e`".to_owned()),
+        Some(path) if path.is_file() => Ok(path),
+        Some(path) => Err(format!(
+            "MESHGATE_ISTIOD: there is no file `{}`",
+            path.display()
+        )),
+    }
+}
+
 /// Whether a test may not be left out because a tool is missing: `$MESHGATE_REQUIRE_ENVOY` is `1`.
 pub fn envoy_is_required() -> bool {
     env::var_os("MESHGATE_REQUIRE_ENVOY").is_some_and(|value| value == "1")

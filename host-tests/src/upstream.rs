@@ -98,15 +98,30 @@ impl Upstreams {
     /// # Errors
     /// When threads or ports are not to be had.
     pub fn start<I: IntoIterator<Item = impl Into<String>>>(names: I) -> io::Result<Upstreams> {
+        let names = names.into_iter();
+        Upstreams::start_at(names.map(|name| (name.into(), Ipv4Addr::LOCALHOST)))
+    }
+
+    /// Starts a server for each name, each at an address of its own, for meshes that tell pods apart by their addresses.
+    ///
+    /// # Errors
+    /// When threads or ports are not to be had.
+    pub fn start_apart<I: IntoIterator<Item = impl Into<String>>>(
+        names: I,
+    ) -> io::Result<Upstreams> {
+        let addresses = (1..=u8::MAX).map(|n| Ipv4Addr::new(127, 0, 1, n));
+        let names = names.into_iter().map(Into::into);
+        Upstreams::start_at(names.zip(addresses))
+    }
+
+    fn start_at(names: impl Iterator<Item = (String, Ipv4Addr)>) -> io::Result<Upstreams> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .enable_all()
             .build()?;
         let servers = names
-            .into_iter()
-            .map(|name| {
-                let name = name.into();
-                let server = runtime.block_on(Server::start(name.clone()))?;
+            .map(|(name, address)| {
+                let server = runtime.block_on(Server::start(name.clone(), address))?;
                 Ok((name, server))
             })
             .collect::<io::Result<_>>()?;
@@ -164,8 +179,8 @@ impl Upstreams {
 }
 
 impl Server {
-    async fn start(name: String) -> io::Result<Server> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+    async fn start(name: String, address: Ipv4Addr) -> io::Result<Server> {
+        let listener = TcpListener::bind((address, 0)).await?;
         let address = listener.local_addr()?;
         let state = Arc::new(State {
             name,

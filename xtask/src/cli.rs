@@ -15,6 +15,8 @@ Commands:
                          ways; writes benches/results (10 to 15 minutes), or
                          target/bench with --quick (2 minutes)
   test                   run every check and test, with what they need
+  istio-e2e              run what is written for Istio in Istio's own control
+                         plane, with Envoys as gateways; needs Go 1.26
   bench-tables           measure the engine and its peers, and write the tables of
                          benches/README.md
   fuzz [--seconds N] [TARGET]
@@ -45,6 +47,7 @@ pub(crate) enum Command {
         quick: bool,
     },
     BenchTables,
+    IstioE2e,
     Test,
     Fuzz {
         target: Option<String>,
@@ -71,9 +74,11 @@ pub(crate) fn parse(args: &[String]) -> Result<Command, String> {
         ["bench", "--quick"] => Ok(Command::Bench { quick: true }),
         ["test"] => Ok(Command::Test),
         ["bench-tables"] => Ok(Command::BenchTables),
+        ["istio-e2e"] => Ok(Command::IstioE2e),
         ["fuzz", rest @ ..] => fuzz(rest),
         [
-            command @ ("filter" | "envoy" | "demo" | "bench" | "bench-tables" | "test"),
+            command @ ("filter" | "envoy" | "demo" | "bench" | "bench-tables" | "istio-e2e"
+            | "test"),
             rest @ ..,
         ] => Err(format!(
             "unexpected arguments for `{command}`: `{}`",
@@ -137,6 +142,7 @@ mod tests {
         assert_eq!(parse_line("filter"), Ok(Command::Filter));
         assert_eq!(parse_line("test"), Ok(Command::Test));
         assert_eq!(parse_line("bench-tables"), Ok(Command::BenchTables));
+        assert_eq!(parse_line("istio-e2e"), Ok(Command::IstioE2e));
         assert_eq!(parse_line("demo"), Ok(Command::Demo { keep: false }));
         assert_eq!(parse_line("demo --keep"), Ok(Command::Demo { keep: true }));
         assert_eq!(parse_line("bench"), Ok(Command::Bench { quick: false }));

@@ -18,6 +18,7 @@ mod demo;
 mod envoy;
 mod filter;
 mod fuzz;
+mod istio;
 mod link;
 mod pip;
 mod process;
@@ -56,6 +57,7 @@ fn main() -> ExitCode {
         Command::Envoy { version } => envoy::command(version.as_deref()),
         Command::BenchTables => bench_tables::command(),
         Command::Demo { keep } => demo::run(keep),
+        Command::IstioE2e => istio::command(),
         Command::Bench { quick } => bench::run(quick),
         Command::Fuzz { target, seconds } => fuzz::run(target.as_deref(), seconds),
         Command::Test if test::run() => Ok(()),

@@ -10,7 +10,7 @@ use std::process::Command;
 use crate::report::{Report, Stop};
 use crate::tally::Tally;
 use crate::wasm_toolchain::{self, WasmToolchain};
-use crate::{envoy, filter, process, servers, workspace};
+use crate::{envoy, filter, istio, process, servers, workspace};
 
 /// Corpora that are kept outside the repository, as folders relative to its root. Tests that need
 /// one find it through the environment variable, which wins when it is set already.
@@ -76,6 +76,8 @@ pub(crate) fn run() -> bool {
         Ok((servers, format!("{count} programs")))
     });
 
+    let istiod = report.step("istiod", || Ok((istio::build()?, String::new())));
+
     let mut settings = settings(filter, envoy, envoy_old);
     settings.extend(servers.into_iter().flatten());
     for (name, kind) in [("tests", "--all-targets"), ("documentation tests", "--doc")] {
@@ -91,6 +93,16 @@ pub(crate) fn run() -> bool {
             Ok(((), counted.to_string()))
         });
     }
+
+    report.step("tests in Istio", || {
+        let istiod = istiod.ok_or_else(|| Stop::Skipped("no istiod".to_owned()))?;
+        let mut counted = Tally::default();
+        // With the features that the tests were just built with.
+        let result = istio::test(&["--workspace"], istiod, &settings, &mut counted);
+        tally.add(counted);
+        result.map_err(|message| format!("{message}: {counted}"))?;
+        Ok(((), counted.to_string()))
+    });
 
     println!("\n{report}\n{tally}");
     !report.any_failed()

@@ -28,6 +28,8 @@ pub(super) struct Clause<'t> {
     start: Vec<Byte>,
     /// How much of it is the literal text.
     literal: usize,
+    /// Nothing follows the literal text, or a slash.
+    whole_segments: bool,
     tail: Tail<'t>,
     /// The path is whole, so it begins with a slash; that of a shared route is what follows a prefix.
     is_whole: bool,
@@ -106,6 +108,7 @@ impl<'t> Clause<'t> {
         Self {
             start,
             literal,
+            whole_segments: matcher.path.whole_segments,
             tail: (&matcher.path).into(),
             is_whole: false,
             conditions: without_consequences(headers.chain(query).chain(method).collect()),
@@ -117,6 +120,7 @@ impl<'t> Clause<'t> {
         Self {
             start: text.bytes().map(|byte| (byte, false)).collect(),
             literal: text.len(),
+            whole_segments: false,
             tail: if exact { Tail::End } else { Tail::Any },
             is_whole: true,
             conditions: self.conditions.clone(),
@@ -138,9 +142,11 @@ impl<'t> Clause<'t> {
             Some(literal) => (literal, self.tail),
             None => (0, Tail::Unknown),
         };
+        let whole_segments = self.whole_segments && tail != Tail::Unknown;
         Some(Self {
             start: self.start[len..].to_vec(),
             literal,
+            whole_segments,
             tail,
             is_whole: self.is_whole && len == 0,
             conditions: self.conditions.clone(),
@@ -166,7 +172,16 @@ impl<'t> Clause<'t> {
 
     /// Whether it takes everything that begins with the literal text.
     pub(super) fn is_prefix(&self) -> bool {
-        self.tail == Tail::Any
+        self.tail == Tail::Any && !self.whole_segments
+    }
+
+    /// Whether, on every path, nothing or a slash follows the first `len` bytes, which are part of what it starts with.
+    fn ends_segment(&self, len: usize) -> bool {
+        match self.start.get(len) {
+            Some((next, _)) if *next == b'/' => true,
+            _ if len == self.literal => self.whole_segments || self.tail == Tail::End,
+            _ => false,
+        }
     }
 
     /// Conditions beside the path.
@@ -195,6 +210,12 @@ fn without_consequences(all: Vec<Condition<'_>>) -> Vec<Condition<'_>> {
 fn covers_path(earlier: &PathMatch, clause: &Clause<'_>) -> bool {
     let same_literal = || covers(bytes(&earlier.literal), &clause.start[..clause.literal]);
     match (earlier.into(), clause.tail) {
+        (Tail::Any, _) if earlier.whole_segments => {
+            let len = earlier.literal_len();
+            (clause.start.get(..len)).is_some_and(|text| covers(bytes(&earlier.literal), text))
+                && clause.ends_segment(len)
+        }
+        _ if earlier.whole_segments && !clause.whole_segments => false,
         (Tail::Any, _) => match earlier.literal_len() {
             0 => true,
             // Every path starts with a slash.
@@ -308,7 +329,7 @@ pub(super) struct Index<'t> {
     last: HashMap<(u64, SetId), u32, RandomState>,
     conditions: HashMap<Condition<'t>, u32, RandomState>,
     sets: HashMap<ConditionSet, SetId, RandomState>,
-    /// Lengths of the prefixes among them.
+    /// Lengths of the prefixes among them, whether or not they take whole segments only.
     prefix_lengths: BTreeSet<usize>,
     hasher: RandomState,
 }

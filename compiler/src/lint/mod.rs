@@ -416,7 +416,7 @@ fn with_boundary_hint(diagnostic: Diagnostic, found: &Covered<'_>) -> Diagnostic
         .is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/'));
     if continues && found.by.matcher.path.rewrite_len().is_some() && !prefix.ends_with('/') {
         diagnostic.help(format!(
-            "prefixes do not stop at slashes: match `{prefix}` exactly and `{prefix}/` as a prefix, or put the longer path first"
+            "prefixes do not stop at slashes: write `pathSeparatedPrefix: {prefix}`, or put the longer path first"
         ))
     } else {
         diagnostic.help("put the narrower one first, or remove it")

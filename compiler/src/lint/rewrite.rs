@@ -96,8 +96,7 @@ pub(super) fn check_loop<'t>(
             takes(&matcher.path, path) && !earlier.covers(&clause.with_path(path, true))
         }
         RedirectPath::Prefix(target) => {
-            prefix(&matcher.path).is_some_and(|prefix| target.starts_with(&prefix))
-                && !earlier.covers(&clause.with_path(target, false))
+            takes_prefix(&matcher.path, target) && !earlier.covers(&clause.with_path(target, false))
         }
     };
     again.then(|| {
@@ -131,12 +130,18 @@ pub(super) fn stays(redirect: &Redirect, gateway: &Gateway, host: &Host) -> bool
 
 /// Whether a condition takes a path, for the kinds where a look suffices.
 fn takes(condition: &PathMatch, path: &str) -> bool {
-    let literal = condition.literal_text();
     match condition.tail {
-        PathTail::End => path == literal,
-        PathTail::Any => path.starts_with(&literal),
+        PathTail::End => path == condition.literal_text(),
+        PathTail::Any => takes_prefix(condition, path),
         PathTail::Suffix(_) | PathTail::Regex(_) => false,
     }
+}
+
+/// Whether a condition is a prefix that takes a path.
+fn takes_prefix(condition: &PathMatch, path: &str) -> bool {
+    prefix(condition)
+        .and_then(|prefix| path.strip_prefix(&prefix))
+        .is_some_and(|rest| !condition.whole_segments || rest.is_empty() || rest.starts_with('/'))
 }
 
 /// What replaces the matched prefix.

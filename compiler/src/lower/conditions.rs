@@ -41,7 +41,7 @@ impl Conditions {
             Some((first, others)) => (Some(first), others),
             None => (None, [].as_slice()),
         };
-        if let (None, PathTail::Suffix(suffix)) = (first, &path.tail) {
+        if let (None, PathTail::Suffix(suffix), false) = (first, &path.tail, path.whole_segments) {
             let trie = if suffix.ignore_case {
                 Trie::ReversedFolded
             } else {
@@ -65,6 +65,16 @@ impl Conditions {
         let mut key = Cow::Borrowed(first.map_or("", |part| &part.text).as_bytes());
         if folded {
             key = key.to_ascii_lowercase().into();
+        }
+        if path.whole_segments
+            && let Some(tail) = self.whole_segments(others, &path.tail, writer)?
+        {
+            return Ok(Place {
+                trie,
+                key,
+                slot: Slot::Prefix,
+                tail: Some(tail),
+            });
         }
         let mut tail: Vec<Hir> = others.iter().map(literal).collect();
         let slot = match &path.tail {
@@ -98,7 +108,7 @@ impl Conditions {
                         tail,
                     });
                 }
-                let id = self.regex_after(others, &parsed.hir(), pattern.span, writer)?;
+                let id = self.regex_after(others, &parsed.hir(), false, pattern.span, writer)?;
                 return Ok(Place {
                     trie,
                     key,
@@ -117,6 +127,33 @@ impl Conditions {
             slot,
             tail,
         })
+    }
+
+    /// The automaton for literal parts and what follows them, which is nothing or begins with a slash. `None` if the tail
+    /// says so itself.
+    fn whole_segments(
+        &mut self,
+        parts: &[LiteralPart],
+        tail: &PathTail,
+        writer: &mut Writer,
+    ) -> Result<Option<u32>, Failure> {
+        let (hir, span) = match tail {
+            PathTail::End => return Ok(None),
+            PathTail::Any => (anything(), Span::default()),
+            PathTail::Suffix(suffix) => {
+                let hir = Hir::concat(vec![anything(), literal(suffix)]);
+                (hir, Span::default())
+            }
+            PathTail::Regex(pattern) => {
+                let parsed = self.parse(pattern)?;
+                if parsed.literal().concat().starts_with(b"/") {
+                    return Ok(None);
+                }
+                (parsed.hir(), pattern.span)
+            }
+        };
+        let automaton = self.regex_after(parts, &hir, true, span, writer)?;
+        Ok(Some(automaton))
     }
 
     /// Predicates for everything but the path: cheap ones first.
@@ -225,11 +262,12 @@ impl Conditions {
         self.automaton(&hir.to_string(), &Regex::from_hir(hir), span, writer)
     }
 
-    /// A pattern for what follows literal text.
+    /// A pattern for what follows literal text, which may have to be empty or begin with a slash.
     fn regex_after(
         &mut self,
         parts: &[LiteralPart],
         hir: &Hir,
+        whole_segments: bool,
         span: Span,
         writer: &mut Writer,
     ) -> Result<u32, Failure> {
@@ -243,10 +281,10 @@ impl Conditions {
         };
         let steps: Vec<[u8; 2]> = parts.iter().flat_map(bytes).collect();
         // A key of its own: no expression begins like this.
-        let text = format!("{steps:?}\n{hir}");
+        let text = format!("{steps:?} {whole_segments}\n{hir}");
         self.compiled(text, span, writer, || {
             let rest = regex::compile(&Regex::from_hir(hir.clone()), Budget::default())?;
-            regex::after(&steps, &rest, Budget::default())
+            regex::after(&steps, whole_segments, &rest, Budget::default())
         })
     }
 

@@ -133,6 +133,11 @@ impl Lowering<'_> {
             namespace: gateway.name.namespace.clone(),
             name: gateway.name.name.clone(),
             port,
+            paths: meshgate_engine::Normalization {
+                resolve: gateway.paths.resolve,
+                merge_slashes: gateway.paths.merge_slashes,
+                decode_slashes: gateway.paths.decode_slashes,
+            },
         });
         self.head
             .services
@@ -170,6 +175,9 @@ impl Lowering<'_> {
             return Ok(id);
         }
         let id = self.list((host.virtual_hosts.iter()).flat_map(|host| &host.routes))?;
+        if host.ignores_path_parameters() {
+            self.head.without_parameters.push(id);
+        }
         self.hosts.insert(key, id);
         Ok(id)
     }

@@ -8,7 +8,7 @@ use meshgate_engine::{Key, KeyMaterial};
 use serde_json::{Map, Value};
 
 use super::policies::text_matches;
-use super::{Request, header, header_matches, split_path};
+use super::{Request, header, header_matches};
 use crate::answer::Response;
 use crate::policy::access::{Authorization, AuthorizationRule, ClaimMatch, Jwt, JwtIssuer};
 
@@ -19,6 +19,7 @@ pub(super) fn refusal(
     jwt: Option<&Jwt>,
     credentials: impl Fn(&Request) -> Option<Response>,
     authorization: Option<&Authorization>,
+    path: &str,
     request: &Request,
 ) -> Option<Response> {
     let claims = match jwt.map(|jwt| (jwt, token(jwt, request))) {
@@ -34,7 +35,8 @@ pub(super) fn refusal(
     if let Some(refusal) = credentials(request) {
         return Some(refusal);
     }
-    let is_allowed = authorization.is_none_or(|rules| is_allowed(rules, claims.as_ref(), request));
+    let is_allowed =
+        authorization.is_none_or(|rules| is_allowed(rules, claims.as_ref(), path, request));
     (!is_allowed).then(|| Response {
         status: 403,
         headers: Vec::new(),
@@ -286,10 +288,15 @@ fn text(value: &Value) -> Option<String> {
     }
 }
 
-fn is_allowed(authorization: &Authorization, claims: Option<&Claims>, request: &Request) -> bool {
+fn is_allowed(
+    authorization: &Authorization,
+    claims: Option<&Claims>,
+    path: &str,
+    request: &Request,
+) -> bool {
     let source = source(authorization.trusted_hops, request);
     let rules = || authorization.rules.iter();
-    let holds = |rule: &&AuthorizationRule| holds(rule, source, claims, request);
+    let holds = |rule: &&AuthorizationRule| holds(rule, source, claims, path, request);
     if rules().filter(|rule| rule.denies).any(|rule| holds(&rule)) {
         return false;
     }
@@ -323,6 +330,7 @@ fn holds(
     rule: &AuthorizationRule,
     source: Option<IpAddr>,
     claims: Option<&Claims>,
+    path: &str,
     request: &Request,
 ) -> bool {
     let is_in =
@@ -337,7 +345,6 @@ fn holds(
         None => !asks || rule.denies,
     };
     let connection = &request.connection;
-    let (path, _) = split_path(&request.path);
     source_fits
         && (rule.methods.is_empty() || rule.methods.contains(&request.method))
         && (rule.paths.is_empty() || rule.paths.iter().any(|wanted| text_matches(wanted, path)))

@@ -11,11 +11,12 @@ use crate::policy::{Cors, Csrf, CsrfMode, FaultKind, Percentage, TextMatch};
 use crate::resource::PathKind;
 use crate::tree::{Route, Tree};
 
-/// The answer of the first policy that answers by itself. `None`: the route's action takes place.
+/// `path` is the path as it was matched. The answer of the first policy that answers by itself. `None`: the route's action takes place.
 pub(super) fn check(
     answer: &Answer,
     tree: &Tree,
     route: &Route,
+    path: &str,
     request: &Request,
 ) -> Option<Answer> {
     let reply = |outcome, response| Answer {
@@ -55,6 +56,7 @@ pub(super) fn check(
         jwt.as_ref().map(|jwt| &*jwt.value),
         |request| credentials(tree, route, request),
         authorization.as_ref().map(|rules| &*rules.value),
+        path,
         request,
     );
     refusal.map(|response| reply(Outcome::Rejected, response))

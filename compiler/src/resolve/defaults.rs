@@ -27,6 +27,7 @@ pub(super) fn with_defaults(
             Arc::new(VirtualHost {
                 name: host.name.clone(),
                 routes: entries(&host.routes, defaults, &mut known),
+                ignore_path_parameters: host.ignore_path_parameters,
                 span: host.span,
             })
         })

@@ -48,7 +48,7 @@ pub(super) struct Flattener<'t, 'r> {
     /// What was met so far in the unit that is being made.
     facts: Facts<'r>,
     /// The virtual hosts so far.
-    hosts: Vec<(ObjectName, Span, List)>,
+    hosts: Vec<(VirtualHost, List)>,
     /// Findings made before, so that one place is reported once however often it is used.
     reported: HashSet<(Code, Span)>,
     /// The names above the last leaf route.
@@ -108,15 +108,15 @@ impl<'t, 'r> Flattener<'t, 'r> {
     pub(super) fn finish(self) -> Vec<Arc<VirtualHost>> {
         let mut heads = Vec::with_capacity(self.hosts.len());
         let mut lists = Vec::with_capacity(self.hosts.len());
-        for (name, span, list) in self.hosts {
-            heads.push((name, span));
+        for (head, list) in self.hosts {
+            heads.push(head);
             lists.push(list.entries);
         }
         let lists = share::settle(self.units.list, lists, self.sharing);
         heads
             .into_iter()
             .zip(lists)
-            .map(|((name, span), routes)| Arc::new(VirtualHost { name, routes, span }))
+            .map(|(head, routes)| Arc::new(VirtualHost { routes, ..head }))
             .collect()
     }
 
@@ -177,6 +177,7 @@ impl<'t, 'r> Flattener<'t, 'r> {
         span: Span,
         routes: &[Prepared<'r>],
         level: &Level,
+        ignore_path_parameters: bool,
         diagnostics: &mut Diagnostics,
     ) -> usize {
         let names = [dotted(name)];
@@ -214,7 +215,13 @@ impl<'t, 'r> Flattener<'t, 'r> {
                 );
             }
         }
-        self.hosts.push((name.clone(), span, flat));
+        let head = VirtualHost {
+            name: name.clone(),
+            routes: Vec::new(),
+            ignore_path_parameters,
+            span,
+        };
+        self.hosts.push((head, flat));
         self.hosts.len() - 1
     }
 

@@ -59,6 +59,7 @@ impl<'r> Candidate<'r> {
                 span,
                 &prepared,
                 &level,
+                spec.ignore_path_parameters,
                 diagnostics,
             ),
         };
@@ -179,6 +180,7 @@ pub(super) fn resolve(
             workloads,
             workloads_known,
             listener: Arc::clone(&source.listener),
+            paths: source.paths,
             port_name: source.port_name.as_ref().map(|name| name.value.clone()),
             https_redirect,
             tls: handler.is_some_and(|handler| handler.tls),

@@ -15,7 +15,7 @@ pub(super) fn own(uri: Option<&Uri>) -> PathMatch {
 ///
 /// The child's path is appended: `/foo` and `/bar` make `/foo/bar`. A child of `/` (or none) is the parent's own
 /// prefix, without a slash added, so that `/foo` itself still matches. Regexes and suffixes look at what follows the
-/// prefix.
+/// prefix; where that has to be whole segments of the path, it still has to.
 pub(super) fn join(parent: &PathMatch, child: Option<&Uri>) -> PathMatch {
     let Some(uri) = child else {
         return parent.clone();
@@ -24,6 +24,7 @@ pub(super) fn join(parent: &PathMatch, child: Option<&Uri>) -> PathMatch {
     match uri.kind {
         PathKind::Prefix | PathKind::Exact if matches!(text.as_str(), "" | "/") => PathMatch {
             literal: parent.literal.clone(),
+            whole_segments: parent.whole_segments && uri.kind == PathKind::Prefix,
             tail: if uri.kind == PathKind::Exact {
                 PathTail::End
             } else {
@@ -34,9 +35,10 @@ pub(super) fn join(parent: &PathMatch, child: Option<&Uri>) -> PathMatch {
             let slash = if text.starts_with('/') { "" } else { "/" };
             with_tail(without_last_slash(parent), uri, format!("{slash}{text}"))
         }
-        PathKind::Suffix | PathKind::Regex => {
-            with_tail(without_last_slash(parent), uri, text.clone())
-        }
+        PathKind::Suffix | PathKind::Regex => PathMatch {
+            whole_segments: parent.whole_segments,
+            ..with_tail(without_last_slash(parent), uri, text.clone())
+        },
     }
 }
 
@@ -61,12 +63,14 @@ fn with_tail(mut literal: Vec<LiteralPart>, uri: &Uri, text: String) -> PathMatc
         PathKind::Suffix => {
             return PathMatch {
                 literal,
+                whole_segments: false,
                 tail: PathTail::Suffix(LiteralPart { text, ignore_case }),
             };
         }
         PathKind::Regex => {
             return PathMatch {
                 literal,
+                whole_segments: false,
                 tail: PathTail::Regex(uri.value.clone()),
             };
         }
@@ -76,7 +80,11 @@ fn with_tail(mut literal: Vec<LiteralPart>, uri: &Uri, text: String) -> PathMatc
         _ if text.is_empty() => {}
         _ => literal.push(LiteralPart { text, ignore_case }),
     }
-    PathMatch { literal, tail }
+    PathMatch {
+        literal,
+        whole_segments: uri.whole_segments,
+        tail,
+    }
 }
 
 #[cfg(test)]
@@ -88,6 +96,7 @@ mod tests {
         Uri {
             kind,
             value: Spanned::new(text.to_owned(), Span::default()),
+            whole_segments: false,
             ignore_case: ignore_case.then(|| Spanned::new(true, Span::default())),
             span: Span::default(),
         }
@@ -111,7 +120,8 @@ mod tests {
             PathTail::Suffix(suffix) => format!("*{}", suffix.text),
             PathTail::Regex(pattern) => format!("~{}", pattern.value),
         };
-        format!("{}{tail}", literal.join("+"))
+        let border = if path.whole_segments { "|" } else { "" };
+        format!("{}{border}{tail}", literal.join("+"))
     }
 
     #[test]
@@ -135,6 +145,31 @@ mod tests {
             let parent = own(Some(&uri(Prefix, parent, false)));
             assert_eq!(show(&join(&parent, Some(&child))), expected);
         }
+    }
+
+    #[test]
+    fn segments_stay_whole_below_a_parent() {
+        use PathKind::{Exact, Prefix, Regex, Suffix};
+        let whole = |text| Uri {
+            whole_segments: true,
+            ..uri(Prefix, text, false)
+        };
+        let parent = own(Some(&whole("/foo")));
+        assert_eq!(show(&parent), "/foo|*");
+        assert_eq!(show(&join(&parent, None)), "/foo|*");
+        for (child, expected) in [
+            (uri(Prefix, "/", false), "/foo|*"),
+            (uri(Exact, "/", false), "/foo$"),
+            (uri(Prefix, "/bar", false), "/foo/bar*"),
+            (uri(Exact, "bar", true), "/foo+(?i)/bar$"),
+            (whole("/bar"), "/foo/bar|*"),
+            (uri(Regex, ".*", false), "/foo|~.*"),
+            (uri(Suffix, ".css", false), "/foo|*.css"),
+        ] {
+            assert_eq!(show(&join(&parent, Some(&child))), expected);
+        }
+        let parent = own(Some(&uri(Prefix, "/foo/", false)));
+        assert_eq!(show(&join(&parent, Some(&whole("/bar")))), "/foo/bar|*");
     }
 
     #[test]

@@ -118,6 +118,8 @@ pub(super) struct Key {
     /// Whether the prefix of the delegating route ends in a slash, and then whether that slash stands in text whose case
     /// is ignored: a route without a path takes the prefix with the slash.
     pub(super) slash: Option<bool>,
+    /// What follows the prefix begins with a slash, or is empty.
+    pub(super) whole_segments: bool,
     /// How many references may follow one another from here on.
     pub(super) nesting: usize,
 }
@@ -319,14 +321,18 @@ impl Settled {
 }
 
 /// The path of a delegating route in two parts: the prefix without the slash at its end, and that slash, which is where
-/// the paths of shared routes begin. `None` if the path is no single prefix.
+/// the paths of shared routes begin. Whether segments are whole is left to them. `None` if the path is no single prefix.
 pub(super) fn split(path: &PathMatch) -> Option<(PathMatch, PathMatch, Option<bool>)> {
     if path.literal.len() > 1 || path.tail != PathTail::Any {
         return None;
     }
-    let mut prefix = path.clone();
+    let mut prefix = PathMatch {
+        whole_segments: false,
+        ..path.clone()
+    };
     let mut rest = PathMatch {
         literal: Vec::new(),
+        whole_segments: path.whole_segments,
         tail: PathTail::Any,
     };
     let mut slash = None;

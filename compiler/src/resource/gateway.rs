@@ -18,6 +18,8 @@ pub struct VirtualGateway {
     pub selectors: Vec<IngressGatewaySelector>,
     /// How it listens.
     pub listener: Arc<Listener>,
+    /// What is done to paths before they are matched.
+    pub paths: Normalization,
     /// Connection handlers; exactly one is supported.
     pub handlers: Vec<ConnectionHandler>,
     /// `routeOptions.extauth`.
@@ -26,6 +28,17 @@ pub struct VirtualGateway {
     pub rate_limit: Option<GatewayRateLimit>,
     /// The whole spec.
     pub span: Span,
+}
+
+/// What is done to the path of a request before it is matched and forwarded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Normalization {
+    /// `options.normalizePath`: resolve `.` and `..`, make `/` of `\\`, decode what need not be encoded.
+    pub resolve: bool,
+    /// `options.mergeSlashes`: make one of several slashes.
+    pub merge_slashes: bool,
+    /// `options.pathWithEscapedSlashesAction` is `UNESCAPE_AND_FORWARD`: make `/` of `%2F` and `\\` of `%5C`.
+    pub decode_slashes: bool,
 }
 
 /// How connections to the gateway's port are handled.

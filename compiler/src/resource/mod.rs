@@ -25,7 +25,7 @@ pub use destination::{
     OutlierDetection, Service, ServicePort, ServiceType, TargetPort, VirtualDestination,
     WeightedDestination,
 };
-pub use gateway::{ConnectionHandler, HandlerKind, RouteConfig, VirtualGateway};
+pub use gateway::{ConnectionHandler, HandlerKind, Normalization, RouteConfig, VirtualGateway};
 pub use inventory::{
     DestinationRule, DestinationSelector, Federation, FederationSelector, IngressGatewaySelector,
     Mesh, Node, Pods, ServiceMatcher, ServiceRef, VirtualMesh,
@@ -87,6 +87,8 @@ pub struct VirtualHostSpec {
     pub routes: Vec<Route>,
     /// `options.trafficPolicy`.
     pub options: WrittenOptions,
+    /// `ignorePathParameters`.
+    pub ignore_path_parameters: bool,
     /// The whole spec.
     pub span: Span,
 }

@@ -67,6 +67,8 @@ pub struct Uri {
     pub kind: PathKind,
     /// Text or pattern.
     pub value: Spanned<String>,
+    /// A prefix of whole segments: `/foo` does not match `/foobar`. It does not end in a slash.
+    pub whole_segments: bool,
     /// Compare ASCII letters without case; has no effect on a regex.
     pub ignore_case: Option<Spanned<bool>>,
     /// The whole condition.

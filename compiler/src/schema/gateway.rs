@@ -4,6 +4,14 @@ use super::objects;
 use super::policy::{CLUSTER_OBJECT_REF, CSRF, EMPTY};
 use super::route::{OBJECT_REF, OBJECT_SELECTOR, VIRTUAL_HOST};
 
+/// Where the form of paths is set, for those who look for it elsewhere.
+pub(super) const NORMALIZATION: [(&str, &str); 3] = [
+    ("mergeSlashes", IN_GATEWAY_OPTIONS),
+    ("normalizePath", IN_GATEWAY_OPTIONS),
+    ("pathWithEscapedSlashesAction", IN_GATEWAY_OPTIONS),
+];
+const IN_GATEWAY_OPTIONS: &str = "it belongs under `spec.options` of the VirtualGateway: the form of a path is the same for all of its routes";
+
 objects! {
     VIRTUAL_GATEWAY {
         connectionHandlers: [CONNECTION_HANDLER],
@@ -30,7 +38,8 @@ objects! {
         sslConfig: SSL_CONFIG,
         strictFilterManagement: boolean,
     }
-    .one_of(&[&["httpsRedirect", "sslConfig"]]);
+    .one_of(&[&["httpsRedirect", "sslConfig"]])
+    .misplaced(&NORMALIZATION);
     SSL_CONFIG {
         parameters: SSL_PARAMETERS,
         secretName: string,
@@ -50,13 +59,15 @@ objects! {
         minimumProtocolVersion: (TLS_AUTO | TLSv1_0 | TLSv1_1 | TLSv1_2 | TLSv1_3),
     };
     SSL_FILES { rootCa: string, tlsCert: string, tlsKey: string };
-    HTTP_ROUTES { routeConfig: [ROUTE_CONFIG], routeOptions: ROUTE_OPTIONS };
+    HTTP_ROUTES { routeConfig: [ROUTE_CONFIG], routeOptions: ROUTE_OPTIONS }
+        .misplaced(&NORMALIZATION);
     ROUTE_CONFIG {
         virtualHost: VIRTUAL_HOST,
         virtualHostSelector: OBJECT_SELECTOR,
     }
     .one_of(&[&["virtualHost", "virtualHostSelector"]]);
-    ROUTE_OPTIONS { csrf: CSRF, extauth: GATEWAY_EXTAUTH, rateLimit: GATEWAY_RATE_LIMIT };
+    ROUTE_OPTIONS { csrf: CSRF, extauth: GATEWAY_EXTAUTH, rateLimit: GATEWAY_RATE_LIMIT }
+        .misplaced(&NORMALIZATION);
     GATEWAY_EXTAUTH {
         clearRouteCache: boolean,
         extauthzRef: OBJECT_REF,
@@ -107,5 +118,11 @@ objects! {
     };
     KUBE_SERVICE_MATCHER { clusters: [string], labels: {string}, namespaces: [string] };
     KUBE_SERVICE_REFS { services: [CLUSTER_OBJECT_REF] };
-    GATEWAY_OPTIONS { bindAddress: string, perConnectionBufferLimitBytes: nullable_uint32 };
+    GATEWAY_OPTIONS {
+        bindAddress: string,
+        mergeSlashes: boolean,
+        normalizePath: boolean,
+        pathWithEscapedSlashesAction: (KEEP_UNCHANGED | UNESCAPE_AND_FORWARD),
+        perConnectionBufferLimitBytes: nullable_uint32,
+    };
 }

@@ -1,5 +1,6 @@
 //! VirtualHost and RouteTable: routes, matchers, actions, destinations, selectors.
 
+use super::gateway::NORMALIZATION;
 use super::objects;
 use super::policy::POLICY;
 
@@ -22,13 +23,13 @@ objects! {
     PATH_MATCH {
         exact: string,
         ignoreCase: boolean,
+        pathSeparatedPrefix: string,
         pathTemplate: string,
         prefix: string,
         regex: string,
         suffix: string,
     }
-    .one_of(&[&["exact", "pathTemplate", "prefix", "regex", "suffix"]])
-    .later(&["pathSeparatedPrefix"]);
+    .one_of(&[&["exact", "pathSeparatedPrefix", "pathTemplate", "prefix", "regex", "suffix"]]);
     REGEX_REWRITE { pattern: REGEX_PATTERN, substitution: string };
     REGEX_PATTERN { regex: string };
     WEIGHTED_DESTINATION {
@@ -61,11 +62,17 @@ objects! {
         ("addResponseHeaders", "appendResponseHeaders"),
     ]);
     VIRTUAL_DESTINATION_REF { name: string, namespace: string, subset: {string} };
-    VIRTUAL_HOST { domains: [string], options: HOST_OPTIONS, routes: [ROUTE] }
-        .later(&["requireTls", "ignorePathParameters"])
+    VIRTUAL_HOST {
+        domains: [string],
+        ignorePathParameters: boolean,
+        options: HOST_OPTIONS,
+        routes: [ROUTE],
+    }
+        .later(&["requireTls"])
+        .misplaced(&NORMALIZATION)
         .renamed(&[("hosts", "domains"), ("hostnames", "domains")])
         .separable();
-    HOST_OPTIONS { trafficPolicy: POLICY };
+    HOST_OPTIONS { trafficPolicy: POLICY }.misplaced(&NORMALIZATION);
     ROUTE {
         delegateAction: DELEGATE_ACTION,
         directResponseAction: DIRECT_RESPONSE_ACTION,

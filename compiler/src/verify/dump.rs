@@ -3,9 +3,13 @@
 use std::collections::BTreeMap;
 
 use base64::prelude::{BASE64_STANDARD, Engine};
+use miniz_oxide::inflate::decompress_to_vec_zlib_with_limit;
 use serde_json::Value;
 
 use crate::manifest::envoy::CLUSTER_HEADER;
+
+/// Largest program in bytes that the filter decompresses.
+const MAX_DECOMPRESSED: usize = 64 * 1024 * 1024;
 
 /// A connection manager of a listener.
 #[derive(Debug)]
@@ -132,11 +136,24 @@ fn program(configuration: &Value) -> Filter {
     } else {
         match serde_json::from_str::<Value>(value) {
             Ok(json) => match json["program"]["data"].as_str() {
-                Some(data) => decoded(data),
+                Some(data) => decompressed(decoded(data), text(&json["program"], "encoding")),
                 None => Filter::Unreadable("there is no `program.data` in it".to_owned()),
             },
             Err(error) => Filter::Unreadable(format!("it is not JSON: {error}")),
         }
+    }
+}
+
+/// The program of a filter whose bytes have this encoding besides base64.
+fn decompressed(filter: Filter, encoding: &str) -> Filter {
+    match (filter, encoding) {
+        (Filter::Program(bytes), "zlib+base64") => {
+            match decompress_to_vec_zlib_with_limit(&bytes, MAX_DECOMPRESSED) {
+                Ok(program) => Filter::Program(program),
+                Err(error) => Filter::Unreadable(format!("it cannot be decompressed: {error}")),
+            }
+        }
+        (filter, _) => filter,
     }
 }
 

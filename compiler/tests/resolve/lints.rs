@@ -32,6 +32,22 @@ fn coverage() {
         ("{uri: {exact: /a}}", "{uri: {exact: /a}}"),
         ("{uri: {prefix: /}}", "{uri: {regex: '/x.*'}}"),
         ("{uri: {prefix: /}}", "{uri: {suffix: .css}}"),
+        ("{uri: {prefix: /a}}", "{uri: {pathSeparatedPrefix: /a}}"),
+        (
+            "{uri: {pathSeparatedPrefix: /a}}",
+            "{uri: {pathSeparatedPrefix: /a}}",
+        ),
+        (
+            "{uri: {pathSeparatedPrefix: /a}}",
+            "{uri: {pathSeparatedPrefix: /a/b}}",
+        ),
+        ("{uri: {pathSeparatedPrefix: /a}}", "{uri: {exact: /a}}"),
+        ("{uri: {pathSeparatedPrefix: /a}}", "{uri: {exact: /a/}}"),
+        ("{uri: {pathSeparatedPrefix: /a}}", "{uri: {prefix: /a/b}}"),
+        (
+            "{uri: {pathSeparatedPrefix: /a}}",
+            "{uri: {regex: '/a/.*'}}",
+        ),
         ("{uri: {prefix: /a}}", "{uri: {regex: '/a/.*'}}"),
         (
             "{uri: {regex: '/a.*'}}",
@@ -70,6 +86,10 @@ fn coverage() {
             "{uri: {prefix: /a, ignoreCase: true}}",
         ),
         ("{uri: {prefix: /a}}", "{uri: {regex: '/.*'}}"),
+        ("{uri: {pathSeparatedPrefix: /a}}", "{uri: {prefix: /a}}"),
+        ("{uri: {pathSeparatedPrefix: /a}}", "{uri: {prefix: /ab}}"),
+        ("{uri: {pathSeparatedPrefix: /a}}", "{uri: {exact: /ab}}"),
+        ("{uri: {pathSeparatedPrefix: /a}}", "{uri: {regex: '/a.*'}}"),
         ("{uri: {prefix: /a}, method: GET}", "{uri: {prefix: /a}}"),
         (
             "{uri: {prefix: /a}, method: GET}",

@@ -146,6 +146,12 @@ impl<'p> Match<'p> {
         if let Some(reply) = answer {
             return Verdict::Answer(reply);
         }
+        // Who may send requests is decided about the path that was matched.
+        let path = self.matched(request.path);
+        let request = &Request {
+            path: &path,
+            ..*request
+        };
         match policies.access(request, self.program(), surroundings, changes) {
             Ok(()) => Verdict::Pass,
             Err(reply) => Verdict::Answer(reply),

@@ -30,6 +30,10 @@ pub(super) fn verify(head: &Head, records: Records) -> Result<(), FormatError> {
         "generation has control characters",
     )?;
     check(!head.gateways.is_empty(), "no gateway")?;
+    check(
+        head.without_parameters.is_sorted_by(|a, b| a < b),
+        "virtual hosts without parameters are not in order",
+    )?;
     let has_operations =
         |id: Option<u32>| id.is_none_or(|id| (id as usize) < head.header_operations.len());
     for action in &head.actions {

@@ -18,6 +18,7 @@ impl Builder {
             namespace: "edge".to_owned(),
             name: (*name).to_owned(),
             port,
+            ..Gateway::default()
         });
         let mut writer = Writer::default();
         let host = writer.name(None, SegmentKind::Object, "shop.www");

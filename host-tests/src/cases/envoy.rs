@@ -199,7 +199,7 @@ impl Proxy {
 }
 
 /// The bytes of a request.
-fn http1(request: &Request) -> Vec<u8> {
+pub(super) fn http1(request: &Request) -> Vec<u8> {
     let own = [
         ("host", request.authority.as_bytes()),
         ("connection", b"close".as_slice()),
@@ -215,6 +215,6 @@ fn http1(request: &Request) -> Vec<u8> {
     )
 }
 
-fn text(bytes: &[u8]) -> String {
+pub(super) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }

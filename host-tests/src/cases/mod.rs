@@ -1,7 +1,8 @@
 //! Request/answer cases: their format, the programs that answer them, and the comparison.
 //!
 //! A group is a set of resources and the requests that are sent to them, each with the answer that must come. Several
-//! executors answer the same requests: the linear oracle, the engine, the filter in wasmtime, the filter in Envoy. What an
+//! executors answer the same requests: the linear oracle, the engine, the filter in wasmtime, the filter in Envoy, and in a
+//! mesh. What an
 //! executor cannot see is not compared for it; the oracle and the engine see every decision, the others what it leads to.
 
 mod check;
@@ -10,6 +11,7 @@ mod envoy;
 mod executor;
 mod format;
 mod invalid;
+mod istio;
 mod native;
 mod observe;
 mod places;
@@ -21,9 +23,11 @@ pub use configuration::Configuration;
 pub use envoy::InEnvoy;
 pub use executor::{Executor, Observed, Session, Unseen};
 pub use format::{
-    Case, Group, Invalid, Request, UpstreamResponse, read_cases, read_example, read_examples,
+    Case, Clusters, Group, Invalid, Request, UpstreamResponse, read_cases, read_example,
+    read_examples,
 };
 pub use invalid::check_invalid;
+pub use istio::InIstio;
 pub use native::{Engine, Oracle};
 #[cfg(feature = "wasmtime")]
 pub use wasmtime::Wasmtime;

@@ -14,6 +14,11 @@ use proptest::sample::{Index, select};
 use super::choice::{one_of, optional};
 use super::resources::{FIELDS, SEGMENTS, VALUES};
 
+/// Pieces of paths that a gateway may have rules for.
+const OTHER_FORMS: &[&str] = &[
+    "/..", "/.", "//", "\\", "/%2e%2E", "%2F", "%5c", "%61", "%", "%c3%a4", "%25", ";", ";v=1",
+];
+
 /// A request to be: all that is chosen before the configuration is known.
 #[derive(Clone, Debug)]
 pub struct Draft {
@@ -140,7 +145,8 @@ fn blind() -> impl Strategy<Value = Request> {
 }
 
 fn path() -> impl Strategy<Value = String> {
-    let segments = vec(select(SEGMENTS), 0..5).prop_map(|parts| parts.concat());
+    let segment = one_of![9 => select(SEGMENTS), 1 => select(OTHER_FORMS)];
+    let segments = vec(segment, 0..5).prop_map(|parts| parts.concat());
     (segments, select(QUERIES)).prop_map(|(path, query)| match path.strip_prefix('/') {
         Some(_) => format!("{path}{query}"),
         None => format!("/{path}{query}"),
@@ -237,6 +243,7 @@ fn meet(request: &mut Request, matcher: &Matcher) {
     let literal = matcher.path.literal_text();
     let mut path = match &matcher.path.tail {
         PathTail::End => literal,
+        PathTail::Any if matcher.path.whole_segments => literal + blind_path,
         PathTail::Any => literal + blind_path.trim_start_matches('/'),
         PathTail::Suffix(suffix) => format!("{literal}{blind_path}{}", suffix.text),
         PathTail::Regex(pattern) => literal + example(&pattern.value),

@@ -71,6 +71,10 @@ const TABLES: usize = 4;
 /// A gateway with virtual hosts and route tables.
 #[derive(Clone, Debug)]
 pub struct Configuration {
+    /// Rules of the gateway for the form of paths.
+    paths: [bool; 3],
+    /// Hosts do not look at parameters in paths.
+    ignore_path_parameters: bool,
     hosts: Vec<(Vec<&'static str>, usize, Vec<Route>)>,
     tables: Vec<(i32, Vec<Route>)>,
     /// What they select, and what they say.
@@ -99,6 +103,7 @@ struct Matcher {
 enum Path {
     Exact(String),
     Prefix(String),
+    SeparatedPrefix(String),
     Suffix(&'static str),
     Regex(&'static str),
 }
@@ -209,9 +214,14 @@ fn with_hosts(
         .collect::<Vec<_>>();
     let options = one_of![2 => Just(OPTIONS), 1 => 0..OPTIONS];
     let hosts = vec((vec(select(DOMAINS), 1..3), options, routes), 1..5);
+    let paths = one_of![4 => Just([false; 3]), 1 => any::<[bool; 3]>()];
+    let ignore = prop::bool::weighted(0.2);
     let policy = (0..SELECTORS, 0..=OPTIONS);
     let policies = one_of![1 => Just(Vec::new()), 1 => vec(policy, 1..4)];
-    (hosts, tables, policies).prop_map(|(hosts, tables, policies)| Configuration {
+    let all = (paths, ignore, hosts, tables, policies);
+    all.prop_map(|(paths, ignore, hosts, tables, policies)| Configuration {
+        paths,
+        ignore_path_parameters: ignore,
         hosts,
         tables,
         policies,
@@ -280,6 +290,9 @@ fn route(level: usize, shape: Shape) -> impl Strategy<Value = Route> {
 fn delegating_matcher() -> impl Strategy<Value = Matcher> {
     let prefix = select(&["/", "/a", "/a/", "/a/b", "/b", "/A/", "//"][..])
         .prop_map(|prefix| Path::Prefix(prefix.to_owned()));
+    let separated = select(&["/a", "/a/b", "/A"][..])
+        .prop_map(|prefix| Path::SeparatedPrefix(prefix.to_owned()));
+    let prefix = one_of![4 => prefix, 1 => separated];
     let uri = optional(1, 9, (prefix, prop::bool::weighted(0.2)));
     let header = (
         select(&FIELDS[..2]),
@@ -306,7 +319,13 @@ fn matcher(delegates: bool, wide: bool) -> impl Strategy<Value = Matcher> {
             format!("/{path}")
         }
     });
-    let prefix = text.clone().prop_map(Path::Prefix);
+    let separated = text
+        .clone()
+        .prop_map(|text| match text.trim_end_matches('/') {
+            "" => Path::Prefix(text),
+            text => Path::SeparatedPrefix(text.to_owned()),
+        });
+    let prefix = one_of![2 => text.clone().prop_map(Path::Prefix), 1 => separated];
     let path = if delegates {
         prefix.boxed()
     } else if wide {
@@ -364,13 +383,27 @@ const REDIRECTS: usize = 9;
 impl Configuration {
     /// The resources, as a JSON list.
     pub fn resources(&self) -> Vec<Value> {
+        let [resolve, merge, decode] = self.paths;
+        let escaped = if decode {
+            "UNESCAPE_AND_FORWARD"
+        } else {
+            "KEEP_UNCHANGED"
+        };
         let gateway = json!({
+            "options": {
+                "normalizePath": resolve,
+                "mergeSlashes": merge,
+                "pathWithEscapedSlashesAction": escaped,
+            },
             "ingressGatewaySelectors": [{"portName": "http2"}],
             "connectionHandlers": [{"http": {"routeConfig": [{"virtualHostSelector": {}}]}}],
         });
         let mut resources = vec![object("VirtualGateway", "gw", gateway)];
         for (n, (domains, level, routes)) in self.hosts.iter().enumerate() {
             let mut spec = json!({"domains": domains, "routes": list(routes)});
+            if self.ignore_path_parameters {
+                spec["ignorePathParameters"] = json!(true);
+            }
             if let Some(policy) = options(*level) {
                 spec["options"] = json!({"trafficPolicy": policy});
             }
@@ -514,6 +547,7 @@ impl Matcher {
             let mut uri = match path {
                 Path::Exact(text) => json!({"exact": text}),
                 Path::Prefix(text) => json!({"prefix": text}),
+                Path::SeparatedPrefix(text) => json!({"pathSeparatedPrefix": text}),
                 Path::Suffix(text) => json!({"suffix": text}),
                 Path::Regex(pattern) => json!({"regex": pattern}),
             };

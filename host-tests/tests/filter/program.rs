@@ -198,6 +198,7 @@ fn gateway(port: u16) -> Gateway {
         namespace: "infra".to_owned(),
         name: format!("gateway-{port}"),
         port,
+        ..Gateway::default()
     }
 }
 

@@ -3,11 +3,13 @@
 use std::thread;
 use std::time::Duration;
 
+use base64::prelude::{BASE64_STANDARD, Engine};
 use meshgate_compiler::verify::{self, Check, Known, Report, State, verify};
 use meshgate_host_tests::envoy::bootstrap::{cluster_names, echo_bootstrap};
 use meshgate_host_tests::envoy::delivery::{Delivery, Payload, manager};
 use meshgate_host_tests::envoy::{Envoy, Settings};
 use meshgate_host_tests::upstream::Upstreams;
+use miniz_oxide::deflate::compress_to_vec_zlib;
 use serde_json::{Value, json};
 
 use crate::Test;
@@ -16,6 +18,7 @@ use crate::shop;
 
 pub(crate) const TESTS: &[Test] = &[
     ("verify/good_and_refused_updates", good_and_refused),
+    ("verify/as_compressed_text", as_compressed_text),
     ("verify/of_the_listener", of_the_listener),
     ("verify/broken_at_the_start", broken_at_the_start),
     ("verify/changed_bootstraps", changed_bootstraps),
@@ -87,6 +90,20 @@ fn good_and_refused(tools: &Tools) {
     let report = look(&gateway.envoy, None);
     assert_eq!(wrong(&report), [], "{report:#?}");
     assert!(report.generations.is_empty(), "{report:#?}");
+}
+
+/// As it is in a mesh.
+fn as_compressed_text(tools: &Tools) {
+    let data = BASE64_STANDARD.encode(compress_to_vec_zlib(&shop::program(1), 8));
+    let text = json!({ "program": { "encoding": "zlib+base64", "data": data } });
+    let start = Start {
+        configuration: Payload::Text(text.to_string()),
+        ..Start::default()
+    };
+    let gateway = Gateway::start(tools, start);
+    let report = look(&gateway.envoy, Some(&program(1)));
+    assert_eq!(wrong(&report), [], "{report:#?}");
+    assert_eq!(report.generations, ["p1".to_owned()].into());
 }
 
 fn of_the_listener(tools: &Tools) {

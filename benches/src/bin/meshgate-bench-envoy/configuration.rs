@@ -183,6 +183,7 @@ fn typed(name: &str, mut value: Value) -> Value {
 /// headers.
 fn literal(matcher: &Matcher) -> Option<String> {
     let is_plain = matcher.path.literal.iter().all(|part| !part.ignore_case)
+        && !matcher.path.whole_segments
         && matcher.query.is_empty()
         && matcher.method.is_none();
     is_plain.then(|| matcher.path.literal_text())

@@ -12,7 +12,9 @@ use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::load::node::Node;
 use crate::options::Options;
 use crate::resource::external::{GatewayExtauth, GatewayRateLimit};
-use crate::resource::{ConnectionHandler, HandlerKind, Metadata, RouteConfig, VirtualGateway};
+use crate::resource::{
+    ConnectionHandler, HandlerKind, Metadata, Normalization, RouteConfig, VirtualGateway,
+};
 use crate::source::{Span, Spanned};
 
 /// A VirtualGateway.
@@ -76,11 +78,24 @@ pub(in crate::load) fn virtual_gateway(
         port_name,
         selectors,
         listener: Arc::new(listener::listener(node)),
+        paths: normalization(node),
         handlers,
         extauth,
         rate_limit,
         span: node.span,
     })
+}
+
+/// What is done to paths.
+fn normalization(gateway: &Node<'_>) -> Normalization {
+    let options = gateway.get("options");
+    let flag = |key| options.is_some_and(|options| options.flag(key));
+    let escaped = options.and_then(|options| options.text_at("pathWithEscapedSlashesAction"));
+    Normalization {
+        resolve: flag("normalizePath"),
+        merge_slashes: flag("mergeSlashes"),
+        decode_slashes: escaped.is_some_and(|action| action.value == "UNESCAPE_AND_FORWARD"),
+    }
 }
 
 /// The services of the gateway. Without them, or with faulty ones, routes that ask for them get what their failure

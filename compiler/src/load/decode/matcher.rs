@@ -38,12 +38,18 @@ pub(super) fn matcher(node: &Node<'_>, diagnostics: &mut Diagnostics) -> Option<
 }
 
 fn uri(node: &Node<'_>, diagnostics: &mut Diagnostics) -> Option<Uri> {
-    let (kind, value) = match node.text_at("pathTemplate") {
-        Some(template) => {
+    let separated = node.text_at("pathSeparatedPrefix");
+    let whole_segments = separated.is_some();
+    let (kind, value) = match (node.text_at("pathTemplate"), separated) {
+        (Some(template), _) => {
             let pattern = template::pattern(&template, diagnostics)?;
             (PathKind::Regex, Spanned::new(pattern, template.span))
         }
-        None => string_match(node, diagnostics)?,
+        (None, Some(prefix)) => {
+            check_separated(&prefix, diagnostics)?;
+            (PathKind::Prefix, prefix)
+        }
+        (None, None) => string_match(node, diagnostics)?,
     };
     let ignore_case = node
         .get("ignoreCase")
@@ -66,6 +72,7 @@ fn uri(node: &Node<'_>, diagnostics: &mut Diagnostics) -> Option<Uri> {
     Some(Uri {
         kind,
         value,
+        whole_segments,
         ignore_case,
         span: node.span,
     })
@@ -182,6 +189,34 @@ fn check_path(kind: PathKind, value: &Spanned<String>, diagnostics: &mut Diagnos
             .help("match query parameters with `queryParameters`"),
         );
     }
+}
+
+/// A prefix of whole segments ends where a segment does: before a slash, not after it.
+fn check_separated(prefix: &Spanned<String>, diagnostics: &mut Diagnostics) -> Option<()> {
+    let without = prefix.trim_end_matches('/');
+    let help = match (without, prefix.is_empty()) {
+        (_, false) if without.len() == prefix.len() => return Some(()),
+        ("", _) => "write `prefix: /` to match every path".to_owned(),
+        (without, _) => format!(
+            "write `pathSeparatedPrefix: {without}`, which takes `{without}` and what follows `{without}/`; \
+             or `prefix: {}` for the latter alone",
+            prefix.value
+        ),
+    };
+    let fault = if prefix.is_empty() {
+        "is empty"
+    } else {
+        "ends in a slash"
+    };
+    diagnostics.push(
+        Diagnostic::at(
+            Code::SeparatedPrefixSlash,
+            prefix.span,
+            format!("a `pathSeparatedPrefix` stops before a slash, but this one {fault}"),
+        )
+        .help(help),
+    );
+    None
 }
 
 pub(super) fn check_method(method: &Spanned<String>, diagnostics: &mut Diagnostics) {

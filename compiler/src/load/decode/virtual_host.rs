@@ -20,6 +20,7 @@ pub(in crate::load) fn spec(
         domains: strings(node, "domains"),
         routes,
         options: options?,
+        ignore_path_parameters: node.flag("ignorePathParameters"),
         span: node.span,
     })
 }

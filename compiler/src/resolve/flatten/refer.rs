@@ -75,6 +75,7 @@ impl<'r> Flattener<'_, 'r> {
             sort,
             level: scope.level.key(),
             slash,
+            whole_segments: rest.whole_segments,
             nesting: scope.nesting,
         };
         let known = match self.units.get(&key) {

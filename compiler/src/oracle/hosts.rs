@@ -1,0 +1,51 @@
+//! The choice of a host by its domains.
+
+use crate::tree::{Domain, DomainKind, Gateway, Host};
+
+/// The host whose domain fits best.
+pub(super) fn find_host<'t>(gateway: &'t Gateway, authority: &str) -> Option<&'t Host> {
+    let mut best: Option<(Preference, &Host)> = None;
+    for host in &gateway.hosts {
+        for domain in &host.domains {
+            if let Some(preference) = domain_matches(domain, authority)
+                && best.as_ref().is_none_or(|(best, _)| preference > *best)
+            {
+                best = Some((preference, host));
+            }
+        }
+    }
+    best.map(|(_, host)| host)
+}
+
+/// Which of two domains that both match is taken: the greater one.
+type Preference = (bool, u8, usize);
+
+fn domain_matches(domain: &Domain, authority: &str) -> Option<Preference> {
+    let authority = authority.to_ascii_lowercase();
+    let (host, port) = split_port(&authority);
+    let port_matches = domain
+        .port
+        .is_none_or(|wanted| port.and_then(|port| port.parse().ok()) == Some(wanted));
+    let text = domain.text.as_str();
+    let (host_matches, rank) = match domain.kind {
+        DomainKind::Exact => (host == text, 3),
+        DomainKind::Suffix => (host.len() > text.len() && host.ends_with(text), 2),
+        DomainKind::Prefix => (host.len() > text.len() && host.starts_with(text), 1),
+        DomainKind::Any => (true, 0),
+    };
+    (port_matches && host_matches).then_some((domain.port.is_some(), rank, text.len()))
+}
+
+/// Splits off a port: digits after a colon. Other colons only stand inside brackets.
+fn split_port(authority: &str) -> (&str, Option<&str>) {
+    match authority.rsplit_once(':') {
+        Some((host, port))
+            if !port.is_empty()
+                && port.bytes().all(|b| b.is_ascii_digit())
+                && (!host.contains(':') || host.ends_with(']')) =>
+        {
+            (host, Some(port))
+        }
+        _ => (authority, None),
+    }
+}

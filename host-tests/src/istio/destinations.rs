@@ -1,0 +1,208 @@
+//! The destinations of a configuration as echo servers: which there are, and how the mesh comes to know them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use meshgate_compiler::manifest::istio::Manifest;
+use meshgate_compiler::tree::{DestinationTarget, Tree};
+use serde_json::{Value, json};
+
+use super::kubernetes::Backend;
+use crate::upstream::Upstreams;
+
+/// What hosts of Services of the gateway's own mesh end in.
+const LOCAL: &str = ".svc.cluster.local";
+
+/// Some pods of a Service: those with the labels of a subset. One echo server stands for them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Pods {
+    host: String,
+    port: u16,
+    labels: BTreeMap<String, String>,
+    /// They speak HTTP/2.
+    http2: bool,
+}
+
+/// The pods that the routes of a configuration can lead to, each by the name of the cluster that leads to them alone.
+#[derive(Debug)]
+pub(super) struct Destinations(BTreeMap<String, Pods>);
+
+impl Destinations {
+    pub(super) fn of(tree: &Tree) -> Destinations {
+        let grpc: BTreeSet<&str> = tree
+            .services()
+            .filter(|(_, is_grpc)| *is_grpc)
+            .map(|(destination, _)| destination.cluster.as_str())
+            .collect();
+        let mut all = BTreeMap::new();
+        for destination in tree.destinations() {
+            let Some((_, host)) = subset_and_host(&destination.cluster) else {
+                continue;
+            };
+            let pods = Pods {
+                host: host.to_owned(),
+                port: destination.port,
+                labels: labels(&destination.target).clone(),
+                http2: grpc.contains(destination.cluster.as_str()),
+            };
+            all.insert(destination.cluster.clone(), pods);
+        }
+        Destinations(all)
+    }
+
+    /// Names for the echo servers.
+    pub(super) fn names(&self) -> impl Iterator<Item = &String> {
+        self.0.keys()
+    }
+
+    /// Those of Services of the gateway's own mesh, as Kubernetes knows them.
+    pub(super) fn backends(&self, upstreams: &Upstreams) -> Vec<Backend> {
+        let backend = |(name, pods): (&String, &Pods)| {
+            let mut names = pods.host.strip_suffix(LOCAL)?.split('.');
+            let (service, namespace) = (names.next()?.to_owned(), names.next()?.to_owned());
+            Some(Backend {
+                service: (namespace, service, pods.port),
+                labels: pods.labels.clone(),
+                address: upstreams.address(name)?,
+                http2: pods.http2,
+            })
+        };
+        self.0.iter().filter_map(backend).collect()
+    }
+
+    /// Objects for the hosts that only other clusters have, and that none of these manifests makes known.
+    pub(super) fn federated(&self, manifests: &[Manifest], upstreams: &Upstreams) -> Vec<Value> {
+        let mut hosts: BTreeSet<&str> = self.0.values().map(|pods| pods.host.as_str()).collect();
+        hosts.retain(|host| !host.ends_with(LOCAL));
+        for manifest in manifests {
+            hosts.retain(|host| !is_entry_for(&manifest.object, host));
+        }
+        let mut objects = Vec::new();
+        for host in hosts {
+            let metadata = json!({ "name": host, "namespace": "istio-system" });
+            let pods = || self.0.iter().filter(|(_, pods)| pods.host == host);
+            let ports: BTreeSet<u16> = pods().map(|(_, pods)| pods.port).collect();
+            let ports: Vec<Value> = ports
+                .into_iter()
+                .map(|port| {
+                    json!({ "number": port, "name": format!("http-{port}"), "protocol": "HTTP" })
+                })
+                .collect();
+            let mut entry = json!({
+                "apiVersion": "networking.istio.io/v1",
+                "kind": "ServiceEntry",
+                "metadata": metadata,
+                "spec": { "hosts": [host], "location": "MESH_INTERNAL", "ports": ports },
+            });
+            self.lead_home(&mut entry, upstreams);
+            objects.push(entry);
+            let subsets: Vec<Value> = pods()
+                .filter(|(_, pods)| !pods.labels.is_empty())
+                .filter_map(|(name, pods)| {
+                    let (subset, _) = subset_and_host(name)?;
+                    Some(json!({ "name": subset, "labels": pods.labels }))
+                })
+                .collect();
+            if !subsets.is_empty() {
+                objects.push(json!({
+                    "apiVersion": "networking.istio.io/v1",
+                    "kind": "DestinationRule",
+                    "metadata": metadata,
+                    "spec": { "host": host, "subsets": subsets },
+                }));
+            }
+        }
+        objects
+    }
+
+    /// Has an object lead to echo servers on this machine instead of other clusters or the rest of the world: a
+    /// ServiceEntry gets their addresses, a DestinationRule for hosts of other clusters loses its mutual TLS.
+    pub(super) fn lead_home(&self, object: &mut Value, upstreams: &Upstreams) {
+        if object["kind"] == "DestinationRule" {
+            let is_local = |host: &str| host.ends_with(LOCAL);
+            if object["spec"]["host"]
+                .as_str()
+                .is_some_and(|host| !is_local(host))
+            {
+                without_tls(&mut object["spec"]);
+            }
+            return;
+        }
+        let names: BTreeMap<u64, Value> = object["spec"]["ports"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|port| Some((port["number"].as_u64()?, port["name"].clone())))
+            .collect();
+        // Labels of the gateways between clusters, by which subsets choose them.
+        let more = object["spec"]["endpoints"][0]["labels"].clone();
+        let mut endpoints = Vec::new();
+        for (name, pods) in &self.0 {
+            let port = names.get(&pods.port.into()).and_then(Value::as_str);
+            let (Some(port), Some(address)) = (port, upstreams.address(name)) else {
+                continue;
+            };
+            if is_entry_for(object, &pods.host) {
+                let mut labels = json!(pods.labels);
+                for (key, value) in more.as_object().into_iter().flatten() {
+                    labels[key] = value.clone();
+                }
+                endpoints.push(json!({
+                    "address": address.ip().to_string(),
+                    "ports": { port: address.port() },
+                    "labels": labels,
+                }));
+            }
+        }
+        if !endpoints.is_empty() {
+            object["spec"]["resolution"] = json!("STATIC");
+            object["spec"]["endpoints"] = json!(endpoints);
+        }
+    }
+}
+
+/// Whether requests to a destination may be answered by an echo server: a subset's pods are also pods of their Service.
+pub(super) fn leads_to(tree: &Tree, cluster: &str, upstream: &str) -> bool {
+    let mut destinations = tree.destinations();
+    let Some(asked) = destinations.find(|destination| destination.cluster == cluster) else {
+        return false;
+    };
+    let all = Destinations::of(tree);
+    let Some(pods) = all.0.get(upstream) else {
+        return false;
+    };
+    let mut subset = labels(&asked.target).iter();
+    subset_and_host(cluster).is_some_and(|(_, host)| host == pods.host)
+        && asked.port == pods.port
+        && subset.all(|(key, value)| pods.labels.get(key) == Some(value))
+}
+
+/// Of `outbound|9080|version-v2|reviews.bookinfo.svc.cluster.local`: `version-v2` and the host.
+fn subset_and_host(cluster: &str) -> Option<(&str, &str)> {
+    let mut parts = cluster.splitn(4, '|').skip(2);
+    Some((parts.next()?, parts.next()?))
+}
+
+fn labels(target: &DestinationTarget) -> &BTreeMap<String, String> {
+    static NONE: BTreeMap<String, String> = BTreeMap::new();
+    match target {
+        DestinationTarget::KubeService { subset, .. }
+        | DestinationTarget::VirtualDestination { subset, .. } => subset,
+        DestinationTarget::StaticDestination { .. } => &NONE,
+    }
+}
+
+fn is_entry_for(object: &Value, host: &str) -> bool {
+    let mut hosts = object["spec"]["hosts"].as_array().into_iter().flatten();
+    object["kind"] == "ServiceEntry" && hosts.any(|one| one == host)
+}
+
+fn without_tls(policies: &mut Value) {
+    if policies["trafficPolicy"]["tls"].is_object() {
+        policies["trafficPolicy"]["tls"] = json!({ "mode": "DISABLE" });
+    }
+    for subset in policies["subsets"].as_array_mut().into_iter().flatten() {
+        if subset["trafficPolicy"]["tls"].is_object() {
+            subset["trafficPolicy"]["tls"] = json!({ "mode": "DISABLE" });
+        }
+    }
+}

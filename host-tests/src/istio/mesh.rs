@@ -1,0 +1,370 @@
+//! A mesh with everything that a configuration needs, and the configuration in it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use meshgate_compiler::compile::{CompileOptions, WorkloadProgram, workload_programs};
+use meshgate_compiler::diagnostic::Diagnostics;
+use meshgate_compiler::manifest::istio::{
+    FailStrategy, IstioOptions, Manifest, Module, Wave, manifests,
+};
+use meshgate_compiler::verify::{Known, State};
+use serde_json::{Value, json};
+
+use super::control::Istiod;
+use super::destinations::{self, Destinations};
+use super::kubernetes::{Entrance, is_service, items, objects};
+use super::proxy::{Identity, Proxy};
+use crate::cases::{Clusters, Configuration, Group};
+use crate::envoy::client::{self, request_head};
+use crate::envoy::free_ports;
+use crate::upstream::Upstreams;
+use crate::yaml;
+
+/// How long a change may take to reach the gateways.
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// The programs that a mesh is made of.
+#[derive(Clone, Debug)]
+pub struct Tools {
+    /// The control plane.
+    pub istiod: PathBuf,
+    /// The proxy.
+    pub envoy: PathBuf,
+    /// The filter.
+    pub filter: PathBuf,
+}
+
+/// A mesh: a control plane, a proxy for every gateway that runs, an echo server for every destination.
+#[derive(Debug)]
+pub struct Mesh {
+    /// What is there besides the objects: the control plane.
+    pub istiod: Istiod,
+    /// The destinations. An echo server has the name of the cluster that leads to it and to nothing else.
+    pub upstreams: Upstreams,
+    /// The gateways, in the order of `programs`.
+    pub proxies: Vec<Proxy>,
+    /// The configuration as a tree, with places.
+    pub configuration: Configuration,
+    /// What every gateway is to serve.
+    pub programs: Vec<WorkloadProgram>,
+    /// The objects, in the order in which they are applied.
+    pub manifests: Vec<Manifest>,
+    /// Ports of the pods of every gateway, in the order of its virtual gateways.
+    ports: Vec<Vec<u16>>,
+    group: Group,
+    filter: PathBuf,
+}
+
+impl Mesh {
+    /// Starts everything for a group. Nothing is applied yet but what the inventory has already.
+    ///
+    /// # Errors
+    /// When the resources do not compile, or something does not start.
+    pub fn start(tools: &Tools, group: &Group) -> Result<Mesh, String> {
+        let (group, mut inventory) = with_free_ports(group)?;
+        let configuration = Configuration::of(&group, 1);
+        configuration.program()?;
+        let (programs, manifests) = compile(&configuration, &group, &tools.filter)?;
+        let destinations = Destinations::of(&configuration.compiled.tree);
+        let upstreams =
+            Upstreams::start_apart(destinations.names()).map_err(|error| error.to_string())?;
+        let entrances = entrances(&programs)?;
+        let ports = programs.iter().zip(&entrances).map(|(program, entrance)| {
+            let target = |port: u16| {
+                let mut ports = entrance.ports.iter();
+                ports.find_map(|(_, number, target)| (*number == port).then_some(*target))
+            };
+            let ports = program.workloads.iter().map(|workload| workload.port);
+            ports.filter_map(target).collect()
+        });
+        let ports = ports.collect();
+        let (services, existing): (Vec<_>, Vec<_>) = items(&mut inventory)
+            .into_iter()
+            .map(|item| item.clone())
+            .partition(|item| item["kind"] == "Service");
+        let backends = destinations.backends(&upstreams);
+        let istiod = Istiod::start(&tools.istiod, &objects(services, &entrances, &backends))?;
+        for object in existing {
+            let api = object["apiVersion"].as_str().unwrap_or_default();
+            if api.starts_with("networking.istio.io/") {
+                istiod.apply(&object)?;
+            }
+        }
+        for object in destinations.federated(&manifests, &upstreams) {
+            istiod.apply(&object)?;
+        }
+        let proxies = entrances
+            .iter()
+            .map(|entrance| Proxy::start(&tools.envoy, &entrance.identity, istiod.discovery()))
+            .collect::<Result<_, _>>()?;
+        Ok(Mesh {
+            istiod,
+            upstreams,
+            proxies,
+            configuration,
+            programs,
+            manifests,
+            ports,
+            group,
+            filter: tools.filter.clone(),
+        })
+    }
+
+    /// Applies wave after wave, and waits in between until the gateways have it.
+    ///
+    /// # Errors
+    /// When Istio refuses an object, or a gateway does not come to what the wave is for.
+    pub fn deploy(&mut self) -> Result<(), String> {
+        self.apply(Wave::Destinations)?;
+        self.wait_for_clusters()?;
+        self.apply(Wave::Listeners)?;
+        self.wait_for_listeners()?;
+        self.apply(Wave::Program)?;
+        self.wait_for_programs()?;
+        wait_for("all proxies are in sync", || {
+            Ok(self.istiod.unsynced()?.map_or(Ok(()), Err))
+        })
+    }
+
+    /// Applies the objects of a wave.
+    ///
+    /// # Errors
+    /// What Istio has against one of them.
+    pub fn apply(&self, wave: Wave) -> Result<(), String> {
+        let destinations = Destinations::of(&self.configuration.compiled.tree);
+        for manifest in self.manifests.iter().filter(|one| one.wave == wave) {
+            let mut object = manifest.object.clone();
+            destinations.lead_home(&mut object, &self.upstreams);
+            self.istiod.apply(&object)?;
+        }
+        Ok(())
+    }
+
+    /// Takes other resources for the same gateways. Nothing is applied, and there are no echo servers for destinations
+    /// that are new.
+    ///
+    /// # Errors
+    /// When they do not compile.
+    pub fn change(&mut self, resources: &str) -> Result<(), String> {
+        self.group.text = resources.to_owned();
+        self.configuration = Configuration::of(&self.group, 1);
+        self.configuration.program()?;
+        (self.programs, self.manifests) = compile(&self.configuration, &self.group, &self.filter)?;
+        Ok(())
+    }
+
+    /// Waits until every gateway has the clusters that its program can choose.
+    ///
+    /// # Errors
+    /// When one is missing for long.
+    pub fn wait_for_clusters(&self) -> Result<(), String> {
+        for (program, proxy) in self.programs.iter().zip(&self.proxies) {
+            let names: BTreeSet<&str> = program
+                .tree
+                .destinations()
+                .map(|destination| destination.cluster.as_str())
+                .collect();
+            wait_for("the gateway has its clusters", || {
+                let mut names = names.iter();
+                let missing = names.find(|name| !proxy.has_clusters([**name]));
+                Ok(missing.map_or(Ok(()), |name| Err(format!("there is no `{name}`"))))
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Waits until every port that has no program yet answers 503, or redirects.
+    ///
+    /// # Errors
+    /// When one gives another answer, or none for long.
+    pub fn wait_for_listeners(&mut self) -> Result<(), String> {
+        for (proxy, ports) in self.proxies.iter_mut().zip(&self.ports) {
+            for &port in ports {
+                let request = request_head("GET", b"/", HOST);
+                wait_for("the listener answers", || {
+                    let response = match client::send(address(port), &request) {
+                        Ok(response) => response,
+                        Err(error) => return Ok(Err(format!("port {port}: {error}"))),
+                    };
+                    proxy.log.next_entry().map_err(|error| error.to_string())?;
+                    let body = String::from_utf8_lossy(&response.body);
+                    Ok(match response.status {
+                        301 => Ok(()),
+                        503 if body.is_empty() => Ok(()),
+                        status => Err(format!("port {port} answers {status} {body}")),
+                    })
+                })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until `meshgate verify` finds every gateway to serve its program.
+    ///
+    /// # Errors
+    /// When it finds something wrong for long.
+    pub fn wait_for_programs(&self) -> Result<(), String> {
+        for (program, proxy) in self.programs.iter().zip(&self.proxies) {
+            let known = Known::new(program.program.clone()).map_err(|error| error.to_string())?;
+            wait_for("verify is content", || {
+                // A busy machine may take too long to answer at all.
+                let report = match proxy.verify(Some(&known)) {
+                    Ok(report) => report,
+                    Err(reason) => return Ok(Err(reason)),
+                };
+                let mut findings = report.findings.iter();
+                let wrong = findings.find(|finding| finding.state == State::Wrong);
+                Ok(wrong.map_or(Ok(()), |finding| Err(finding.message.clone())))
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Where a virtual gateway of the tree listens: index of the proxy, and address.
+    pub fn entrance(&self, gateway: usize) -> Option<(usize, SocketAddr)> {
+        let name = &self.configuration.compiled.tree.gateways.get(gateway)?.name;
+        let mut programs = self.programs.iter().zip(&self.ports).enumerate();
+        programs.find_map(|(proxy, (program, ports))| {
+            let mut gateways = program.gateways.iter().zip(ports);
+            let (_, &port) = gateways.find(|((served, _), _)| served == name)?;
+            Some((proxy, address(port)))
+        })
+    }
+
+    /// Whether requests to a cluster may be answered by the echo server of this name: a subset's pod is also one of its
+    /// Service.
+    pub fn leads_to(&self, cluster: &str, upstream: &str) -> bool {
+        destinations::leads_to(&self.configuration.compiled.tree, cluster, upstream)
+    }
+}
+
+const HOST: [(&str, &[u8]); 2] = [("host", b"nobody.example"), ("connection", b"close")];
+
+fn address(port: u16) -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, port))
+}
+
+/// Asks again and again until the answer is good. An error in itself ends it; what is not good yet is told at the end.
+pub(super) fn wait_for(
+    what: &str,
+    mut look: impl FnMut() -> Result<Result<(), String>, String>,
+) -> Result<(), String> {
+    let deadline = Instant::now() + TIMEOUT;
+    loop {
+        match look()? {
+            Ok(()) => return Ok(()),
+            Err(reason) if Instant::now() > deadline => {
+                return Err(format!(
+                    "not after {} seconds: {what}: {reason}",
+                    TIMEOUT.as_secs()
+                ));
+            }
+            Err(_) => std::thread::sleep(Duration::from_millis(10)),
+        }
+    }
+}
+
+/// What `meshgate compile --target istio` writes for the gateways of a cluster.
+fn compile(
+    configuration: &Configuration,
+    group: &Group,
+    filter: &Path,
+) -> Result<(Vec<WorkloadProgram>, Vec<Manifest>), String> {
+    let options = CompileOptions {
+        cluster: group.clusters.as_ref().map(|clusters| clusters.own.clone()),
+        ..CompileOptions::default()
+    };
+    // They have been looked at already.
+    let mut diagnostics = Diagnostics::default();
+    let (resources, programs) =
+        workload_programs(&configuration.sources, &options, &mut diagnostics);
+    let options = IstioOptions {
+        module: Module {
+            url: format!("file://{}", filter.display()),
+            sha256: None,
+            pull_secret: None,
+        },
+        fail_strategy: FailStrategy::Reload,
+        owner: "meshgate".to_owned(),
+    };
+    let written = manifests(&programs, &resources, &options);
+    if written.errors.is_empty() {
+        let own = group.clusters.as_ref().map(|clusters| &clusters.own);
+        let mut manifests = written.list;
+        manifests.retain(|manifest| manifest.cluster.as_ref() == own);
+        Ok((programs, manifests))
+    } else {
+        Err(written.errors.join("\n"))
+    }
+}
+
+/// The same group with other ports of the gateways' pods, because all of them listen on this machine; and the inventory
+/// of its own cluster.
+fn with_free_ports(group: &Group) -> Result<(Group, Value), String> {
+    let mut group = group.clone();
+    let Some(Clusters { own, inventories }) = &mut group.clusters.clone() else {
+        return Ok((group, json!({ "kind": "List" })));
+    };
+    let configuration = Configuration::of(&group, 1);
+    let gateways = &configuration.compiled.tree.gateways;
+    let workloads = gateways.iter().flat_map(|gateway| &gateway.workloads);
+    let services: BTreeSet<(&str, &str)> = workloads
+        .filter(|workload| workload.in_cluster(own))
+        .filter_map(|workload| Some((workload.namespace.as_str(), workload.service.as_deref()?)))
+        .collect();
+    let mut inventory = Value::Null;
+    for (cluster, text) in inventories.iter_mut().filter(|(cluster, _)| cluster == own) {
+        inventory =
+            yaml::parse(text).map_err(|reason| format!("inventory of {cluster}: {reason}"))?;
+        for item in items(&mut inventory) {
+            let is_gateway = services
+                .iter()
+                .any(|(namespace, name)| is_service(item, namespace, name));
+            let ports = item["spec"]["ports"].as_array_mut();
+            for port in ports.into_iter().flatten().filter(|_| is_gateway) {
+                port["targetPort"] = json!(free_ports(1).map_err(|error| error.to_string())?);
+            }
+        }
+        *text = inventory.to_string();
+    }
+    group.clusters = Some(Clusters {
+        own: own.clone(),
+        inventories: inventories.clone(),
+    });
+    Ok((group, inventory))
+}
+
+/// The pod of every gateway that runs, and its Service. What the inventory does not tell is made up.
+fn entrances(programs: &[WorkloadProgram]) -> Result<Vec<Entrance>, String> {
+    let mut entrances = Vec::new();
+    for (n, program) in programs.iter().enumerate() {
+        let service = program.service.clone();
+        let service = service.unwrap_or_else(|| format!("gateway-{n}"));
+        let mut ports = BTreeMap::new();
+        for workload in &program.workloads {
+            let target = match workload.target_port {
+                Some(target) => target,
+                None => free_ports(1).map_err(|error| error.to_string())?,
+            };
+            ports.entry(workload.port).or_insert((
+                workload.port_name.clone(),
+                workload.port,
+                target,
+            ));
+        }
+        entrances.push(Entrance {
+            identity: Identity {
+                address: format!("10.255.0.{}", n + 1),
+                pod: format!("{service}-0"),
+                namespace: program.namespace.clone(),
+                labels: program.labels.clone(),
+            },
+            service,
+            ports: ports.into_values().collect(),
+        });
+    }
+    Ok(entrances)
+}

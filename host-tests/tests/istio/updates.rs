@@ -1,0 +1,385 @@
+//! Changes to a running mesh, one at a time, as `docs/istio.md` describes them.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use meshgate_compiler::manifest::istio::{Manifest, Wave};
+use meshgate_host_tests::cases::Group;
+use meshgate_host_tests::envoy::client::{self, Connection, Response, request_head};
+use meshgate_host_tests::istio::{Mesh, Tools};
+use meshgate_host_tests::upstream::Echo;
+use serde_json::json;
+
+use crate::Test;
+
+pub(crate) fn tests() -> Vec<Test> {
+    type Run = fn(&Tools) -> Result<(), String>;
+    let tests: [(&str, Run); 5] = [
+        ("updates/no_request_is_lost", no_request_is_lost),
+        ("updates/a_broken_program_is_refused", broken_program),
+        ("updates/the_first_program_is_broken", broken_first_program),
+        ("updates/a_cluster_is_missing", missing_cluster),
+        ("updates/objects_go_away", objects_go_away),
+    ];
+    tests
+        .into_iter()
+        .map(|(name, test)| -> Test { (name.to_owned(), Box::new(test)) })
+        .collect()
+}
+
+/// Routes to a version of a service, with the number of the program in the response; to all of its versions, so that their
+/// clusters stay; and to another service.
+fn shop(program: u64, other: &str) -> String {
+    format!(
+        "\
+apiVersion: networking.enterprise.mesh.gloo.solo.io/v1beta1
+kind: VirtualGateway
+metadata: {{name: www, namespace: shop}}
+spec:
+  ingressGatewaySelectors:
+  - portName: http2
+    destinationSelectors: [{{kubeServiceMatcher: {{namespaces: [istio-ingress], labels: {{istio: ingressgateway}}}}}}]
+  connectionHandlers: [{{http: {{routeConfig: [{{virtualHostSelector: {{}}}}]}}}}]
+---
+apiVersion: networking.enterprise.mesh.gloo.solo.io/v1beta1
+kind: VirtualHost
+metadata: {{name: www, namespace: shop}}
+spec:
+  domains: [shop.example]
+  options: {{trafficPolicy: {{headerManipulation: {{appendResponseHeaders: {{x-program: '{program}'}}}}}}}}
+  routes:
+  - name: other
+    matchers: [{{uri: {{prefix: /other}}}}]
+    routeAction: {{destinations: [{{kubeService: {{name: {other}, namespace: shop, port: 80}}}}]}}
+  - name: all
+    matchers: [{{uri: {{prefix: /all}}}}]
+    routeAction:
+      destinations:
+      - kubeService: {{name: orders, namespace: shop, port: 80, subset: {{version: v1}}}}
+      - kubeService: {{name: orders, namespace: shop, port: 80, subset: {{version: v2}}}}
+  - name: orders
+    routeAction: {{destinations: [{{kubeService: {{name: orders, namespace: shop, port: 80, subset: {{version: v{program}}}}}}}]}}
+"
+    )
+}
+
+/// A mesh that has everything and serves nothing yet.
+fn mesh(tools: &Tools) -> Result<Mesh, String> {
+    Mesh::start(tools, &Group::new("shop", shop(1, "stock")))
+}
+
+fn deployed(tools: &Tools) -> Result<Mesh, String> {
+    let mut mesh = mesh(tools)?;
+    mesh.deploy()?;
+    Ok(mesh)
+}
+
+fn entrance(mesh: &Mesh) -> Result<SocketAddr, String> {
+    let (_, address) = mesh.entrance(0).ok_or("nobody serves the gateway")?;
+    Ok(address)
+}
+
+fn request(path: &str, more: &[(&str, &[u8])]) -> Vec<u8> {
+    let own: [(&str, &[u8]); 1] = [("host", b"shop.example")];
+    request_head("GET", path.as_bytes(), own.iter().chain(more).copied())
+}
+
+/// An answer, with the response flags that the access log has for it.
+fn ask(mesh: &mut Mesh, path: &str, more: &[(&str, &[u8])]) -> Result<(Response, String), String> {
+    let more = [more, &[("connection", b"close")]].concat();
+    let response = client::send(entrance(mesh)?, &request(path, &more));
+    let response = response.map_err(|error| format!("no answer: {error}"))?;
+    let proxy = mesh.proxies.first_mut().ok_or("there is no proxy")?;
+    let entry = proxy.log.next_entry().map_err(|error| error.to_string())?;
+    Ok((response, entry.flags.unwrap_or_default()))
+}
+
+/// Asks until the answer is as wanted, and calls every other one wrong that is not among those allowed until then.
+fn ask_until(
+    mesh: &mut Mesh,
+    what: &str,
+    wanted: impl Fn(&Response, &str) -> bool,
+    allowed: impl Fn(&Response, &str) -> bool,
+) -> Result<(), String> {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        let (response, flags) = ask(mesh, "/orders", &[])?;
+        if wanted(&response, &flags) {
+            return Ok(());
+        }
+        let body = String::from_utf8_lossy(&response.body);
+        let seen = format!("{what}: {} `{flags}` {body}", response.status);
+        if !allowed(&response, &flags) {
+            return Err(format!("wrong answer before {seen}"));
+        }
+        if Instant::now() > deadline {
+            return Err(format!("not within a minute: {seen}"));
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// The program that a response is of, when it came from the version of the service that this program routes to.
+fn program(response: &Response) -> Result<u64, String> {
+    let body = String::from_utf8_lossy(&response.body);
+    let wrong = |reason: &str| format!("{reason}: {} {body}", response.status);
+    let number = response
+        .text("x-program")
+        .and_then(|text| text.parse().ok());
+    let number = number.ok_or_else(|| wrong("no x-program"))?;
+    let echo: Echo = serde_json::from_slice(&response.body).map_err(|_| wrong("no echo"))?;
+    let subset = format!("|version-v{number}|");
+    match response.status == 200 && echo.upstream.contains(&subset) {
+        true => Ok(number),
+        false => Err(wrong("the program leads elsewhere")),
+    }
+}
+
+fn is_served(response: &Response, number: u64) -> bool {
+    program(response) == Ok(number)
+}
+
+/// Another program, wave by wave, while clients send requests without a pause.
+fn no_request_is_lost(tools: &Tools) -> Result<(), String> {
+    const CLIENTS: usize = 3;
+    let mut mesh = deployed(tools)?;
+    let address = entrance(&mesh)?;
+    let stop = AtomicBool::new(false);
+    let answered = AtomicU64::new(0);
+    let seen: Vec<AtomicU64> = (0..CLIENTS).map(|_| AtomicU64::new(0)).collect();
+    thread::scope(|scope| {
+        let clients: Vec<_> = seen
+            .iter()
+            .map(|last| scope.spawn(|| send_requests(address, &stop, &answered, last)))
+            .collect();
+        let result = (|| {
+            mesh.change(&shop(2, "stock"))?;
+            mesh.apply(Wave::Destinations)?;
+            mesh.wait_for_clusters()?;
+            mesh.apply(Wave::Listeners)?;
+            mesh.apply(Wave::Program)?;
+            mesh.wait_for_programs()?;
+            let deadline = Instant::now() + Duration::from_secs(30);
+            let all = || seen.iter().all(|last| last.load(Ordering::Relaxed) == 2);
+            while !all()
+                && Instant::now() < deadline
+                && !clients.iter().any(|one| one.is_finished())
+            {
+                thread::sleep(Duration::from_millis(10));
+            }
+            match all() {
+                true => Ok(()),
+                false => Err("not every client was served by the new program".to_owned()),
+            }
+        })();
+        stop.store(true, Ordering::Relaxed);
+        for client in clients {
+            client
+                .join()
+                .map_err(|_| "a client panicked".to_owned())??;
+        }
+        result
+    })?;
+    match answered.load(Ordering::Relaxed) {
+        few @ 0..100 => Err(format!("{few} requests are no load")),
+        _ => Ok(()),
+    }
+}
+
+fn send_requests(
+    address: SocketAddr,
+    stop: &AtomicBool,
+    answered: &AtomicU64,
+    last: &AtomicU64,
+) -> Result<(), String> {
+    let lost = |error| format!("a request is lost: {error}");
+    let mut connection = Connection::open(address).map_err(lost)?;
+    while !stop.load(Ordering::Relaxed) {
+        let response = connection.send(&request("/orders", &[])).map_err(lost)?;
+        let number = program(&response)?;
+        if last.swap(number, Ordering::Relaxed) > number {
+            return Err("an old program answered after a new one".to_owned());
+        }
+        answered.fetch_add(1, Ordering::Relaxed);
+        if response.text("connection") == Some("close") {
+            connection = Connection::open(address).map_err(lost)?;
+        }
+    }
+    Ok(())
+}
+
+/// The plugin with a program that is damaged.
+fn broken(mesh: &Mesh) -> Result<serde_json::Value, String> {
+    let mut object = plugin(mesh)?.object.clone();
+    object["spec"]["pluginConfig"]["program"]["data"] = json!("bm8gcHJvZ3JhbQ==");
+    Ok(object)
+}
+
+fn plugin(mesh: &Mesh) -> Result<&Manifest, String> {
+    let mut manifests = mesh.manifests.iter();
+    let found = manifests.find(|one| one.kind == "WasmPlugin");
+    found.ok_or_else(|| "there is no plugin".to_owned())
+}
+
+/// What `istioctl proxy-status` would say of a refused update; waits for it.
+fn wait_for_refusal(mesh: &Mesh) -> Result<String, String> {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        match mesh.istiod.unsynced()? {
+            Some(status) if status.contains("lastError") => return Ok(status),
+            status if Instant::now() > deadline => {
+                return Err(format!("nothing was refused: {status:?}"));
+            }
+            _ => thread::sleep(Duration::from_millis(10)),
+        }
+    }
+}
+
+fn broken_program(tools: &Tools) -> Result<(), String> {
+    let mut mesh = deployed(tools)?;
+    mesh.istiod.apply(&broken(&mesh)?)?;
+    let refusal = wait_for_refusal(&mesh)?;
+    if !refusal.contains("TypedExtensionConfig") {
+        return Err(format!("something else was refused: {refusal}"));
+    }
+    ask_until(
+        &mut mesh,
+        "the old program",
+        |response, _| is_served(response, 1),
+        |_, _| false,
+    )?;
+    mesh.change(&shop(2, "stock"))?;
+    mesh.apply(Wave::Program)?;
+    let old = |response: &Response, _: &str| is_served(response, 1);
+    ask_until(
+        &mut mesh,
+        "the next program",
+        |response, _| is_served(response, 2),
+        old,
+    )
+}
+
+fn broken_first_program(tools: &Tools) -> Result<(), String> {
+    let mut mesh = mesh(tools)?;
+    mesh.apply(Wave::Destinations)?;
+    mesh.wait_for_clusters()?;
+    mesh.apply(Wave::Listeners)?;
+    mesh.wait_for_listeners()?;
+    mesh.istiod.apply(&broken(&mesh)?)?;
+    wait_for_refusal(&mesh)?;
+    // The listener with the plugin takes the place of the one without when it knows that there is none.
+    let none = |response: &Response, _: &str| response.status == 503;
+    let failed = |response: &Response, flags: &str| {
+        response.status == 500 && response.body.is_empty() && flags.contains("NFCF")
+    };
+    ask_until(&mut mesh, "500", failed, none)?;
+    mesh.apply(Wave::Program)?;
+    ask_until(
+        &mut mesh,
+        "the program",
+        |response, _| is_served(response, 1),
+        failed,
+    )?;
+    mesh.wait_for_programs()
+}
+
+fn missing_cluster(tools: &Tools) -> Result<(), String> {
+    let mut mesh = deployed(tools)?;
+    mesh.change(&shop(1, "nobody"))?;
+    mesh.apply(Wave::Destinations)?;
+    mesh.apply(Wave::Listeners)?;
+    mesh.apply(Wave::Program)?;
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        let (response, flags) = ask(&mut mesh, "/other", &[])?;
+        match response.status {
+            503 if flags == "NC" => break,
+            200 if Instant::now() < deadline => thread::sleep(Duration::from_millis(10)),
+            status => return Err(format!("{status} `{flags}`")),
+        }
+    }
+    ask_until(
+        &mut mesh,
+        "the other route",
+        |response, _| is_served(response, 1),
+        |_, _| false,
+    )?;
+    let report = mesh
+        .proxies
+        .first()
+        .ok_or("there is no proxy")?
+        .verify(None)?;
+    let mut findings = report.findings.iter();
+    let named = findings.any(|one| {
+        one.message
+            .contains("`outbound|80||nobody.shop.svc.cluster.local` does not exist")
+    });
+    match named && report.is_wrong() {
+        true => Ok(()),
+        false => Err(format!("verify does not see it: {report:#?}")),
+    }
+}
+
+/// Without one of the objects requests fail, and go nowhere, not even where a client wants them to.
+fn objects_go_away(tools: &Tools) -> Result<(), String> {
+    let mut mesh = deployed(tools)?;
+    let served = |response: &Response, _: &str| is_served(response, 1);
+    let is_placeholder = |response: &Response, _: &str| {
+        response.status == 503 && response.body == b"meshgate is not attached to this gateway\n"
+    };
+    let no_cluster = |response: &Response, flags: &str| response.status == 503 && flags == "NC";
+
+    let of_kind = |mesh: &Mesh, kind: &str| {
+        let mut manifests = mesh.manifests.iter();
+        let found = manifests.find(|one| one.kind == kind);
+        found
+            .map(|one| one.object.clone())
+            .ok_or_else(|| format!("there is no {kind}"))
+    };
+    let filter = of_kind(&mesh, "EnvoyFilter")?;
+    mesh.istiod.delete(&filter)?;
+    ask_until(&mut mesh, "the placeholder", is_placeholder, served)?;
+    mesh.istiod.apply(&filter)?;
+    ask_until(&mut mesh, "the program again", served, is_placeholder)?;
+
+    let plugin = of_kind(&mesh, "WasmPlugin")?;
+    mesh.istiod.delete(&plugin)?;
+    ask_until(&mut mesh, "503 without plugin", no_cluster, served)?;
+    let cluster: [(&str, &[u8]); 1] = [(
+        "x-meshgate-cluster",
+        b"outbound|80||stock.shop.svc.cluster.local",
+    )];
+    let (response, flags) = ask(&mut mesh, "/orders", &cluster)?;
+    if !no_cluster(&response, &flags) {
+        return Err(format!(
+            "a client chose the cluster: {} `{flags}`",
+            response.status
+        ));
+    }
+    mesh.istiod.apply(&plugin)?;
+    ask_until(&mut mesh, "the program again", served, no_cluster)?;
+
+    // Removal, in the order of the documentation: listeners, program, destinations.
+    let address = entrance(&mesh)?;
+    for wave in [Wave::Listeners, Wave::Program, Wave::Destinations] {
+        let objects = mesh.manifests.iter().filter(|one| one.wave == wave);
+        for object in objects {
+            mesh.istiod.delete(&object.object)?;
+        }
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while client::send(address, &request("/orders", &[])).is_ok() {
+            if Instant::now() > deadline {
+                return Err("the listener is still there".to_owned());
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+    let kinds: BTreeSet<&str> = mesh.manifests.iter().map(|one| one.kind).collect();
+    match kinds.len() {
+        5 => Ok(()),
+        _ => Err(format!("not all kinds of objects were there: {kinds:?}")),
+    }
+}
