@@ -66,6 +66,7 @@ pub fn tree(table: Table, n: usize) -> Tree {
         https_redirect: false,
         tls: false,
         hosts: vec![host],
+        tcp: None,
         services: Services::default(),
         span: Span::default(),
     };

@@ -86,6 +86,8 @@ codes! {
     MissingField = "E0037", "missing-field";
     /// A number outside the range of its field.
     NumberOutOfRange = "E0038", "number-out-of-range";
+    /// A case of a file of requests that cannot be read.
+    InvalidCase = "E0039", "invalid-case";
 
     /// A selector has both labels and expressions, which selects nothing.
     SelectorConflict = "E0101", "selector-conflict";
@@ -291,7 +293,7 @@ codes! {
     /// Two TCP hosts of one name.
     DuplicateTcpHost = "E0509", "duplicate-tcp-host";
     /// Forwarding by server name without TLS.
-    ServerNameWithoutTls = "W0510", "server-name-without-tls";
+    ServerNameWithoutTls = "E0510", "server-name-without-tls";
     /// A gateway for TLS that the target serves as plain HTTP.
     PlainText = "N0511", "plain-text";
     /// A setting of a gateway's listener that has no effect yet.
@@ -329,7 +331,7 @@ codes! {
     EmptyVirtualHost = "W0553", "empty-virtual-host";
     /// A virtual host has no domain that could be used.
     NoDomains = "E0554", "no-domains";
-    /// A gateway for TCP connections.
+    /// A gateway that does not say where connections go.
     TcpGateway = "E0555", "tcp-gateway";
 
     /// Delegation multiplies routes beyond the limit.

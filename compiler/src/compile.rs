@@ -129,6 +129,18 @@ pub struct WorkloadProgram {
     pub program: Vec<u8>,
 }
 
+impl WorkloadProgram {
+    /// What files and arguments call it: `CLUSTER/NAMESPACE.SERVICE`.
+    pub fn place(&self) -> String {
+        format!(
+            "{}/{}.{}",
+            self.cluster.as_deref().unwrap_or("cluster"),
+            self.namespace,
+            self.service.as_deref().unwrap_or("gateway")
+        )
+    }
+}
+
 /// Writes a program for every gateway that runs, in every cluster, with nothing in it but what this gateway serves.
 /// Findings end up in the order of their places.
 pub fn workload_programs(

@@ -5,15 +5,18 @@
 #![forbid(unsafe_code)]
 
 pub mod answer;
+pub mod cases;
 pub mod code;
 pub mod compile;
 pub mod diagnostic;
+pub mod diff;
 pub mod lint;
 pub mod load;
 pub mod lower;
 pub mod manifest;
 pub mod options;
 pub mod oracle;
+pub mod package;
 pub mod policy;
 pub mod rare;
 pub mod regex;

@@ -43,6 +43,14 @@ macro_rules! options {
                     .collect()
             }
 
+            /// Names in the API of the options that do not say the same as those of `other`.
+            pub(crate) fn differing(&self, other: &Self) -> Vec<&'static str> {
+                [$((written_name(concat!($($doc),+)), value(&self.$name) == value(&other.$name)),)*]
+                    .into_iter()
+                    .filter_map(|(name, same)| (!same).then_some(name))
+                    .collect()
+            }
+
             /// Makes options that were inherited as `from` be inherited as `to`. Whether that changes anything.
             pub(crate) fn inherit_instead(&mut self, from: &Self, to: &Self) -> bool {
                 let mut changed = false;

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use meshgate_engine::policy::{Reply, RequestChanges, Stage, Verdict};
 use meshgate_engine::{
-    Action, ActionKind, Decision, Destination, DestinationKind, Forward, Headers, Match, Program,
-    Surroundings,
+    Action, ActionKind, Decision, Destination, DestinationKind, Forward, HeaderOperations, Headers,
+    Match, Program, Surroundings,
 };
 
 use crate::answer::{self, Answer, Outcome, Response, duration};
@@ -114,13 +114,7 @@ pub fn evaluate(program: &Program, tree: &Tree, gateway: usize, request: &Reques
     });
     let request = normal.as_ref().unwrap_or(request);
     let headers = Fields::new(request);
-    let received = meshgate_engine::Request {
-        method: request.method.as_bytes(),
-        scheme: request.scheme.as_bytes(),
-        authority: request.authority.as_bytes(),
-        path: request.path.as_bytes(),
-        headers: &headers,
-    };
+    let received = received(request, &headers);
     let Decision::Route(found) = program.decide(gateway, &received) else {
         let gateway = tree.gateways.get(gateway);
         let virtual_host =
@@ -174,6 +168,44 @@ pub fn evaluate(program: &Program, tree: &Tree, gateway: usize, request: &Reques
             let response = (response.status, Vec::new(), response.body.as_str());
             reply(answer, Outcome::DirectResponse, response, &found, &received)
         }
+    }
+}
+
+/// The headers that the client receives when the destination of a forwarded request answers with `headers`. `None` if the
+/// request is not forwarded.
+pub fn response_headers(
+    program: &Program,
+    gateway: usize,
+    request: &Request,
+    headers: &[(String, String)],
+) -> Option<Vec<(String, String)>> {
+    let fields = Fields::new(request);
+    let received = received(request, &fields);
+    let Decision::Route(found) = program.decide(gateway, &received) else {
+        return None;
+    };
+    if check(&found, &received, request, &mut RequestChanges::new())
+        .0
+        .is_some()
+    {
+        return None;
+    }
+    let forwarding = found.forward(&received, request.random)?;
+    let mut headers = lower_case(headers);
+    for operations in forwarding.headers.into_iter().flatten() {
+        change_response(&mut headers, operations);
+    }
+    set_response(&mut headers, &found, &received);
+    Some(headers)
+}
+
+fn received<'r>(request: &'r Request, headers: &'r Fields) -> meshgate_engine::Request<'r, Fields> {
+    meshgate_engine::Request {
+        method: request.method.as_bytes(),
+        scheme: request.scheme.as_bytes(),
+        authority: request.authority.as_bytes(),
+        path: request.path.as_bytes(),
+        headers,
     }
 }
 
@@ -316,18 +348,9 @@ fn reply(
     received: &meshgate_engine::Request<'_, Fields>,
 ) -> Answer {
     if let Some(operations) = found.headers() {
-        change(
-            &mut headers,
-            &operations.remove_response,
-            &operations.set_response,
-            &operations.append_response,
-        );
+        change_response(&mut headers, operations);
     }
-    for header in found.response_headers(received) {
-        let (name, value) = text_header(header);
-        headers.retain(|(other, _)| *other != name);
-        headers.push((name, value));
-    }
+    set_response(&mut headers, found, received);
     Answer {
         outcome,
         response: Some(Response {
@@ -336,6 +359,28 @@ fn reply(
             body: body.to_owned(),
         }),
         ..answer
+    }
+}
+
+fn change_response(headers: &mut Vec<(String, String)>, operations: &HeaderOperations) {
+    change(
+        headers,
+        &operations.remove_response,
+        &operations.set_response,
+        &operations.append_response,
+    );
+}
+
+/// Adds what policies tell the client.
+fn set_response(
+    headers: &mut Vec<(String, String)>,
+    found: &Match<'_>,
+    received: &meshgate_engine::Request<'_, Fields>,
+) {
+    for header in found.response_headers(received) {
+        let (name, value) = text_header(header);
+        headers.retain(|(other, _)| *other != name);
+        headers.push((name, value));
     }
 }
 

@@ -19,7 +19,9 @@ use crate::policy::Mirror;
 use crate::rare::Rare;
 pub use crate::resource::TextPlace;
 use crate::resource::external::{GatewayExtauth, GatewayRateLimit};
-use crate::resource::{HeaderManipulation, Listener, Normalization, ObjectName, PathKind};
+use crate::resource::{
+    HeaderManipulation, Listener, Normalization, ObjectName, PathKind, TcpSettings,
+};
 use crate::rewrite::{HostRewrite, PathRewrite, Replacement};
 use crate::source::{Span, Spanned};
 
@@ -41,8 +43,13 @@ pub struct Tree {
 }
 
 impl Tree {
-    /// The destinations of all routes, in order, those of shared routes once; then the services of gateways.
+    /// All destinations: of requests, then of connections.
     pub fn destinations(&self) -> impl Iterator<Item = &Arc<Destination>> {
+        self.of_requests().chain(self.of_connections())
+    }
+
+    /// The destinations of all routes, in order, those of shared routes once; then the services of gateways.
+    pub fn of_requests(&self) -> impl Iterator<Item = &Arc<Destination>> {
         let of_routes = self.routes().into_iter().flat_map(|route| {
             let destinations = match &route.action {
                 Action::Forward(forward) => &forward.destinations[..],
@@ -54,6 +61,16 @@ impl Tree {
                 .chain(route.mirrors().iter().map(|mirror| &mirror.destination))
         });
         of_routes.chain(self.services().map(|(destination, _)| destination))
+    }
+
+    /// The destinations of connections that are forwarded as they are.
+    pub fn of_connections(&self) -> impl Iterator<Item = &Arc<Destination>> {
+        let handlers = self
+            .gateways
+            .iter()
+            .filter_map(|gateway| gateway.tcp.as_ref());
+        let destinations = handlers.flat_map(|tcp| &tcp.destinations);
+        destinations.map(|(destination, _)| destination)
     }
 
     /// All routes, in order; shared ones once.
@@ -113,9 +130,25 @@ pub struct Gateway {
     pub tls: bool,
     /// Hosts; no two have a domain in common.
     pub hosts: Vec<Host>,
+    /// Where connections go, if they are not understood as HTTP; there are no hosts then.
+    pub tcp: Option<Tcp>,
     /// The services that it asks.
     pub services: Services,
     /// Place of its name.
+    pub span: Span,
+}
+
+/// Where the connections of a gateway go as they are.
+#[derive(Clone, Debug)]
+pub struct Tcp {
+    /// Destinations with their weights, which are relative and not all zero; none if the server name of TLS says where
+    /// connections go, or if there was an error in one of them.
+    pub destinations: Vec<(Arc<Destination>, u32)>,
+    /// Connections go to the cluster that the server name names.
+    pub by_server_name: bool,
+    /// How connections are forwarded.
+    pub settings: TcpSettings,
+    /// Place of the handler.
     pub span: Span,
 }
 

@@ -400,6 +400,52 @@ fn conditions_for_retries() {
 }
 
 #[test]
+fn requests_keep_the_header_that_envoy_cannot_do_without() {
+    let finding = |at: &str, what: &str| {
+        format!(
+            "1:{at}: error[E0403]: the header `x-forwarded-proto` cannot be {what}: Envoy does not route requests \
+             without it (help: set it to `http` or `https`)"
+        )
+    };
+    assert!(!check_options(
+        "{headerManipulation: {removeRequestHeaders: [x-a, X-Forwarded-Proto]}}",
+        &[&finding("61", "removed")]
+    ));
+    assert!(!check_options(
+        "{headerManipulation: {setRequestHeaders: {x-forwarded-proto: ''}}}",
+        &[&finding("53", "emptied")]
+    ));
+    assert!(check_options(
+        "{headerManipulation: {setRequestHeaders: {x-forwarded-proto: https}, removeResponseHeaders: [x-forwarded-proto]}}",
+        &[]
+    ));
+}
+
+#[test]
+fn a_header_is_set_once() {
+    let options = "{headerManipulation: {setResponseHeaders: {x-a: '1', b: '', X-A: '2'}}}";
+    let finding = "1:71: error[E0013]: the header `x-a` is set twice; the case of letters does not count (help: keep one of them)";
+    assert!(!check_options(options, &[finding]));
+    // But it can be given two values, in either order.
+    let headers = ["{X-A: '2', x-a: '1'}", "{x-a: '1', X-A: '2'}"].map(|headers| {
+        let (_, resources, diagnostics) = load::from_text(
+            "f",
+            &format!(
+                "{TABLE}metadata: {{name: t}}\nspec: {{routes: [{{directResponseAction: {{status: 200}}, options: \
+                 {{headerManipulation: {{appendRequestHeaders: {headers}}}}}}}]}}"
+            ),
+        );
+        assert!(!diagnostics.has_errors());
+        let options = &resources.route_tables[0].routes[0].options.plain;
+        let headers = options.header_manipulation.as_ref().expect("headers");
+        headers.append_request.clone()
+    });
+    let [first, second] = headers;
+    assert_eq!(first, second);
+    assert_eq!(first.len(), 2);
+}
+
+#[test]
 fn header_operations() {
     let (_, resources, _) = load::from_text(
         "f",

@@ -50,25 +50,31 @@ enum Encoding {
 /// to exhaust the memory.
 const MAX_DECOMPRESSED: usize = 64 * 1024 * 1024;
 
-/// Finds and verifies the program. A configuration is a program as it is, or
+/// Finds and verifies the program. A configuration without one leaves it to the program `packaged` with the module, if any.
+/// A configuration is a program as it is, or
 /// `{"program":{"encoding":"base64","data":"…"}}`, with `zlib+base64` for one that is compressed; one that is empty, or
 /// blank, holds none.
-pub(crate) fn program(configuration: Vec<u8>) -> Result<Option<Program>, ConfigurationError> {
+pub(crate) fn program(
+    configuration: Vec<u8>,
+    packaged: impl FnOnce() -> Option<Vec<u8>>,
+) -> Result<Option<Program>, ConfigurationError> {
     // A program begins with neither a blank nor a brace.
     let Some(first) = configuration
         .iter()
         .find(|byte| !byte.is_ascii_whitespace())
     else {
-        return Ok(None);
+        return packaged().map(verified).transpose();
     };
-    let bytes = if *first == b'{' {
+    verified(if *first == b'{' {
         decoded(&configuration)?
     } else {
         configuration
-    };
-    Program::new(bytes)
-        .map(Some)
-        .map_err(ConfigurationError::Program)
+    })
+    .map(Some)
+}
+
+fn verified(bytes: Vec<u8>) -> Result<Program, ConfigurationError> {
+    Program::new(bytes).map_err(ConfigurationError::Program)
 }
 
 fn decoded(json: &[u8]) -> Result<Vec<u8>, ConfigurationError> {

@@ -68,6 +68,8 @@ pub(crate) struct ResponseChanges {
     pub(crate) changes: Rc<[Change]>,
     /// Cookies that the client is given, beside those of the destination.
     pub(crate) cookies: Rc<[Vec<u8>]>,
+    /// The gateway makes the response.
+    pub(crate) is_own: bool,
 }
 
 /// What [`delete`] has ended.

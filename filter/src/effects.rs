@@ -84,8 +84,18 @@ pub(crate) fn changes_response(operations: &HeaderOperations) -> bool {
         && operations.append_response.is_empty())
 }
 
-/// Applies the response part of header operations.
-pub(crate) fn change_response(operations: &HeaderOperations) {
+/// Applies the response part of header operations. The type that the proxy gives an answer of the gateway's is one for want
+/// of another: what is added takes its place.
+pub(crate) fn change_response(operations: &HeaderOperations, is_own: bool) {
+    const TYPE: &str = "content-type";
+    if is_own
+        && operations
+            .append_response
+            .iter()
+            .any(|(name, _)| name == TYPE)
+    {
+        host::remove_header(MapType::HttpResponseHeaders, TYPE.as_bytes());
+    }
     change_headers(
         MapType::HttpResponseHeaders,
         &operations.remove_response,

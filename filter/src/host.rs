@@ -135,6 +135,14 @@ unsafe extern "C" {
     ) -> u32;
 }
 
+// Not the host's: `cargo xtask filter` puts functions into the module that say there is no program in it, and
+// `meshgate package` replaces them.
+#[link(wasm_import_module = "meshgate")]
+unsafe extern "C" {
+    fn meshgate_packaged_size() -> usize;
+    fn meshgate_packaged_copy(destination: *mut u8);
+}
+
 #[link(wasm_import_module = "wasi_snapshot_preview1")]
 unsafe extern "C" {
     fn random_get(data: *mut u8, size: usize) -> u16;
@@ -450,6 +458,19 @@ pub(crate) fn continue_request() {
     const REQUEST: u32 = 0;
     // SAFETY: takes any number.
     unsafe { proxy_continue_stream(REQUEST) };
+}
+
+/// The program that is part of the module, if one was packaged with it.
+pub(crate) fn packaged_program() -> Option<Vec<u8>> {
+    // SAFETY: the function takes nothing and touches no memory.
+    let size = unsafe { meshgate_packaged_size() };
+    if size == 0 {
+        return None;
+    }
+    let mut program = vec![0; size];
+    // SAFETY: the function writes as many bytes as the other one says, to a live vector of so many bytes.
+    unsafe { meshgate_packaged_copy(program.as_mut_ptr()) };
+    Some(program)
 }
 
 /// Random bytes of the operating system.

@@ -32,7 +32,8 @@ impl Root {
 
     fn configure(&self) -> Result<String, String> {
         let configuration = self.get_plugin_configuration().unwrap_or_default();
-        let program = configuration::program(configuration).map_err(|error| error.to_string())?;
+        let program = configuration::program(configuration, host::packaged_program)
+            .map_err(|error| error.to_string())?;
         let message = accepted(program.as_ref());
         if let Some(program) = &program {
             external::create_buckets(program);

@@ -170,7 +170,7 @@ pub(crate) fn on_response_headers(stream: u32) -> Action {
     {
         for index in response.operations.into_iter().flatten() {
             if let Some(operations) = header_operations(program, index) {
-                effects::change_response(operations);
+                effects::change_response(operations, response.is_own);
             }
         }
         effects::set_response_headers(&response.headers);
@@ -263,7 +263,7 @@ impl Exchange<'_> {
             }
             Verdict::Delay(milliseconds, next) => Some(Step::Wait(milliseconds, next)),
             Verdict::Answer(reply) => {
-                self.keep(found, None);
+                self.keep_own(found);
                 effects::reply(&reply);
                 Some(Step::Done(match reply.is_refusal {
                     true => Outcome::Rejected,
@@ -278,12 +278,12 @@ impl Exchange<'_> {
         match &found.action().kind {
             ActionKind::Forward(_) => self.forward(found),
             ActionKind::Redirect(redirect) => {
-                self.keep(found, None);
+                self.keep_own(found);
                 effects::redirect(redirect.status, &found.location(redirect, self.request));
                 Outcome::Redirected
             }
             ActionKind::DirectResponse(response) => {
-                self.keep(found, None);
+                self.keep_own(found);
                 effects::respond(
                     response.status,
                     b"meshgate_direct_response",
@@ -303,19 +303,25 @@ impl Exchange<'_> {
             forwarding.path = None;
         }
         let cookies = mem::take(&mut forwarding.cookies);
-        self.keep_with(found, forwarding.share.headers, cookies);
+        self.keep(found, forwarding.share.headers, cookies, false);
         effects::forward(&forwarding);
         Outcome::Forwarded
     }
 
-    /// Keeps the stream if its response is to be changed: by route and policies, and by header operations of the
-    /// destination.
-    pub(crate) fn keep(&self, found: &Match<'_>, destination: Option<u32>) {
-        self.keep_with(found, destination, Vec::new());
+    /// Keeps the stream of a request that the gateway answers itself, if that answer is to be changed.
+    pub(crate) fn keep_own(&self, found: &Match<'_>) {
+        self.keep(found, None, Vec::new(), true);
     }
 
-    /// The same with cookies for the client.
-    fn keep_with(&self, found: &Match<'_>, destination: Option<u32>, cookies: Vec<Vec<u8>>) {
+    /// Keeps the stream if its response is to be changed: by route and policies, by header operations of the destination, and
+    /// with cookies.
+    fn keep(
+        &self,
+        found: &Match<'_>,
+        destination: Option<u32>,
+        cookies: Vec<Vec<u8>>,
+        is_own: bool,
+    ) {
         let operations = [found.action().headers, destination];
         let headers = match found.action().policies {
             Some(_) => found.response_headers(self.request),
@@ -337,6 +343,7 @@ impl Exchange<'_> {
                 headers: headers.into(),
                 changes: changes.into(),
                 cookies: cookies.into(),
+                is_own,
             };
             contexts::keep(self.stream, self.origin, response);
         }

@@ -2,9 +2,10 @@
 //!
 //! `PROPTEST_CASES` sets the number of configurations; each is asked [`equivalence::REQUESTS`] requests.
 
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use meshgate_compiler::answer::{Answer, Options, Response};
+use meshgate_compiler::answer::{Answer, Options, Outcome, Response};
 use meshgate_compiler::oracle;
 use meshgate_host_tests::cases::{
     Configuration, Executor, Group, Request, UpstreamResponse, Wasmtime,
@@ -13,7 +14,8 @@ use meshgate_host_tests::fuzz::equivalence;
 use meshgate_host_tests::generate;
 use meshgate_host_tests::tools;
 use proptest::prelude::*;
-use proptest::test_runner::TestCaseResult;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::{TestCaseResult, TestRunner};
 
 static FILTER: LazyLock<Result<Wasmtime, String>> =
     LazyLock::new(|| tools::filter().and_then(|path| Wasmtime::new(&path)));
@@ -78,6 +80,48 @@ proptest! {
         resources.rotate_left(seed as usize % len);
         resources.swap(0, (seed >> 32) as usize % len);
         prop_assert_eq!(program(&resources), first, "{}", configuration.text());
+    }
+}
+
+/// What is generated meets every policy that refuses, and passes every one of them.
+#[test]
+fn generated_requests_pass_and_are_refused() {
+    let mut runner = TestRunner::deterministic();
+    let (mut refusals, mut of_jane) = (BTreeMap::new(), 0);
+    for _ in 0..100 {
+        let strategy = (
+            generate::any_configuration(),
+            generate::drafts(equivalence::REQUESTS),
+        );
+        let generated = strategy.new_tree(&mut runner).expect("a configuration");
+        let (configuration, drafts) = generated.current();
+        let configuration = Configuration::compile(&configuration.text(), 8080);
+        let tree = &configuration.compiled.tree;
+        for draft in drafts {
+            let answer = oracle::evaluate(tree, None, &draft.request(tree));
+            if let (Outcome::Rejected, Some(response)) = (answer.outcome, answer.response) {
+                *refusals.entry(response.body).or_insert(0) += 1;
+            }
+            let headers = answer
+                .request
+                .into_iter()
+                .flat_map(|request| request.headers);
+            of_jane += headers
+                .filter(|(name, value)| name == "x-3" && value == "jane")
+                .count();
+        }
+    }
+    assert!(of_jane > 5, "{of_jane}");
+    for body in [
+        "RBAC: access denied",
+        "Invalid origin",
+        "fault filter abort",
+        "Jwt verification fails",
+        // Without an API key.
+        "",
+    ] {
+        let count = refusals.get(body).copied().unwrap_or_default();
+        assert!(count > 20, "{count} times `{body}`");
     }
 }
 

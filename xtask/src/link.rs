@@ -2,21 +2,29 @@
 //!
 //! A host calls every callback that a module exports, for each stream, and each call costs. The SDK exports all there are,
 //! and rustc keeps whatever a dependency exports; so the rest is taken away here, with the functions that only it needed.
+//!
+//! The filter asks its own module for a program that was packaged with it. It imports these functions, so that the compiler
+//! does not know what they do; here they become functions that say there is none, exported for `meshgate package` to replace.
 
-use walrus::{Module, ModuleConfig, passes};
+use walrus::{InstrSeqBuilder, Module, ModuleConfig, passes};
 
 /// What the filter begins the names of its own callbacks with, in place of [`ABI_PREFIX`]. One of them takes the place
 /// of the SDK's.
 const OWN_PREFIX: &str = "meshgate_on_";
 const ABI_PREFIX: &str = "proxy_on_";
 
-/// What a finished module exports: its memory, the marker of the ABI, how to begin and how to get memory, and the
-/// callbacks that the filter has a use for.
-const EXPORTS: [&str; 13] = [
+/// The functions that tell of a packaged program: its size, and a copy of it.
+const PACKAGED: [&str; 2] = ["meshgate_packaged_size", "meshgate_packaged_copy"];
+
+/// What a finished module exports: its memory, the marker of the ABI, how to begin and how to get memory, what
+/// `meshgate package` replaces, and the callbacks that the filter has a use for.
+const EXPORTS: [&str; 15] = [
     "memory",
     "proxy_abi_version_0_2_1",
     "_initialize",
     "malloc",
+    PACKAGED[0],
+    PACKAGED[1],
     "proxy_on_configure",
     "proxy_on_context_create",
     "proxy_on_delete",
@@ -36,6 +44,7 @@ pub(crate) fn finish(module: &[u8]) -> Result<Vec<u8>, String> {
         .parse(module)
         .map_err(|error| format!("the linked module does not parse: {error:#}"))?;
     put_own_callbacks_in_place(&mut module)?;
+    say_that_nothing_is_packaged(&mut module)?;
     keep_exports(&mut module)?;
     passes::gc::run(&mut module);
     Ok(module.emit_wasm())
@@ -65,6 +74,24 @@ fn put_own_callbacks_in_place(module: &mut Module) -> Result<(), String> {
     Ok(())
 }
 
+fn say_that_nothing_is_packaged(module: &mut Module) -> Result<(), String> {
+    let bodies: [fn(&mut InstrSeqBuilder); 2] = [
+        |size| {
+            size.i32_const(0);
+        },
+        |_copy| {},
+    ];
+    for (name, body) in PACKAGED.into_iter().zip(bodies) {
+        let function = module
+            .imports
+            .get_func("meshgate", name)
+            .and_then(|function| module.replace_imported_func(function, |(code, _)| body(code)))
+            .map_err(|error| format!("the linked module imports no `{name}`: {error:#}"))?;
+        module.exports.add(name, function);
+    }
+    Ok(())
+}
+
 fn keep_exports(module: &mut Module) -> Result<(), String> {
     let exported = |name: &&str| module.exports.iter().any(|export| export.name == *name);
     if let Some(missing) = EXPORTS.iter().find(|name| !exported(name)) {
@@ -88,12 +115,16 @@ mod tests {
 
     /// A module with everything a finished one has, of the SDK's making, and `more`.
     fn linked(more: &str) -> Vec<u8> {
+        let is_sdks = |name: &&&str| !PACKAGED.contains(*name);
         let sdk: String = EXPORTS[1..]
             .iter()
+            .filter(is_sdks)
             .map(|name| format!("(func (export {name:?}) (result i32) (i32.const 1))"))
             .collect();
         let text = format!(
             r#"(module
+                (import "meshgate" "meshgate_packaged_size" (func (result i32)))
+                (import "meshgate" "meshgate_packaged_copy" (func (param i32)))
                 (import "env" "used" (func $used (result i32)))
                 (import "env" "unused" (func $unused (result i32)))
                 (memory (export "memory") 1)
@@ -137,7 +168,7 @@ mod tests {
             (
                 wat::parse_str(r#"(module (func (export "proxy_on_tick")) (func (export "meshgate_on_tick")))"#)
                     .expect("the module parses"),
-                "exports no `memory`",
+                "imports no `meshgate_packaged_size`",
             ),
         ] {
             let error = finish(&module).expect_err(reason);

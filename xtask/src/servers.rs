@@ -54,10 +54,19 @@ fn go_install(package: &str, program: &str, folder: &Path) -> Result<PathBuf, St
 }
 
 fn redis() -> Result<PathBuf, Stop> {
-    const PROGRAM: &str = "redis-server";
-    if let Some(path) = process::find_on_path(PROGRAM) {
+    debian("redis-server")
+}
+
+/// Finds or installs a registry for images. Returns the variable by which tests find it.
+pub(crate) fn registry() -> Result<(&'static str, OsString), Stop> {
+    Ok(("MESHGATE_REGISTRY", debian("docker-registry")?.into()))
+}
+
+/// A program of the Debian package of the same name.
+fn debian(name: &str) -> Result<PathBuf, Stop> {
+    if let Some(path) = process::find_on_path(name) {
         return Ok(path);
     }
-    apt::install(&[PROGRAM]).map_err(Stop::Skipped)?;
-    process::find_on_path(PROGRAM).ok_or_else(|| Stop::Skipped(format!("no {PROGRAM}")))
+    apt::install(&[name]).map_err(Stop::Skipped)?;
+    process::find_on_path(name).ok_or_else(|| Stop::Skipped(format!("no {name}")))
 }

@@ -76,10 +76,16 @@ pub(crate) fn run() -> bool {
         Ok((servers, format!("{count} programs")))
     });
 
+    let registry = report.step("registry for images", || {
+        let registry = servers::registry()?;
+        let path = registry.1.display().to_string();
+        Ok((registry, path))
+    });
     let istiod = report.step("istiod", || Ok((istio::build()?, String::new())));
 
     let mut settings = settings(filter, envoy, envoy_old);
     settings.extend(servers.into_iter().flatten());
+    settings.extend(registry);
     for (name, kind) in [("tests", "--all-targets"), ("documentation tests", "--doc")] {
         report.step(name, || {
             let mut counted = Tally::default();

@@ -15,6 +15,7 @@ mod yaml;
 
 use std::path::Path;
 
+use crate::cases;
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::resource::Resources;
@@ -102,7 +103,16 @@ fn too_deep(span: Span) -> Box<Diagnostic> {
 /// requests to try.
 fn is_companion(name: &str) -> bool {
     let name = Path::new(name).file_name().and_then(|name| name.to_str());
-    matches!(name, Some(upstreams::FILE_NAME | "requests.yaml"))
+    matches!(name, Some(upstreams::FILE_NAME | cases::FILE_NAME))
+}
+
+/// The documents of one text as JSON, whatever they are; those with mistakes in them are left out. Meant for tests and
+/// tools.
+pub fn values(text: &str) -> Vec<serde_json::Value> {
+    let mut sources = SourceMap::default();
+    let file = sources.add(String::new(), text.to_owned());
+    let documents = documents(&sources, file, &mut Diagnostics::default());
+    documents.iter().map(node::Node::json).collect()
 }
 
 /// Reads resources from one text; `name` stands for the file name. Meant for tests and tools.

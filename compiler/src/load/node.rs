@@ -141,6 +141,28 @@ fn number(text: &str) -> Option<ScalarKind> {
 }
 
 impl<'s> Node<'s> {
+    /// The tree as JSON, without places.
+    pub(crate) fn json(&self) -> serde_json::Value {
+        use serde_json::Value as Json;
+        match &self.value {
+            Value::Scalar(scalar) => match scalar.kind() {
+                ScalarKind::Null => Json::Null,
+                ScalarKind::Boolean(value) => value.into(),
+                ScalarKind::Integer(value) => value.into(),
+                ScalarKind::Float(value) => value.into(),
+                ScalarKind::String => scalar.text.as_ref().into(),
+            },
+            Value::List(list) => list.iter().map(Node::json).collect(),
+            Value::Map(entries) => entries
+                .iter()
+                .map(|entry| (entry.key.clone().into_owned(), entry.value.json()))
+                .collect::<serde_json::Map<_, _>>()
+                .into(),
+            // Only objects of our own API have routes.
+            Value::Routes(_) => Json::Null,
+        }
+    }
+
     /// A node without faults.
     pub(crate) fn new(span: Span, value: Value<'s>) -> Self {
         Self {

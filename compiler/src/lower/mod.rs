@@ -66,7 +66,9 @@ pub fn lower(tree: &Tree, options: &Options, diagnostics: &mut Diagnostics) -> O
         diagnostics,
     };
     let ports = options.ports.iter().copied().chain(std::iter::repeat(0));
-    for (gateway, port) in tree.gateways.iter().zip(ports) {
+    let gateways = tree.gateways.iter().zip(ports);
+    // Connections that are forwarded as they are never meet the program.
+    for (gateway, port) in gateways.filter(|(gateway, _)| gateway.tcp.is_none()) {
         if let Err(error) = lowering.gateway(gateway, port) {
             lowering.diagnostics.push(Diagnostic::at(
                 Code::ProgramTooLarge,

@@ -57,7 +57,10 @@ pub fn bootstrap(
         .zip(options.ports)
         .map(|(gateway, &port)| {
             report_listener(gateway, port, diagnostics);
-            listener(gateway, port, &configuration, &routes, options)
+            match &gateway.tcp {
+                Some(tcp) => super::tcp::listener(gateway, tcp, port, options, diagnostics),
+                None => listener(gateway, port, &configuration, &routes, options),
+            }
         })
         .collect();
     let grpc: BTreeSet<&str> = tree
@@ -84,7 +87,11 @@ pub fn bootstrap(
 }
 
 fn report_listener(gateway: &Gateway, port: u16, diagnostics: &mut Diagnostics) {
+    let is_passed_on = gateway.tcp.is_some() && gateway.listener.passes_tls_on();
     for setting in &gateway.listener.written {
+        if is_passed_on && setting.value == "serverNames" {
+            continue;
+        }
         diagnostics.push(
             Diagnostic::at(
                 Code::ListenerSetting,
@@ -94,14 +101,18 @@ fn report_listener(gateway: &Gateway, port: u16, diagnostics: &mut Diagnostics) 
             .help("it has an effect with `--target istio`"),
         );
     }
-    if gateway.tls {
+    if gateway.tls && !gateway.listener.passes_tls_on() {
+        let (served, sent) = match gateway.tcp {
+            Some(_) => ("takes plain connections", "connect in plain text"),
+            None => ("serves plain HTTP", "send plain requests"),
+        };
         let message = format!(
-            "gateway `{}` terminates TLS, but port {port} of this Envoy serves plain HTTP",
+            "gateway `{}` terminates TLS, but port {port} of this Envoy {served}",
             gateway.name
         );
         diagnostics.push(
             Diagnostic::at(Code::PlainText, gateway.span, message)
-                .help("send plain requests to try it out; its routes are the same"),
+                .help(format!("{sent} to try it out; its routes are the same")),
         );
     }
 }
@@ -329,6 +340,6 @@ fn speaks_http2(resources: &Resources, destination: &Destination) -> bool {
         })
 }
 
-fn socket_address(host: &str, port: u16) -> Value {
+pub(super) fn socket_address(host: &str, port: u16) -> Value {
     json!({ "socket_address": { "address": host, "port_value": port } })
 }

@@ -11,7 +11,7 @@ use crate::policy::{Mirror, Percentage};
 use crate::tree::Tree;
 
 /// Filter state in which the filter names its choice, as the proxy knows it.
-const CHOICE: &str = "wasm.meshgate_mirrors";
+pub(super) const CHOICE: &str = "wasm.meshgate_mirrors";
 
 /// Every choice that the filter may make: its name, and the clusters.
 pub(super) fn choices(tree: &Tree) -> BTreeMap<String, Vec<&str>> {

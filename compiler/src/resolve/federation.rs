@@ -22,6 +22,8 @@ pub(super) struct Federations<'r> {
     meshes: Vec<&'r VirtualMesh>,
     /// Cluster of each Mesh object.
     clusters: BTreeMap<&'r ObjectName, &'r str>,
+    /// Hosts that discovery recorded, by cluster, namespace and name of the Service.
+    recorded: BTreeMap<(&'r str, &'r str, &'r str), &'r str>,
     /// Clusters whose gateways are compiled for.
     own: Option<&'r str>,
 }
@@ -37,6 +39,19 @@ impl<'r> Federations<'r> {
                 .meshes
                 .iter()
                 .filter_map(|mesh| Some((&mesh.metadata.id, mesh.cluster.as_deref()?)))
+                .collect(),
+            recorded: resources
+                .destinations
+                .iter()
+                .filter_map(|destination| destination.kube.as_ref())
+                .filter_map(|service| {
+                    let cluster = service.cluster.as_deref()?;
+                    let host = service.federated_host.as_deref()?;
+                    Some((
+                        (cluster, service.namespace.as_str(), service.name.as_str()),
+                        host,
+                    ))
+                })
                 .collect(),
             resources,
             own,
@@ -56,33 +71,20 @@ impl<'r> Federations<'r> {
         let (Some(own), Some(cluster)) = (self.own, cluster) else {
             return Some(local_host(name));
         };
-        if own == cluster {
-            return Some(local_host(name));
+        let host = self.federated_host(name, Some(cluster));
+        if own == cluster || self.recorded(name, cluster).is_some() {
+            return Some(host);
         }
-        if let Some(recorded) = service.and_then(|service| service.federated_host.clone()) {
-            return Some(recorded);
-        }
-        let federated = |suffix: &str| {
-            let ObjectName { name, namespace } = name;
-            format!("{name}.{namespace}.svc.{cluster}.{suffix}")
-        };
         // Nothing is known about meshes: names are taken on trust.
         if self.meshes.is_empty()
             && self.resources.meshes.is_empty()
             && self.resources.clusters.is_empty()
         {
-            return Some(federated(DEFAULT_SUFFIX));
+            return Some(host);
         }
-        match self.common_mesh(own, cluster).and_then(|mesh| {
-            self.federates(mesh, own, name, cluster, service)?;
-            Ok(mesh)
-        }) {
-            Ok(mesh) => {
-                let suffix = mesh.federation.as_ref().and_then(|f| f.suffix.as_ref());
-                Some(federated(
-                    suffix.map_or(DEFAULT_SUFFIX, |s| s.value.as_str()),
-                ))
-            }
+        let mesh = self.common_mesh(own, cluster);
+        match mesh.and_then(|mesh| self.federates(mesh, own, name, cluster, service)) {
+            Ok(()) => Some(host),
             Err(missing) => {
                 diagnostics.push(missing.report(
                     format!("service `{name}` of cluster `{cluster}` cannot be reached from gateways in cluster `{own}`"),
@@ -91,6 +93,29 @@ impl<'r> Federations<'r> {
                 None
             }
         }
+    }
+
+    /// The host of a Service for gateways, whether it is federated to them or not.
+    pub(super) fn federated_host(&self, name: &ObjectName, cluster: Option<&str>) -> String {
+        let (Some(own), Some(cluster)) = (self.own, cluster) else {
+            return local_host(name);
+        };
+        if own == cluster {
+            return local_host(name);
+        }
+        if let Some(recorded) = self.recorded(name, cluster) {
+            return recorded.to_owned();
+        }
+        let mesh = self.common_mesh(own, cluster).ok();
+        let federation = mesh.and_then(|mesh| mesh.federation.as_ref());
+        let suffix = federation.and_then(|federation| federation.suffix.as_ref());
+        let suffix = suffix.map_or(DEFAULT_SUFFIX, |suffix| suffix.value.as_str());
+        format!("{}.{}.svc.{cluster}.{suffix}", name.name, name.namespace)
+    }
+
+    fn recorded(&self, name: &ObjectName, cluster: &str) -> Option<&'r str> {
+        let key = (cluster, name.namespace.as_str(), name.name.as_str());
+        self.recorded.get(&key).copied()
     }
 
     /// Whether gateways may send requests to a cluster at all; reported if not.

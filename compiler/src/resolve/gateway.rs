@@ -152,15 +152,7 @@ pub(super) fn resolve(
                     }
                 }
             }
-            Some(HandlerKind::Tcp(span)) => diagnostics.push(
-                Diagnostic::at(
-                    Code::TcpGateway,
-                    *span,
-                    "gateways for TCP connections are not supported yet",
-                )
-                .help("remove it, or use an `http` handler"),
-            ),
-            Some(HandlerKind::None) | None => {}
+            Some(HandlerKind::Tcp(_) | HandlerKind::None) | None => {}
         }
         let mut served: Vec<&Candidate<'_>> = inline.iter().collect();
         for (at, candidate) in candidates
@@ -195,6 +187,7 @@ pub(super) fn resolve(
                 );
                 hosts(&served, &virtual_hosts, diagnostics)
             },
+            tcp: None,
             services: Services::default(),
             span: source.metadata.span,
         });

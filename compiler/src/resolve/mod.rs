@@ -19,6 +19,7 @@ mod prepare;
 mod repetition;
 mod selector;
 mod share;
+mod tcp;
 mod traffic_policy;
 mod virtual_destination;
 mod weights;
@@ -133,6 +134,12 @@ pub fn resolve(
         &inline,
         &virtual_hosts,
         &running,
+        diagnostics,
+    );
+    tcp::resolve(
+        &gateway::sources(resources),
+        &mut catalogue,
+        &mut gateways,
         diagnostics,
     );
     external::services(

@@ -21,14 +21,6 @@ pub(super) fn resolve(
     federations: &Federations<'_>,
     diagnostics: &mut Diagnostics,
 ) -> Vec<tree::VirtualDestination> {
-    let mut regions: BTreeMap<&Option<String>, &String> = BTreeMap::new();
-    let mut nodes: Vec<_> = resources.nodes.iter().collect();
-    nodes.sort_by_key(|node| &node.name);
-    for node in nodes {
-        if let Some(region) = &node.region {
-            regions.entry(&node.cluster).or_insert(region);
-        }
-    }
     let mut resolved: Vec<_> = resources
         .virtual_destinations
         .iter()
@@ -59,7 +51,7 @@ pub(super) fn resolve(
             };
             let mut found = backends.found;
             for backend in &mut found {
-                backend.region = regions.get(&backend.cluster).map(|&region| region.clone());
+                backend.region = resources.region(backend.cluster.as_deref());
             }
             tree::VirtualDestination {
                 name: written.metadata.id.clone(),
@@ -191,6 +183,7 @@ impl Behind<'_, '_> {
             self.found.push(Backend {
                 service: name.clone(),
                 cluster: cluster.map(str::to_owned),
+                host: self.federations.federated_host(name, cluster),
                 port,
                 region: None,
             });

@@ -6,7 +6,7 @@ use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::resource::{
     DestinationSelector, IngressGatewaySelector, ObjectName, Resources, Service, ServicePort,
-    ServiceType, TargetPort, VirtualGateway,
+    ServiceType, VirtualGateway,
 };
 use crate::source::{Span, Spanned};
 use crate::tree::{GatewayWorkload, Tree};
@@ -187,7 +187,7 @@ impl<'r> Gateways<'r> {
             service: Some(service.name.clone()),
             port: port.number,
             port_name: port.name.clone(),
-            target_port: self.target_port(service, port),
+            target_port: self.resources.target_port(service, port),
             external_addresses: self.addresses(service),
             external_port: match service.service_type {
                 ServiceType::LoadBalancer => Some(port.number),
@@ -264,25 +264,6 @@ impl<'r> Gateways<'r> {
             );
         }
         port
-    }
-
-    /// Port of the gateway's pods.
-    fn target_port(&self, service: &Service, port: &ServicePort) -> Option<u16> {
-        match &port.target {
-            None => Some(port.number),
-            Some(TargetPort::Number(number)) => Some(*number),
-            Some(TargetPort::Name(name)) => self
-                .resources
-                .pods
-                .iter()
-                .filter(|pods| {
-                    pods.cluster == service.cluster
-                        && pods.name.namespace == service.namespace
-                        && contains(&pods.labels, &service.selector)
-                })
-                .filter_map(|pods| pods.ports.get(name).copied())
-                .min(),
-        }
     }
 
     fn addresses(&self, service: &Service) -> Vec<String> {

@@ -24,7 +24,7 @@ pub struct GatewayExtauth {
 }
 
 /// `httpService`. Names of headers are lower-case.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ExtauthHttp {
     /// `pathPrefix`.
     pub path_prefix: String,

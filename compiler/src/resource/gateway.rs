@@ -1,9 +1,13 @@
 //! VirtualGateway.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::external::{GatewayExtauth, GatewayRateLimit};
-use super::{IngressGatewaySelector, Listener, Metadata, ObjectSelector, VirtualHostSpec};
+use super::{
+    IngressGatewaySelector, Listener, Metadata, ObjectSelector, VirtualHostSpec,
+    WeightedDestination,
+};
 use crate::options::Options;
 use crate::source::{Span, Spanned};
 
@@ -62,9 +66,33 @@ pub enum HandlerKind {
     /// `http`: entries of `routeConfig`, unioned in order.
     Http(Vec<RouteConfig>),
     /// `tcp`.
-    Tcp(Span),
+    Tcp(TcpRoutes),
     /// Neither; legal together with `httpsRedirect`.
     None,
+}
+
+/// `tcp`: where connections go as they are.
+#[derive(Clone, Debug)]
+pub struct TcpRoutes {
+    /// The destinations of `tcpHosts`; none if connections go by server name.
+    pub destinations: Vec<WeightedDestination>,
+    /// Connections go to the cluster that the server name of TLS names (`forwardSniClusterName`).
+    pub by_server_name: bool,
+    /// `options.tcpProxySettings`.
+    pub settings: TcpSettings,
+    /// The whole `tcp`.
+    pub span: Span,
+}
+
+/// `tcpProxySettings`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TcpSettings {
+    /// Most attempts to connect, 1 or more; absent: 1.
+    pub max_connect_attempts: Option<u32>,
+    /// A connection without traffic is closed after this time, at least 1 ms.
+    pub idle_timeout: Option<Duration>,
+    /// `host:port` that connections are tunnelled to, by an HTTP CONNECT request.
+    pub tunnel: Option<String>,
 }
 
 /// One entry of `routeConfig`.

@@ -19,8 +19,16 @@ pub struct Listener {
     pub written: Vec<Spanned<&'static str>>,
 }
 
+impl Listener {
+    /// Whether connections use TLS and are not decrypted.
+    pub(crate) fn passes_tls_on(&self) -> bool {
+        let mode = self.tls.as_ref().map(|tls| tls.mode.as_str());
+        matches!(mode, Some("PASSTHROUGH" | "AUTO_PASSTHROUGH"))
+    }
+}
+
 /// `connectionOptions.sslConfig`. Names of modes and versions are as written.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tls {
     /// `tlsMode`; `PASSTHROUGH` when absent.
     pub mode: String,
@@ -39,7 +47,7 @@ pub struct Tls {
 }
 
 /// Certificates in files of the gateway's pods.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TlsFiles {
     /// `tlsCert`.
     pub certificate: Option<String>,

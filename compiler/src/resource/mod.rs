@@ -25,7 +25,10 @@ pub use destination::{
     OutlierDetection, Service, ServicePort, ServiceType, TargetPort, VirtualDestination,
     WeightedDestination,
 };
-pub use gateway::{ConnectionHandler, HandlerKind, Normalization, RouteConfig, VirtualGateway};
+pub use gateway::{
+    ConnectionHandler, HandlerKind, Normalization, RouteConfig, TcpRoutes, TcpSettings,
+    VirtualGateway,
+};
 pub use inventory::{
     DestinationRule, DestinationSelector, Federation, FederationSelector, IngressGatewaySelector,
     Mesh, Node, Pods, ServiceMatcher, ServiceRef, VirtualMesh,
@@ -160,6 +163,56 @@ pub struct Resources {
     pub objects: Vec<Object>,
     /// Objects that are there, but were reported and left out: a reference to one of them is no mistake of its own.
     pub left_out: Vec<LeftOut>,
+}
+
+impl Resources {
+    /// Services of a name in a cluster: manifests first, then what discovery found. A plain manifest may be of any cluster.
+    pub(crate) fn services_named(
+        &self,
+        name: &ObjectName,
+        cluster: Option<&str>,
+    ) -> impl Iterator<Item = &Service> {
+        let discovered = self.destinations.iter().filter_map(|d| d.kube.as_ref());
+        self.services
+            .iter()
+            .chain(discovered)
+            .filter(move |service| {
+                service.name == name.name
+                    && service.namespace == name.namespace
+                    && (cluster.is_none()
+                        || service.cluster.is_none()
+                        || service.cluster.as_deref() == cluster)
+            })
+    }
+
+    /// Port of the pods that a port of their Service leads to, if it is known.
+    pub(crate) fn target_port(&self, service: &Service, port: &ServicePort) -> Option<u16> {
+        match &port.target {
+            None => Some(port.number),
+            Some(TargetPort::Number(number)) => Some(*number),
+            Some(TargetPort::Name(name)) => {
+                let selected = |labels: &BTreeMap<String, String>| {
+                    let mut wanted = service.selector.iter();
+                    wanted.all(|(key, value)| labels.get(key) == Some(value))
+                };
+                let pods = self.pods.iter().filter(|pods| {
+                    pods.cluster == service.cluster
+                        && pods.name.namespace == service.namespace
+                        && selected(&pods.labels)
+                });
+                pods.filter_map(|pods| pods.ports.get(name).copied()).min()
+            }
+        }
+    }
+
+    /// Region of a cluster, if its nodes say so.
+    pub(crate) fn region(&self, cluster: Option<&str>) -> Option<String> {
+        let nodes = self.nodes.iter();
+        nodes
+            .filter(|node| node.cluster.as_deref() == cluster && node.region.is_some())
+            .min_by_key(|node| &node.name)
+            .and_then(|node| node.region.clone())
+    }
 }
 
 /// An object that was reported and left out.

@@ -88,6 +88,8 @@ pub struct Backend {
     pub service: ObjectName,
     /// Its cluster, if known.
     pub cluster: Option<String>,
+    /// Host by which gateways reach it: its own in their cluster, else its federated one.
+    pub host: String,
     /// Port of the Service.
     pub port: u16,
     /// Region of its cluster, if the nodes say so.

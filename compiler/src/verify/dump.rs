@@ -3,13 +3,10 @@
 use std::collections::BTreeMap;
 
 use base64::prelude::{BASE64_STANDARD, Engine};
-use miniz_oxide::inflate::decompress_to_vec_zlib_with_limit;
 use serde_json::Value;
 
+use crate::manifest::configuration::decode;
 use crate::manifest::envoy::CLUSTER_HEADER;
-
-/// Largest program in bytes that the filter decompresses.
-const MAX_DECOMPRESSED: usize = 64 * 1024 * 1024;
 
 /// A connection manager of a listener.
 #[derive(Debug)]
@@ -123,37 +120,25 @@ fn wasm(name: &str, typed: &Value) -> Option<Filter> {
 
 /// The program in the configuration of a plugin, in each of the forms that the filter takes.
 fn program(configuration: &Value) -> Filter {
-    let value = text(configuration, "value");
-    let kind = text(configuration, "@type");
-    let decoded = |text: &str| match BASE64_STANDARD.decode(text) {
+    let value = &configuration["value"];
+    let found = |decoded: Result<Vec<u8>, String>| match decoded {
         Ok(bytes) => Filter::Program(bytes),
-        Err(error) => Filter::Unreadable(format!("it is not base64: {error}")),
+        Err(reason) => Filter::Unreadable(reason),
     };
+    // A message of type Struct is shown as the JSON that the filter gets.
+    if value.is_object() {
+        return found(decode(value));
+    }
+    let value = value.as_str().unwrap_or_default();
     if value.trim().is_empty() {
         Filter::Empty
-    } else if kind.ends_with(".BytesValue") {
-        decoded(value)
+    } else if text(configuration, "@type").ends_with(".BytesValue") {
+        let bytes = BASE64_STANDARD.decode(value);
+        found(bytes.map_err(|error| format!("it is not base64: {error}")))
     } else {
-        match serde_json::from_str::<Value>(value) {
-            Ok(json) => match json["program"]["data"].as_str() {
-                Some(data) => decompressed(decoded(data), text(&json["program"], "encoding")),
-                None => Filter::Unreadable("there is no `program.data` in it".to_owned()),
-            },
-            Err(error) => Filter::Unreadable(format!("it is not JSON: {error}")),
-        }
-    }
-}
-
-/// The program of a filter whose bytes have this encoding besides base64.
-fn decompressed(filter: Filter, encoding: &str) -> Filter {
-    match (filter, encoding) {
-        (Filter::Program(bytes), "zlib+base64") => {
-            match decompress_to_vec_zlib_with_limit(&bytes, MAX_DECOMPRESSED) {
-                Ok(program) => Filter::Program(program),
-                Err(error) => Filter::Unreadable(format!("it cannot be decompressed: {error}")),
-            }
-        }
-        (filter, _) => filter,
+        let json = serde_json::from_str::<Value>(value);
+        let json = json.map_err(|error| format!("it is not JSON: {error}"));
+        found(json.and_then(|json| decode(&json)))
     }
 }
 

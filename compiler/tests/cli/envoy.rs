@@ -11,7 +11,7 @@ use std::process::{Child, Command, Stdio};
 use crate::folder::Folder;
 
 /// Envoys to test with, and the filter.
-fn tools() -> Option<(Vec<PathBuf>, PathBuf)> {
+pub(crate) fn tools() -> Option<(Vec<PathBuf>, PathBuf)> {
     let var = |name| {
         env::var_os(name)
             .filter(|value| !value.is_empty())
@@ -138,6 +138,57 @@ fn run_serves_until_it_is_told_to_stop() {
 }
 
 #[test]
+fn connections_are_forwarded_as_they_are() {
+    let Some((envoys, filter)) = tools() else {
+        return;
+    };
+    for envoy in &envoys {
+        let folder = Folder::new(&[(
+            "db.yaml",
+            "\
+apiVersion: networking.enterprise.mesh.gloo.solo.io/v1beta1
+kind: VirtualGateway
+metadata: {name: db, namespace: shop}
+spec:
+  ingressGatewaySelectors: [{portName: tcp}]
+  connectionHandlers: [{tcp: {tcpHosts: [{name: db, destination: {kube: {name: db, namespace: data}}}]}}]
+",
+        )]);
+        let upstream = TcpListener::bind("127.0.0.1:0").unwrap();
+        let destination = format!("db.data={}", upstream.local_addr().unwrap());
+        let port = free_port();
+        let port_text = port.to_string();
+        let args = ["run", ".", "--upstream", &destination, "--port", &port_text];
+        let mut child = folder
+            .command(&args)
+            .env("ENVOY", envoy)
+            .env("MESHGATE_FILTER", &filter)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap())
+            .lines()
+            .map_while(Result::ok);
+        let url = format!("shop/db at tcp://127.0.0.1:{port}");
+        assert!(lines.any(|line| line == url), "`{url}` was not printed");
+        let mut client = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        client.write_all(b"not HTTP at all").unwrap();
+        let (mut server, _) = upstream.accept().unwrap();
+        let mut seen = [0; 15];
+        server.read_exact(&mut seen).unwrap();
+        assert_eq!(&seen, b"not HTTP at all");
+        server.write_all(b"answer").unwrap();
+        drop(server);
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).unwrap();
+        assert_eq!(answer, "answer");
+        stop(&child, "TERM");
+        assert_eq!(child.wait().unwrap().code(), Some(0));
+    }
+}
+
+#[test]
 fn what_run_lacks_is_named() {
     let folder = Folder::shop();
     let run = |args: &[&str]| {
@@ -154,7 +205,7 @@ fn what_run_lacks_is_named() {
     assert!(missing.contains("--envoy is `absent`, which is not a file"));
 }
 
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()
@@ -162,7 +213,7 @@ fn free_port() -> u16 {
         .port()
 }
 
-fn get(port: u16, path: &str) -> String {
+pub(crate) fn get(port: u16, path: &str) -> String {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
     let request = format!(
         "GET {path} HTTP/1.1\r\nhost: www.example.com\r\nx-meshgate-cluster: x\r\nconnection: close\r\n\r\n"

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::folder::Folder;
 
-const MODULE: [&str; 2] = ["--module", "file:///opt/meshgate/filter-1.0.wasm"];
+pub(crate) const MODULE: [&str; 2] = ["--module", "file:///opt/meshgate/filter-1.0.wasm"];
 
 /// A gateway in each of two clusters, with everything that a listener can have.
 const RESOURCES: &str = "\
@@ -112,7 +112,7 @@ fn compile(folder: &Folder, more: &[&str]) -> crate::folder::Outcome {
 }
 
 /// All files below a folder, by name.
-fn files(folder: &Path) -> BTreeSet<String> {
+pub(crate) fn files(folder: &Path) -> BTreeSet<String> {
     walkdir::WalkDir::new(folder)
         .into_iter()
         .map(Result::unwrap)
@@ -125,7 +125,7 @@ fn files(folder: &Path) -> BTreeSet<String> {
 }
 
 /// Compares a text with a file of this crate; what changes with every program is left out.
-fn golden(name: &str, text: &str) {
+pub(crate) fn golden(name: &str, text: &str) {
     let lines: Vec<&str> = text
         .lines()
         .filter(|line| {
@@ -195,6 +195,7 @@ fn the_objects_of_the_examples() {
         "delegate",
         "direct-response",
         "forward",
+        "mirror",
         "redirect",
     ] {
         let folder = Folder::new(&[]);
@@ -278,4 +279,107 @@ fn one_pod_cannot_have_two_programs() {
         .ended_with(1)
         .said("two programs for the same pods in namespace `istio-ingress`");
     assert!(!folder.path().join("out").exists());
+}
+
+#[test]
+fn a_program_may_be_part_of_the_module() {
+    let folder = folder();
+    let digest = "0123456789abcdef".repeat(4);
+    let image = |place: &str| format!("{place}=oci://registry.example/east:7@sha256:{digest}");
+    let plugin = |cluster: &str| {
+        let path =
+            format!("out/{cluster}/30-program/wasmplugin.istio-ingress.meshgate--ingress.json");
+        let bytes = fs::read(folder.path().join(path)).unwrap();
+        serde_json::from_slice::<Value>(&bytes).unwrap()["spec"].clone()
+    };
+    let (east, west) = (
+        image("east/istio-ingress.ingress"),
+        image("west/istio-ingress.ingress"),
+    );
+    let json = ["--format", "json"];
+    let outcome = compile(
+        &folder,
+        &[&MODULE[..], &json, &["--packaged", &east]].concat(),
+    );
+    outcome
+        .ended_with(0)
+        .said("bytes and is part of the module");
+    let spec = plugin("east");
+    assert_eq!(spec["url"], "oci://registry.example/east:7");
+    assert_eq!(spec["sha256"], digest);
+    assert_eq!(spec["imagePullPolicy"], "IfNotPresent");
+    assert_eq!(spec["pluginConfig"], Value::Null);
+    let spec = plugin("west");
+    assert_eq!(spec["url"], MODULE[1]);
+    assert!(spec["pluginConfig"]["program"]["data"].is_string());
+
+    // If every gateway has an image of its own, no other module is needed.
+    let both = ["--packaged", &east, "--packaged", &west];
+    compile(&folder, &[&json[..], &both].concat()).ended_with(0);
+    assert_eq!(plugin("west")["pluginConfig"], Value::Null);
+    compile(&folder, &both[..2])
+        .ended_with(2)
+        .said("say where gateways find the filter");
+    let elsewhere = image("north/istio-ingress.ingress");
+    compile(&folder, &[&MODULE[..], &["--packaged", &elsewhere]].concat())
+        .ended_with(1)
+        .said("`north/istio-ingress.ingress`, which is no gateway; there is `east/istio-ingress.ingress`, `west/");
+    compile(
+        &folder,
+        &[&MODULE[..], &["--packaged", "east=oci://a/b:1"]].concat(),
+    )
+    .ended_with(2)
+    .said("as `meshgate package --push` prints it");
+}
+
+/// Text that hardly gets smaller.
+fn noise(length: usize) -> String {
+    const DIGITS: &[u8; 64] = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_";
+    let mut state = 88_172_645_463_325_252_u64;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        char::from(DIGITS[(state >> 58) as usize])
+    };
+    (0..length).map(|_| next()).collect()
+}
+
+#[test]
+fn programs_are_measured_against_what_kubernetes_takes() {
+    for (kilobytes, code, said) in [
+        (100, 0, "bytes, the WasmPlugin with it 1"),
+        (400, 0, "since plain `kubectl apply` takes 262144"),
+        (
+            900,
+            0,
+            "put the program into the module's image with `meshgate package`",
+        ),
+        (
+            1500,
+            1,
+            "put the program into the module's image with `meshgate package`",
+        ),
+    ] {
+        // A direct response holds no more than 4096 bytes.
+        let large: String = noise(kilobytes * 1000)
+            .as_bytes()
+            .chunks(4000)
+            .enumerate()
+            .map(|(number, body)| {
+                let body = String::from_utf8_lossy(body);
+                format!(
+                    "  - name: large-{number}\n    matchers: [{{uri: {{exact: /large/{number}}}}}]\n    directResponseAction: {{status: 200, body: x{body}}}\n"
+                )
+            })
+            .collect();
+        let resources = RESOURCES.replace("  - name: old\n", &format!("{large}  - name: old\n"));
+        let folder = folder();
+        folder.write("shop.yaml", resources.as_bytes());
+        let outcome = compile(&folder, &MODULE).ended_with(code).said(said);
+        assert_eq!(
+            outcome.stderr.contains("warning: gateway"),
+            (400..=900).contains(&kilobytes)
+        );
+    }
 }

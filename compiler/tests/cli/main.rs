@@ -4,9 +4,16 @@
 mod check;
 mod clusters;
 mod compile;
+mod diff;
 mod envoy;
 mod folder;
 mod inspect;
 mod istio;
+mod istio_clusters;
+mod istio_connections;
+mod istio_differences;
+mod package;
 mod route;
+mod test;
 mod usage;
+mod verify;

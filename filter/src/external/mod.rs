@@ -340,7 +340,7 @@ fn refuse(exchange: &Exchange<'_>, found: &Match<'_>, asked: Asked, refusal: Ref
         Asked::Auth => b"meshgate_refused_extauth",
         Asked::RateLimit => b"meshgate_refused_rate_limit",
     };
-    exchange.keep(found, None);
+    exchange.keep_own(found);
     let headers: Vec<(&[u8], &[u8])> = refusal.headers.iter().map(Change::pair).collect();
     effects::refuse(refusal.status, details, &headers, &refusal.body);
     Step::Done(Outcome::Rejected)

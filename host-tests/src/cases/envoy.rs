@@ -9,10 +9,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use meshgate_compiler::answer::{Request as Received, Response};
+use meshgate_compiler::cases::{Observed, Request, Unseen, UpstreamResponse};
 
 use super::configuration::Configuration;
-use super::executor::{Executor, Observed, Session, Unseen};
-use super::format::{Group, Request, UpstreamResponse};
+use super::executor::{Executor, Session, needs_no_client};
+use super::format::Group;
 use super::observe::Seen;
 use crate::envoy::bootstrap::{HTTPS_ADDRESS, cluster_names, echo_bootstrap, merge};
 use crate::envoy::client::{self, request_head};
@@ -140,6 +141,7 @@ impl Session for EnvoySession<'_> {
         request: &Request,
         upstream: &UpstreamResponse,
     ) -> Result<Observed, String> {
+        needs_no_client(request)?;
         let gateway = self.configuration.gateway(request.gateway.as_deref())?;
         let port = self.configuration.compiled.ports.get(gateway);
         let port = *port.ok_or("the gateway has no port")?;

@@ -1,8 +1,8 @@
 //! What the executors have in common.
 
-use meshgate_compiler::answer::{Answer, Response};
+use meshgate_compiler::cases::{Observed, Request, UpstreamResponse};
 
-use super::format::{Group, Request, UpstreamResponse};
+use super::format::Group;
 
 /// Something that answers requests for a configuration.
 pub trait Executor {
@@ -29,33 +29,10 @@ pub trait Session {
     ) -> Result<Observed, String>;
 }
 
-/// What an executor saw of an answer.
-#[derive(Clone, Debug)]
-pub struct Observed {
-    /// The answer. Parts that the executor cannot see are absent.
-    pub answer: Answer,
-    /// What the client receives in the end, be it from the gateway or through it.
-    pub response: Option<Response>,
-    /// Parts that are absent because the executor cannot see them.
-    pub unseen: &'static [Unseen],
-}
-
-/// A part of an answer that an executor cannot see, or not determine.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unseen {
-    /// The weights of all destinations.
-    Weights,
-    /// Which destination a random number stands for: the executor draws its own.
-    RandomChoice,
-    /// Time limits and retries.
-    Options,
-    /// The response to a request that is forwarded.
-    ForwardedResponse,
-}
-
-impl Observed {
-    /// Whether the executor cannot see a part of its answers.
-    pub fn cannot_see(&self, part: Unseen) -> bool {
-        self.unseen.contains(&part)
+/// A proxy sees its clients itself: what a case says of one is for executors without a proxy.
+pub(super) fn needs_no_client(request: &Request) -> Result<(), String> {
+    match &request.client {
+        None => Ok(()),
+        Some(client) => Err(format!("a proxy has no client like {client:?}")),
     }
 }

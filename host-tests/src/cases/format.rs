@@ -1,20 +1,18 @@
 //! The format of case files.
 
-use std::collections::BTreeMap;
-use std::fmt;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use meshgate_compiler::upstreams;
+use meshgate_compiler::cases::{self, Case};
+use meshgate_compiler::diagnostic::Diagnostics;
+use meshgate_compiler::source::SourceMap;
+use meshgate_compiler::{render, upstreams};
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::places::PlacedText;
 use crate::yaml;
-
-/// Name of the file in which an example has its requests.
-const REQUESTS: &str = "requests.yaml";
 
 /// Name of the folder of examples with several clusters.
 const ARCHITECTURES: &str = "architectures";
@@ -66,70 +64,6 @@ struct GroupFile {
     valid_control: Vec<Value>,
 }
 
-/// A request and its answer.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Case {
-    /// Name, for messages.
-    pub name: String,
-    /// The request.
-    pub request: Request,
-    /// What must be true of the answer; see [`compare`](super::compare).
-    pub expect: BTreeMap<String, Value>,
-    /// How the upstream answers.
-    #[serde(default)]
-    pub upstream_response: UpstreamResponse,
-}
-
-/// A request.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(try_from = "RequestFields")]
-pub struct Request {
-    /// Method.
-    pub method: String,
-    /// `http` or `https`.
-    pub scheme: String,
-    /// Host, perhaps with a port.
-    pub authority: String,
-    /// Path with query.
-    pub path: String,
-    /// Names and values.
-    pub headers: Vec<(String, String)>,
-    /// Name of the gateway that receives it; the first one if absent.
-    pub gateway: Option<String>,
-    /// What decides weighted choices, if the case fixes it: 0 <= random < 1.
-    pub random: Option<f64>,
-}
-
-/// A request as case files have it: with a URL, or with its parts.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RequestFields {
-    #[serde(default = "get")]
-    method: String,
-    url: Option<String>,
-    scheme: Option<String>,
-    authority: Option<String>,
-    path: Option<String>,
-    #[serde(default)]
-    headers: Vec<(String, String)>,
-    gateway: Option<String>,
-    /// Below 1 the fraction itself, else a number that counts modulo the sum of the weights, 100.
-    random: Option<f64>,
-    /// Whether it came over TLS, which the scheme tells as well.
-    #[serde(rename = "tls")]
-    _tls: Option<bool>,
-}
-
-/// Headers of an upstream's response.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct UpstreamResponse {
-    /// Names and values.
-    #[serde(default)]
-    pub headers: Vec<(String, String)>,
-}
-
 /// A finding that must be made.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -141,96 +75,6 @@ pub(super) struct ExpectInvalid {
     /// Where, nearly: fields, or kinds and names of objects.
     #[serde(rename = "where")]
     pub(super) place: String,
-}
-
-fn get() -> String {
-    "GET".to_owned()
-}
-
-impl TryFrom<RequestFields> for Request {
-    type Error = String;
-
-    fn try_from(fields: RequestFields) -> Result<Request, String> {
-        let (scheme, authority, path) = match (fields.url, fields.authority, fields.path) {
-            (Some(url), None, None) => {
-                let (scheme, rest) = url
-                    .split_once("://")
-                    .ok_or_else(|| format!("`{url}` does not begin with a scheme"))?;
-                let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-                let (authority, path) = rest.split_at(end);
-                (scheme.to_owned(), authority.to_owned(), path.to_owned())
-            }
-            (None, Some(authority), Some(path)) => {
-                let scheme = fields.scheme.unwrap_or_else(|| "http".to_owned());
-                (scheme, authority, path)
-            }
-            _ => return Err("a request has either a `url`, or `authority` and `path`".to_owned()),
-        };
-        // Numbers stand in the middle of their share, so that no rounding moves them to the next one.
-        let fraction = |random: f64| {
-            if random < 1.0 {
-                random
-            } else {
-                (random % 100.0 + 0.5) / 100.0
-            }
-        };
-        Ok(Request {
-            method: fields.method,
-            scheme,
-            authority,
-            path,
-            headers: fields.headers,
-            gateway: fields.gateway,
-            random: fields.random.map(fraction),
-        })
-    }
-}
-
-impl fmt::Display for Request {
-    /// Writes the request as the arguments of `meshgate route`.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Request {
-            method,
-            scheme,
-            authority,
-            path,
-            ..
-        } = self;
-        write!(f, "{method} {scheme}://{authority}{path}")?;
-        self.headers
-            .iter()
-            .try_for_each(|(name, value)| write!(f, " -H '{name}: {value}'"))
-    }
-}
-
-impl Request {
-    /// The headers as a filter in Envoy gets them: who connects is at the end of the list of addresses.
-    pub(super) fn received_headers(&self) -> Vec<(String, String)> {
-        const LIST: &str = "x-forwarded-for";
-        let is_list = |name: &str| name.eq_ignore_ascii_case(LIST);
-        let (lists, mut headers): (Vec<_>, Vec<_>) = self
-            .headers
-            .iter()
-            .cloned()
-            .partition(|(name, _)| is_list(name));
-        let addresses = lists.into_iter().map(|(_, value)| value);
-        let addresses: Vec<_> = addresses.chain(["127.0.0.1".to_owned()]).collect();
-        headers.push((LIST.to_owned(), addresses.join(",")));
-        headers
-    }
-
-    /// A request without further headers.
-    pub fn new(method: &str, scheme: &str, authority: &str, path: &str) -> Request {
-        Request {
-            method: method.to_owned(),
-            scheme: scheme.to_owned(),
-            authority: authority.to_owned(),
-            path: path.to_owned(),
-            headers: Vec::new(),
-            gateway: None,
-            random: None,
-        }
-    }
 }
 
 impl Group {
@@ -271,7 +115,7 @@ impl Group {
     }
 
     fn read_example(directory: &Path, name: String) -> Result<Group, String> {
-        let cases = read_requests(&directory.join(REQUESTS))?;
+        let cases = read_requests(&directory.join(cases::FILE_NAME))?;
         let text = Group::read_resources(directory)?;
         Ok(Group {
             cases,
@@ -285,7 +129,7 @@ impl Group {
             let is_resources = path
                 .extension()
                 .is_some_and(|extension| extension == "yaml")
-                && ![REQUESTS, upstreams::FILE_NAME]
+                && ![cases::FILE_NAME, upstreams::FILE_NAME]
                     .iter()
                     .any(|name| path.ends_with(name));
             if is_resources {
@@ -305,7 +149,7 @@ impl Group {
             let cluster = path.file_name().unwrap_or_default().display().to_string();
             if path.is_dir() {
                 inventories.push((cluster.clone(), read(&path.join("inventory.yaml"))?));
-                let file = path.join(REQUESTS);
+                let file = path.join(cases::FILE_NAME);
                 if file.is_file() {
                     requests.push((cluster, read_requests(&file)?));
                 }
@@ -328,8 +172,14 @@ fn read(path: &Path) -> Result<String, String> {
 }
 
 fn read_requests(path: &Path) -> Result<Vec<Case>, String> {
-    let requests = yaml::parse(&read(path)?)?;
-    serde_json::from_value(requests).map_err(|error| format!("`{}`: {error}", path.display()))
+    let mut sources = SourceMap::default();
+    let mut diagnostics = Diagnostics::default();
+    let file = sources.add(path.display().to_string(), read(path)?);
+    let cases = cases::read(&sources, file, &mut diagnostics);
+    if diagnostics.has_errors() {
+        return Err(render::lines(&diagnostics, &sources));
+    }
+    Ok(cases.into_iter().map(|case| case.value).collect())
 }
 
 /// The resources, with those of the control added in place of their namesakes.

@@ -3,10 +3,11 @@
 use std::net::SocketAddr;
 
 use meshgate_compiler::answer::{Request as Received, Response};
+use meshgate_compiler::cases::{Observed, Request, Unseen, UpstreamResponse};
 
 use super::envoy::{http1, text};
-use super::executor::{Executor, Observed, Session, Unseen};
-use super::format::{Group, Request, UpstreamResponse};
+use super::executor::{Executor, Session, needs_no_client};
+use super::format::Group;
 use super::observe::Seen;
 use crate::envoy::client;
 use crate::istio::{Mesh, Tools};
@@ -47,6 +48,7 @@ impl Session for MeshSession {
         request: &Request,
         upstream: &UpstreamResponse,
     ) -> Result<Observed, String> {
+        needs_no_client(request)?;
         let gateway = self
             .mesh
             .configuration

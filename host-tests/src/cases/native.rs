@@ -1,17 +1,13 @@
 //! The executors without a host: the oracle and the engine.
 
-use std::net::Ipv4Addr;
-
 use meshgate_compiler::answer::Response;
-use meshgate_compiler::{oracle, route};
+use meshgate_compiler::cases::{Observed, Request, UpstreamResponse};
+use meshgate_compiler::oracle;
 use meshgate_engine::Program;
 
 use super::configuration::Configuration;
-use super::executor::{Executor, Observed, Session, Unseen};
-use super::format::{Group, Request, UpstreamResponse};
-
-/// When requests come: 2026-01-01.
-const TIME: u64 = 1_767_225_600;
+use super::executor::{Executor, Session};
+use super::format::Group;
 
 /// Port of the first gateway. Nothing listens there.
 const FIRST_PORT: u16 = 8080;
@@ -49,7 +45,7 @@ impl Session for OracleSession {
         let tree = &self.configuration.compiled.tree;
         let index = self.configuration.gateway(request.gateway.as_deref())?;
         let gateway = tree.gateways.get(index).map(|gateway| &gateway.name);
-        let request = plain(request);
+        let request = request.received();
         let answer = oracle::evaluate(tree, gateway, &request);
         let headers = oracle::response_headers(tree, gateway, &request, &upstream.headers);
         let forwarded = headers.map(|headers| Response {
@@ -88,30 +84,19 @@ struct EngineSession {
 }
 
 impl Session for EngineSession {
-    fn answer(&mut self, request: &Request, _: &UpstreamResponse) -> Result<Observed, String> {
+    fn answer(
+        &mut self,
+        request: &Request,
+        upstream: &UpstreamResponse,
+    ) -> Result<Observed, String> {
         let gateway = self.configuration.gateway(request.gateway.as_deref())?;
         let tree = &self.configuration.compiled.tree;
-        let answer = route::evaluate(&self.program, tree, gateway, &plain(request));
-        Ok(Observed {
-            response: answer.response.clone(),
-            answer,
-            unseen: &[Unseen::ForwardedResponse],
-        })
-    }
-}
-
-fn plain(request: &Request) -> oracle::Request {
-    oracle::Request {
-        method: request.method.clone(),
-        scheme: request.scheme.clone(),
-        authority: request.authority.clone(),
-        path: request.path.clone(),
-        headers: request.received_headers(),
-        random: request.random.unwrap_or(0.0),
-        connection: oracle::Connection {
-            source: Some(Ipv4Addr::LOCALHOST.into()),
-            time: TIME,
-            ..oracle::Connection::default()
-        },
+        Ok(Observed::by_engine(
+            &self.program,
+            tree,
+            gateway,
+            &request.received(),
+            upstream,
+        ))
     }
 }

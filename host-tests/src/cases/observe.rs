@@ -1,11 +1,11 @@
 //! From what a proxy does to an answer.
 
 use meshgate_compiler::answer::{Answer, Outcome, Request, Response};
+use meshgate_compiler::cases::{Observed, Unseen};
 use meshgate_compiler::route;
 use meshgate_compiler::tree::Action;
 
 use super::configuration::Configuration;
-use super::executor::{Observed, Unseen};
 
 /// What a proxy with the filter shows from outside.
 #[derive(Clone, Debug)]

@@ -6,10 +6,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use meshgate_compiler::answer::{self, Response, duration};
+use meshgate_compiler::cases::{Observed, Request, Unseen, UpstreamResponse};
 
 use super::configuration::Configuration;
-use super::executor::{Executor, Observed, Session, Unseen};
-use super::format::{Group, Request, UpstreamResponse};
+use super::executor::{Executor, Session, needs_no_client};
+use super::format::Group;
 use super::observe::Seen;
 use crate::wasm::{self, Forwarded, Headers, Module, Outcome, Vm};
 
@@ -59,6 +60,7 @@ impl Session for WasmSession {
         request: &Request,
         upstream: &UpstreamResponse,
     ) -> Result<Observed, String> {
+        needs_no_client(request)?;
         let gateway = self.configuration.gateway(request.gateway.as_deref())?;
         let port = self.configuration.compiled.ports.get(gateway).copied();
         let mut sent = wasm::Request::new(&request.method, &request.authority, &request.path)

@@ -104,14 +104,6 @@ impl Envoy {
         address.parse().ok()
     }
 
-    /// Where the listener of a name listens; `None` while there is none.
-    pub fn listener_named(&self, name: &str) -> Option<SocketAddr> {
-        let list = String::from_utf8(self.admin("GET", "/listeners").ok()?.body).ok()?;
-        let mut addresses = list.lines().filter_map(|line| line.split_once("::"));
-        let (_, address) = addresses.find(|(listener, _)| *listener == name)?;
-        address.parse().ok()
-    }
-
     /// Value of a counter or gauge; `None` while it does not exist.
     pub fn stat(&self, name: &str) -> Option<u64> {
         let path = format!("/stats?filter=^{}$", name.replace('.', "\\."));

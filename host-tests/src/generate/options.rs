@@ -2,8 +2,15 @@
 
 use serde_json::{Value, json};
 
+use crate::tokens::jwks;
+
+/// A token of Jane's for the shop, signed with Ed25519, which ends in 2100.
+pub(super) const TOKEN: &str = "eyJhbGciOiJFZERTQSIsImtpZCI6ImVkZHNhIn0.eyJhZG1pbiI6dHJ1ZSwiYXVkIjoic2hvcCIsImV4cCI6NDEwMjQ0NDgwMCwiaXNzIjoiaHR0cHM6Ly9pc3N1ZXIuZXhhbXBsZS5jb20iLCJsZXZlbCI6NywicmVhbG0iOnsicm9sZXMiOlsiYnV5ZXIiLCJhZG1pbiJdfSwic3ViIjoiamFuZSJ9.i1tIQcbAGe3lsaXJxlt4G0OM7d0DCPJBUMWr7pWd-teYhmhMdj548N-1qMJJ-TKiq9yGXZ1S7S8d7zpu0orrAQ";
+/// The header that [`options`] look for a token in.
+pub(super) const TOKEN_HEADER: &str = "x-2";
+
 /// How many levels of options there are.
-pub(super) const OPTIONS: usize = 14;
+pub(super) const OPTIONS: usize = 17;
 
 /// One of the levels of options; most are empty.
 pub(super) fn options(number: usize) -> Option<Value> {
@@ -40,14 +47,55 @@ pub(super) fn options(number: usize) -> Option<Value> {
             {"kubeService": {"name": "m1"}, "port": 80, "percentage": 0},
             {"kubeService": {"name": "s1"}, "port": 80},
         ]})),
-        9 => Some(json!({"stickiness": {"hashPolicies": [
+        9 => Some(json!({"authorization": {"rules": [
+            {"methods": ["GET"], "headers": [{"name": "x-0", "value": "v[1-5]", "regex": true, "invertMatch": true}]},
+            {"paths": [{"prefix": "/A", "ignoreCase": true}, {"regex": "/v[0-9]/?"}]},
+            {"action": "DENY", "paths": [{"suffix": "b"}], "headers": [{"name": "x-1"}]},
+        ]}})),
+        10 => Some(json!({"extauth": {"configRef": {"name": "keys", "namespace": "t"}}})),
+        11 => Some(json!({
+            "jwt": {
+                "issuers": [{
+                    "issuer": "https://issuer.example.com",
+                    "audiences": ["shop"],
+                    "jwks": jwks().to_string(),
+                }],
+                "tokenFrom": {"header": TOKEN_HEADER, "prefix": ""},
+                "claimsToHeaders": [{"claim": ["sub"], "header": "x-3"}],
+                "allowMissing": true,
+            },
+            "authorization": {"rules": [
+                {"from": {"claims": [{"claim": ["sub"], "values": [{"exact": "jane"}]}]}},
+                {"paths": [{"prefix": "/a"}]},
+            ]},
+        })),
+        12 => Some(json!({"stickiness": {"hashPolicies": [
             {"header": "x-0", "terminal": true}, {"cookie": {"name": "c"}}, {"header": "X-1"},
         ]}})),
-        10 => Some(json!({"stickiness": {"hashPolicies": [
+        13 => Some(json!({"stickiness": {"hashPolicies": [
             {"header": "x-1"}, {"header": "via"},
         ]}})),
         _ => None,
     }
+}
+
+/// What the AuthConfig of [`options`] is: one of the values that requests have in a header.
+pub(super) fn api_keys() -> [Value; 2] {
+    let keys = json!({"headerName": "x-1", "apiKeySecretRefs": [{"name": "keys"}]});
+    [
+        json!({
+            "apiVersion": "enterprise.gloo.solo.io/v1",
+            "kind": "AuthConfig",
+            "metadata": {"name": "keys", "namespace": "t"},
+            "spec": {"configs": [{"apiKeyAuth": keys}]},
+        }),
+        json!({
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": "keys", "namespace": "t"},
+            "stringData": {"api-key": "v1"},
+        }),
+    ]
 }
 
 /// How many there are of the route selectors of [`policy`].

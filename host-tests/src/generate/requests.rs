@@ -12,6 +12,7 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
 use super::choice::{one_of, optional};
+use super::options::{TOKEN, TOKEN_HEADER};
 use super::resources::{FIELDS, SEGMENTS, VALUES};
 
 /// Pieces of paths that a gateway may have rules for.
@@ -162,7 +163,10 @@ fn header() -> impl Strategy<Value = (String, String)> {
         4 => select(VALUES).prop_map(str::to_owned),
         1 => select(&["", "v", "v1,v2", "V1", "w", "v1 "][..]).prop_map(str::to_owned),
     ];
-    (name, value)
+    one_of![
+        15 => (name, value),
+        1 => Just((TOKEN_HEADER.to_owned(), TOKEN.to_owned())),
+    ]
 }
 
 fn edit() -> impl Strategy<Value = Edit> {

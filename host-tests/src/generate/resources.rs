@@ -6,7 +6,7 @@ use proptest::sample::select;
 use serde_json::{Map, Value, json};
 
 use super::choice::{one_of, optional};
-use super::options::{OPTIONS, SELECTORS, options, policy};
+use super::options::{OPTIONS, SELECTORS, api_keys, options, policy};
 
 pub(super) const SEGMENTS: &[&str] = &[
     "/", "/a", "/b", "/A", "/ab", "/a.b", "a", "/ä", "/v1", "/img.png",
@@ -399,6 +399,7 @@ impl Configuration {
             "connectionHandlers": [{"http": {"routeConfig": [{"virtualHostSelector": {}}]}}],
         });
         let mut resources = vec![object("VirtualGateway", "gw", gateway)];
+        resources.extend(api_keys());
         for (n, (domains, level, routes)) in self.hosts.iter().enumerate() {
             let mut spec = json!({"domains": domains, "routes": list(routes)});
             if self.ignore_path_parameters {

@@ -287,6 +287,7 @@ fn compile(
             sha256: None,
             pull_secret: None,
         },
+        packaged: BTreeMap::new(),
         fail_strategy: FailStrategy::Reload,
         owner: "meshgate".to_owned(),
     };

@@ -107,18 +107,6 @@ impl Gateway {
         services: &[Place<'_>],
         workers: u32,
     ) -> Gateway {
-        Gateway::start_with(tools, resources, services, workers, |_| ())
-    }
-
-    /// The same with another bootstrap.
-    #[track_caller]
-    pub(crate) fn start_with(
-        tools: &Tools,
-        resources: &str,
-        services: &[Place<'_>],
-        workers: u32,
-        change: impl FnOnce(&mut serde_json::Value),
-    ) -> Gateway {
         let compiled = compiled(resources);
         let clusters: BTreeSet<String> = compiled
             .tree
@@ -149,7 +137,7 @@ impl Gateway {
             filter: &tools.filter,
             access_log: true,
         };
-        let mut bootstrap = bootstrap(
+        let bootstrap = bootstrap(
             &compiled.tree,
             &compiled.resources,
             compiled.program.as_deref().unwrap(),
@@ -157,7 +145,6 @@ impl Gateway {
             &options,
             &mut Diagnostics::default(),
         );
-        change(&mut bootstrap);
         let envoy = Envoy::start(&Settings {
             binary: &tools.envoy,
             bootstrap: &bootstrap.to_string(),

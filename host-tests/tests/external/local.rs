@@ -2,15 +2,13 @@
 
 use std::time::Duration;
 
-use serde_json::json;
-
 use crate::Test;
 use crate::gateway::{Gateway, Tools, resources};
 
 pub(crate) const TESTS: &[Test] = &[
     ("local/shared_by_workers", shared_by_workers),
     ("local/refilled", refilled),
-    ("local/like_envoys_own", like_envoys_own),
+    ("local/of_each_level", of_each_level),
 ];
 
 /// However many workers there are, as many requests pass as there are tokens.
@@ -81,42 +79,70 @@ fn refilled(tools: &Tools) {
     gateway.assert_unharmed();
 }
 
-/// The same bucket in Envoy's own filter lets the same requests pass.
-fn like_envoys_own(tools: &Tools) {
-    let routes = [(
-        "/",
-        "{rateLimit: {local: {maxTokens: 4, tokensPerFill: 1, fillInterval: 1s}}}",
-    )];
-    let resources = resources("{}", &routes);
-    let ours = Gateway::start(tools, &resources, &[], 1);
-    let native = Gateway::start_with(tools, &resources, &[], 1, |bootstrap| {
-        let listener = &mut bootstrap["static_resources"]["listeners"][0];
-        let manager = &mut listener["filter_chains"][0]["filters"][0]["typed_config"];
-        let always = json!({"default_value": {"numerator": 100, "denominator": "HUNDRED"}});
-        manager["http_filters"][0] = json!({
-            "name": "envoy.filters.http.local_ratelimit",
-            "typed_config": {
-                "@type": "type.googleapis.com/envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit",
-                "stat_prefix": "native",
-                "token_bucket": {"max_tokens": 4, "tokens_per_fill": 1, "fill_interval": "1s"},
-                "filter_enabled": always,
-                "filter_enforced": always,
-            },
-        });
-        manager["route_config"]["virtual_hosts"][0]["routes"][0]["route"] =
-            json!({"cluster": "outbound|9080||shop.platform.svc.cluster.local"});
-    });
-    // How long to wait before so many requests: never near the time of the next token.
-    for (wait, count) in [(0, 6), (1_500, 3), (2_000, 4), (6_000, 6)] {
-        std::thread::sleep(Duration::from_millis(wait));
-        let answers = |gateway: &Gateway| -> Vec<(u16, Vec<u8>)> {
-            let answers = (0..count).map(|_| gateway.get("/"));
-            let body = |status, body| if status == 200 { Vec::new() } else { body };
-            answers
-                .map(|answer| (answer.status, body(answer.status, answer.body)))
-                .collect()
-        };
-        assert_eq!(answers(&ours), answers(&native), "after {wait} ms");
+/// The bucket of the most specific level counts, and only that one.
+fn of_each_level(tools: &Tools) {
+    let text = "
+apiVersion: networking.enterprise.mesh.gloo.solo.io/v1beta1
+kind: VirtualGateway
+metadata: {name: edge, namespace: platform}
+spec:
+  ingressGatewaySelectors: [{portName: http2}]
+  connectionHandlers: [{http: {routeConfig: [{virtualHostSelector: {}}]}}]
+---
+apiVersion: networking.enterprise.mesh.gloo.solo.io/v1beta1
+kind: VirtualHost
+metadata: {name: shop, namespace: platform}
+spec:
+  domains: ['*']
+  options: {trafficPolicy: {rateLimit: {local: {maxTokens: 5, fillInterval: 1h}}}}
+  routes:
+  - {name: own, matchers: [{uri: {prefix: /own}}], delegateAction: {refs: [{name: own}]}}
+  - {name: plain, matchers: [{uri: {prefix: /plain}}], delegateAction: {refs: [{name: plain}]}}
+  - name: sets-own
+    matchers: [{uri: {prefix: /sets/own}}]
+    options: {rateLimit: {local: {maxTokens: 4, fillInterval: 1h}}}
+    delegateAction: {refs: [{name: own}]}
+  - name: sets-plain
+    matchers: [{uri: {prefix: /sets/plain}}]
+    options: {rateLimit: {local: {maxTokens: 4, fillInterval: 1h}}}
+    delegateAction: {refs: [{name: plain}]}
+---
+apiVersion: networking.enterprise.mesh.gloo.solo.io/v1beta1
+kind: RouteTable
+metadata: {name: own, namespace: platform}
+spec:
+  options: {trafficPolicy: {rateLimit: {local: {maxTokens: 3, fillInterval: 1h}}}}
+  routes:
+  - matchers: [{uri: {prefix: /leaf}}]
+    options: {rateLimit: {local: {maxTokens: 2, fillInterval: 1h}}}
+    directResponseAction: {status: 200}
+  - {directResponseAction: {status: 200}}
+---
+apiVersion: networking.enterprise.mesh.gloo.solo.io/v1beta1
+kind: RouteTable
+metadata: {name: plain, namespace: platform}
+spec:
+  routes:
+  - matchers: [{uri: {prefix: /leaf}}]
+    options: {rateLimit: {local: {maxTokens: 2, fillInterval: 1h}}}
+    directResponseAction: {status: 200}
+  - {directResponseAction: {status: 200}}
+";
+    let gateway = Gateway::start(tools, text, &[], 1);
+    for (path, tokens) in [
+        ("/plain", 5),
+        ("/plain/leaf", 2),
+        ("/own", 3),
+        ("/sets/plain", 4),
+        // The buckets of the leaves and of the table are the same in every place: they are empty.
+        ("/sets/plain/leaf", 0),
+        ("/own/leaf", 2),
+        ("/sets/own", 0),
+        ("/sets/own/leaf", 0),
+    ] {
+        let statuses = (0..7).map(|_| gateway.get(path).status);
+        let passed = statuses.filter(|status| *status == 200).count();
+        assert_eq!(passed, tokens, "{path}");
     }
-    ours.assert_unharmed();
+    gateway.assert_unharmed();
 }

@@ -18,6 +18,8 @@ fn exports_are_those_that_the_filter_needs() {
         "_initialize",
         "malloc",
         "memory",
+        "meshgate_packaged_copy",
+        "meshgate_packaged_size",
         "proxy_abi_version_0_2_1",
         "proxy_on_configure",
         "proxy_on_context_create",

@@ -10,7 +10,7 @@ use meshgate_host_tests::envoy::delivery::{Delivery, Payload, WatchedFile, manag
 use meshgate_host_tests::envoy::log::AccessLog;
 use meshgate_host_tests::envoy::{Envoy, Settings};
 use meshgate_host_tests::upstream::{Echo, Upstreams};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::shop;
 
@@ -31,6 +31,8 @@ pub(crate) struct Start {
     pub(crate) workers: u32,
     /// Envoy takes its clients for internal ones, and leaves them the headers by which they can steer it.
     pub(crate) trusts_clients: bool,
+    /// The routes of requests with copies stand in a list, as in Istio, instead of a tree of matchers.
+    pub(crate) lists_mirrors: bool,
     pub(crate) configuration: Payload,
 }
 
@@ -41,6 +43,7 @@ impl Default for Start {
             delivery: Delivery::Filter,
             workers: 1,
             trusts_clients: false,
+            lists_mirrors: false,
             configuration: Payload::Bytes(shop::program(1)),
         }
     }
@@ -73,6 +76,10 @@ impl Gateway {
             let listener = &mut bootstrap["static_resources"]["listeners"][0];
             manager(listener)["internal_address_config"] =
                 json!({ "cidr_ranges": [{ "address_prefix": "127.0.0.0", "prefix_len": 8 }] });
+        }
+        if start.lists_mirrors {
+            let listener = &mut bootstrap["static_resources"]["listeners"][0];
+            list_mirrors(&mut manager(listener)["route_config"]["virtual_hosts"][0]);
         }
         let mut file = WatchedFile::take_listener(start.delivery, &mut bootstrap).unwrap();
         file.write(&start.configuration).unwrap();
@@ -204,4 +211,28 @@ pub(crate) fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T 
         assert!(Instant::now() < deadline, "waited in vain for {what}");
         std::thread::sleep(Duration::from_millis(5));
     }
+}
+
+/// Turns the tree of matchers of a virtual host into routes that are matched by the filter state.
+fn list_mirrors(virtual_host: &mut Value) {
+    let matcher = virtual_host
+        .as_object_mut()
+        .and_then(|host| host.remove("matcher"))
+        .unwrap();
+    let route = |on_match: &Value| {
+        let mut route = on_match["action"]["typed_config"].clone();
+        route.as_object_mut().unwrap().remove("@type");
+        route
+    };
+    let choices = matcher["matcher_tree"]["exact_match_map"]["map"].as_object();
+    let mut routes: Vec<Value> = Vec::new();
+    for (choice, on_match) in choices.unwrap() {
+        let mut route = route(on_match);
+        let state = json!({ "key": "wasm.meshgate_mirrors", "string_match": { "exact": choice } });
+        route["match"]["filter_state"] = json!([state]);
+        routes.push(route);
+    }
+    assert!(!routes.is_empty());
+    routes.push(route(&matcher["on_no_match"]));
+    virtual_host["routes"] = json!(routes);
 }

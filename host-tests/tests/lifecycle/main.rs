@@ -14,9 +14,7 @@ mod hostile;
 mod load;
 mod memory;
 mod mirrors;
-mod native;
 mod requests;
-mod retries;
 mod shop;
 mod updates;
 mod verify;
@@ -40,8 +38,6 @@ fn main() {
         verify::TESTS,
         waiting::TESTS,
         mirrors::TESTS,
-        native::TESTS,
-        retries::TESTS,
     ]
     .concat();
     let filter = tools::filter();

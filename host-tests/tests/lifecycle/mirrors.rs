@@ -7,6 +7,10 @@ use crate::gateway::{Gateway, Start, Tools, echo, wait_for};
 
 pub(crate) const TESTS: &[Test] = &[
     ("mirrors/requests_are_copied", requests_are_copied),
+    (
+        "mirrors/routes_may_stand_in_a_list",
+        routes_may_stand_in_a_list,
+    ),
     ("mirrors/clients_choose_nothing", clients_choose_nothing),
 ];
 
@@ -14,7 +18,19 @@ const COPY: &str = "outbound|9080||copy.platform.svc.cluster.local";
 const HALF: &str = "outbound|9080||half.platform.svc.cluster.local";
 
 fn requests_are_copied(tools: &Tools) {
-    let gateway = Gateway::start(tools, Start::default());
+    copied(&Gateway::start(tools, Start::default()));
+}
+
+fn routes_may_stand_in_a_list(tools: &Tools) {
+    let start = Start {
+        lists_mirrors: true,
+        ..Start::default()
+    };
+    copied(&Gateway::start(tools, start));
+}
+
+#[track_caller]
+fn copied(gateway: &Gateway) {
     let sent = 200;
     for _ in 0..sent {
         let own = gateway.send("GET", "/mirrored", &[("x-own", b"1")]);

@@ -126,11 +126,9 @@ fn write_programs(build: &BuildArgs, folder: &Path) -> Result<(), Failure> {
         ));
     }
     for program in programs {
-        let cluster = program.cluster.as_deref().unwrap_or("cluster");
-        let service = program.service.as_deref().unwrap_or("gateway");
-        let folder = folder.join(cluster);
-        let path = folder.join(format!("{}.{service}.bin", program.namespace));
-        fs::create_dir_all(&folder).map_err(|error| {
+        let path = folder.join(format!("{}.bin", program.place()));
+        let folder = path.parent().unwrap_or(folder);
+        fs::create_dir_all(folder).map_err(|error| {
             Failure::failed(format!("cannot make `{}`: {error}", folder.display()))
         })?;
         output::write(&path, &program.program)?;

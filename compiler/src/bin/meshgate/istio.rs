@@ -1,9 +1,12 @@
 //! `meshgate compile --target istio`: a folder of Istio objects per cluster.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
+use meshgate_compiler::compile::WorkloadProgram;
 use meshgate_compiler::manifest::istio::{
     self, FailStrategy, IstioOptions, Manifest, Module, Wave,
 };
@@ -15,6 +18,8 @@ use crate::serving::BuildArgs;
 /// Name of the folder of a cluster whose name is not known.
 const UNNAMED: &str = "cluster";
 
+const NO_MODULE: &str = "say where gateways find the filter: `--module file:///PATH` in their pods, or `--module oci://IMAGE --module-sha256 DIGEST`";
+
 /// How gateways in a mesh run the filter.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Istio")]
@@ -24,8 +29,14 @@ pub(crate) struct IstioArgs {
     module: Option<String>,
 
     /// SHA-256 digest of the module, or of the image's manifest; needed unless the module is a file
-    #[arg(long, value_name = "DIGEST")]
+    #[arg(long, value_name = "DIGEST", requires = "module")]
     module_sha256: Option<String>,
+
+    /// The image of a gateway whose program `meshgate package` put into it, instead of --module
+    ///
+    /// The gateway is named like its program's file: east/istio-ingress.gateway=oci://REGISTRY/REPOSITORY:TAG@sha256:DIGEST
+    #[arg(long, value_name = "CLUSTER/NAMESPACE.SERVICE=IMAGE")]
+    packaged: Vec<Packaged>,
 
     /// Secret in the gateway's namespace with the credentials for the registry
     #[arg(long, value_name = "NAME")]
@@ -46,6 +57,33 @@ pub(crate) struct IstioArgs {
     /// One file per cluster instead of one per object
     #[arg(long)]
     one_file: bool,
+}
+
+/// An image with a program in it, and the gateway it is for.
+#[derive(Clone, Debug)]
+struct Packaged {
+    place: String,
+    url: String,
+    sha256: String,
+}
+
+impl FromStr for Packaged {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let parts = || {
+            let (place, image) = text.split_once('=')?;
+            let (url, sha256) = image.split_once("@sha256:")?;
+            Some(Self {
+                place: place.to_owned(),
+                url: url.to_owned(),
+                sha256: sha256.to_owned(),
+            })
+        };
+        parts().ok_or_else(|| {
+            "expected CLUSTER/NAMESPACE.SERVICE=oci://REGISTRY/REPOSITORY:TAG@sha256:DIGEST, the image as `meshgate package --push` prints it".to_owned()
+        })
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -90,6 +128,7 @@ impl IstioArgs {
         let given = [
             (self.module.is_some(), "--module"),
             (self.module_sha256.is_some(), "--module-sha256"),
+            (!self.packaged.is_empty(), "--packaged"),
             (self.pull_secret.is_some(), "--pull-secret"),
             (self.fail_close, "--fail-close"),
             (self.one_file, "--one-file"),
@@ -101,17 +140,27 @@ impl IstioArgs {
     }
 
     fn options(&self) -> Result<IstioOptions, Failure> {
-        let url = self.module.clone().ok_or_else(|| {
-            Failure::usage(
-                "say where gateways find the filter: `--module file:///PATH` in their pods, or `--module oci://IMAGE --module-sha256 DIGEST`",
-            )
-        })?;
-        let module = Module {
-            url,
-            sha256: self.module_sha256.clone(),
-            pull_secret: self.pull_secret.clone(),
+        let mut packaged = BTreeMap::new();
+        for one in &self.packaged {
+            let module = Module {
+                url: one.url.clone(),
+                sha256: Some(one.sha256.clone()),
+                pull_secret: self.pull_secret.clone(),
+            };
+            packaged.insert(one.place.clone(), module);
+        }
+        let module = match (&self.module, packaged.values().next()) {
+            (Some(url), _) => Module {
+                url: url.clone(),
+                sha256: self.module_sha256.clone(),
+                pull_secret: (self.pull_secret.clone())
+                    .filter(|_| packaged.is_empty() || url.starts_with("oci://")),
+            },
+            // No gateway needs another one, or it is an error later.
+            (None, Some(module)) => module.clone(),
+            (None, None) => return Err(Failure::usage(NO_MODULE)),
         };
-        if let Some(fault) = module.fault() {
+        if let Some(fault) = packaged.values().chain([&module]).find_map(Module::fault) {
             return Err(Failure::usage(fault));
         }
         let is_label = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
@@ -128,6 +177,7 @@ impl IstioArgs {
         }
         Ok(IstioOptions {
             module,
+            packaged,
             fail_strategy: match self.fail_close {
                 true => FailStrategy::Close,
                 false => FailStrategy::Reload,
@@ -145,7 +195,15 @@ impl IstioArgs {
                 "there is nothing to write: the input has no usable VirtualGateway",
             ));
         }
+        let is_packaged =
+            |program: &WorkloadProgram| options.packaged.contains_key(&program.place());
+        if self.module.is_none() && !programs.iter().all(is_packaged) {
+            return Err(Failure::usage(NO_MODULE));
+        }
         let manifests = istio::manifests(&programs, &resources, &options);
+        for size in &manifests.sizes {
+            output::tell(&format!("{size}\n"));
+        }
         for warning in &manifests.warnings {
             output::tell(&format!("warning: {warning}\n"));
         }

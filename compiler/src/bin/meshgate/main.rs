@@ -5,15 +5,19 @@
 
 mod check;
 mod compile;
+mod diff;
 mod input;
 mod inspect;
 mod istio;
 mod output;
+mod package;
 mod requests;
 mod route;
+mod router;
 mod run;
 mod serving;
 mod status;
+mod test;
 mod verify;
 
 use std::process::ExitCode;
@@ -31,6 +35,7 @@ Exit codes: 0 success, 1 findings in the configuration, 2 arguments that are wro
 Examples:
   meshgate check config/
   meshgate route -f config/ GET http://www.example.com/ratings
+  meshgate test -f config/ requests.yaml
   meshgate run config/ --upstream ratings.bookinfo=127.0.0.1:9081
   meshgate compile config/ --target envoy -o envoy.json")]
 struct Cli {
@@ -44,8 +49,11 @@ enum Command {
     Compile(compile::Args),
     Run(run::Args),
     Route(route::Args),
+    Test(test::Args),
+    Diff(diff::Args),
     Inspect(inspect::Args),
     Status(status::Args),
+    Package(package::Args),
     Verify(verify::Args),
 }
 
@@ -55,8 +63,11 @@ fn main() -> ExitCode {
         Command::Compile(args) => compile::run(args),
         Command::Run(args) => run::run(args),
         Command::Route(args) => route::run(args),
+        Command::Test(args) => test::run(args),
+        Command::Diff(args) => diff::run(args),
         Command::Inspect(args) => inspect::run(args),
         Command::Status(args) => status::run(args),
+        Command::Package(args) => package::run(args),
         Command::Verify(args) => verify::run(args),
     };
     result.map_or_else(Failure::exit, |()| ExitCode::SUCCESS)

@@ -50,6 +50,11 @@ impl Failure {
         }
     }
 
+    /// The same for a command whose exit code 1 says something else.
+    pub(crate) fn of_arguments(self) -> Self {
+        Self { code: 2, ..self }
+    }
+
     /// Says what went wrong, and how the command ends.
     pub(crate) fn exit(self) -> ExitCode {
         if let Some(message) = self.message {

@@ -2,25 +2,19 @@
 
 mod text;
 
-use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use meshgate_compiler::answer::Answer;
-use meshgate_compiler::compile::{CompileOptions, compile};
-use meshgate_compiler::diagnostic::{Diagnostics, Severity};
-use meshgate_compiler::render;
-use meshgate_compiler::route::{GatewayChoice, choose_gateway, evaluate, find_gateway, find_route};
-use meshgate_compiler::source::SourceMap;
-use meshgate_compiler::tree::Tree;
-use meshgate_engine::Program;
+use meshgate_compiler::route::{GatewayChoice, find_route};
 use serde::Serialize;
 
-use crate::input::{self, Inventories};
+use crate::input::Inventories;
 use crate::output::{self, Failure};
 use crate::requests::{self, Query};
+use crate::router::Router;
 
 /// Show what the gateway does with a request
 ///
@@ -138,100 +132,6 @@ impl Args {
             _ => 0,
         };
         self.files.split_at(self.files.len() - request_len)
-    }
-}
-
-/// Answers requests; compiles once for every cluster that they name.
-struct Router {
-    sources: SourceMap,
-    cluster: Option<String>,
-    target: Target,
-    others: HashMap<String, Target>,
-}
-
-struct Target {
-    tree: Tree,
-    program: Program,
-}
-
-impl Router {
-    /// Compiles the resources and shows their errors.
-    fn new(
-        paths: &[PathBuf],
-        inventories: &Inventories,
-        cluster: Option<&str>,
-    ) -> Result<Self, Failure> {
-        let (sources, mut diagnostics) = input::read(paths, inventories);
-        let cluster = cluster.map(str::to_owned);
-        let target = Target::compile(&sources, cluster.as_deref(), &mut diagnostics);
-        let mut errors = Diagnostics::default();
-        diagnostics
-            .list()
-            .iter()
-            .filter(|diagnostic| diagnostic.severity == Severity::Error)
-            .for_each(|error| errors.push(error.clone()));
-        output::tell(&render::lines(&errors, &sources));
-        input::all_readable(&errors)?;
-        let target = target.map_err(Failure::failed)?;
-        Ok(Self {
-            sources,
-            cluster,
-            target,
-            others: HashMap::new(),
-        })
-    }
-
-    fn answer(&mut self, query: &Query) -> Result<(GatewayChoice, Answer), String> {
-        let Target { tree, program } = match &query.cluster {
-            Some(cluster) if Some(cluster) != self.cluster.as_ref() => {
-                match self.others.entry(cluster.clone()) {
-                    Entry::Occupied(known) => known.into_mut(),
-                    Entry::Vacant(new) => {
-                        // The findings are those that were shown for the first cluster.
-                        new.insert(Target::compile(
-                            &self.sources,
-                            Some(cluster),
-                            &mut Diagnostics::default(),
-                        )?)
-                    }
-                }
-            }
-            _ => &self.target,
-        };
-        let choice = match &query.gateway {
-            Some(name) => GatewayChoice {
-                index: find_gateway(tree, name)?,
-                others: 0,
-            },
-            None => choose_gateway(tree, &query.request),
-        };
-        Ok((
-            choice,
-            evaluate(program, tree, choice.index, &query.request),
-        ))
-    }
-}
-
-impl Target {
-    fn compile(
-        sources: &SourceMap,
-        cluster: Option<&str>,
-        diagnostics: &mut Diagnostics,
-    ) -> Result<Self, String> {
-        let options = CompileOptions {
-            cluster: cluster.map(str::to_owned),
-            ..CompileOptions::default()
-        };
-        let compiled = compile(sources, &options, diagnostics);
-        let program = compiled
-            .program
-            .ok_or("there is nothing to ask: the input has no usable VirtualGateway")?;
-        let program = Program::new(program)
-            .map_err(|error| format!("the compiled program is refused: {error}"))?;
-        Ok(Self {
-            tree: compiled.tree,
-            program,
-        })
     }
 }
 

@@ -96,7 +96,8 @@ fn addresses(build: &Build, listen: IpAddr, admin: Option<&str>) -> String {
         .iter()
         .zip(&build.compiled.ports)
     {
-        let url = format!("http://{host}:{port}");
+        let scheme = if gateway.tcp.is_some() { "tcp" } else { "http" };
+        let url = format!("{scheme}://{host}:{port}");
         text.push_str(&format!("{} at {url}\n", gateway.name));
         let mut domains: Vec<String> = gateway
             .hosts

@@ -259,27 +259,32 @@ impl EnvoyArgs {
         Ok(all)
     }
 
-    /// The filter as named, whether it is there or not, else where it usually is; an absolute path.
+    /// The filter; an absolute path.
     pub(crate) fn filter(&self) -> Result<PathBuf, Failure> {
-        const NAME: &str = "meshgate_filter.wasm";
-        if let Some(path) = &self.filter {
-            return absolute(path);
-        }
-        if let Some(path) = std::env::var_os("MESHGATE_FILTER").filter(|path| !path.is_empty()) {
-            return absolute(Path::new(&path));
-        }
-        let beside = std::env::current_exe()
-            .ok()
-            .map(|program| program.with_file_name(NAME));
-        [Some(Path::new("target").join(NAME)), beside]
-            .into_iter()
-            .flatten()
-            .find(|path| path.is_file())
-            .ok_or_else(|| {
-                Failure::failed("the filter was not found: build it with `cargo xtask filter`, or name it with `--filter FILE`")
-            })
-            .and_then(|path| absolute(&path))
+        find_filter(self.filter.as_deref())
     }
+}
+
+/// The filter as named, whether it is there or not, else where it usually is; an absolute path.
+pub(crate) fn find_filter(named: Option<&Path>) -> Result<PathBuf, Failure> {
+    const NAME: &str = "meshgate_filter.wasm";
+    if let Some(path) = named {
+        return absolute(path);
+    }
+    if let Some(path) = std::env::var_os("MESHGATE_FILTER").filter(|path| !path.is_empty()) {
+        return absolute(Path::new(&path));
+    }
+    let beside = std::env::current_exe()
+        .ok()
+        .map(|program| program.with_file_name(NAME));
+    [Some(Path::new("target").join(NAME)), beside]
+        .into_iter()
+        .flatten()
+        .find(|path| path.is_file())
+        .ok_or_else(|| {
+            Failure::failed("the filter was not found: build it with `cargo xtask filter`, or name it with `--filter FILE`")
+        })
+        .and_then(|path| absolute(&path))
 }
 
 fn absolute(path: &Path) -> Result<PathBuf, Failure> {

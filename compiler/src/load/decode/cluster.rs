@@ -4,7 +4,7 @@ use super::every;
 use super::value::{non_empty, object_ref, required, strings};
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::load::node::{Node, ScalarKind, Value};
+use crate::load::node::Node;
 use crate::resource::{
     self, DestinationRule, DestinationSelector, Federation, FederationSelector,
     IngressGatewaySelector, Mesh, Metadata, ObjectName, Pods, ServiceMatcher, ServiceRef,
@@ -220,31 +220,9 @@ pub(in crate::load) fn destination_rule(
         cluster,
         host: host.value,
         labels: metadata.labels,
-        spec: json(spec),
+        spec: spec.json(),
         span: metadata.span,
     })
-}
-
-/// A document tree as JSON.
-pub(super) fn json(node: &Node<'_>) -> serde_json::Value {
-    use serde_json::Value as Json;
-    match &node.value {
-        Value::Scalar(scalar) => match scalar.kind() {
-            ScalarKind::Null => Json::Null,
-            ScalarKind::Boolean(value) => value.into(),
-            ScalarKind::Integer(value) => value.into(),
-            ScalarKind::Float(value) => value.into(),
-            ScalarKind::String => scalar.text.as_ref().into(),
-        },
-        Value::List(list) => list.iter().map(json).collect(),
-        Value::Map(entries) => entries
-            .iter()
-            .map(|entry| (entry.key.clone().into_owned(), json(&entry.value)))
-            .collect::<serde_json::Map<_, _>>()
-            .into(),
-        // Only objects of our own API have routes.
-        Value::Routes(_) => Json::Null,
-    }
 }
 
 /// Addresses of a load balancer, from the status of a Service.

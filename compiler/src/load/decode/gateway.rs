@@ -1,6 +1,5 @@
 //! VirtualGateway and its connection handlers.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::cluster::gateway_selectors;
@@ -15,7 +14,7 @@ use crate::resource::external::{GatewayExtauth, GatewayRateLimit};
 use crate::resource::{
     ConnectionHandler, HandlerKind, Metadata, Normalization, RouteConfig, VirtualGateway,
 };
-use crate::source::{Span, Spanned};
+use crate::source::Spanned;
 
 /// A VirtualGateway.
 pub(in crate::load) fn virtual_gateway(
@@ -130,8 +129,7 @@ fn connection_handler(
         defaults = route_options(http, diagnostics)?;
         HandlerKind::Http(routes.flatten()?)
     } else if let Some(tcp) = node.get("tcp") {
-        check_tcp_hosts(tcp, tls.is_some(), diagnostics)?;
-        HandlerKind::Tcp(tcp.span)
+        HandlerKind::Tcp(super::tcp::routes(tcp, tls.is_some(), diagnostics)?)
     } else {
         HandlerKind::None
     };
@@ -336,40 +334,4 @@ fn check_tls_versions(tls: &Node<'_>, diagnostics: &mut Diagnostics) -> Option<(
         .also(maximum.span, "the maximum"),
     );
     None
-}
-
-fn check_tcp_hosts(tcp: &Node<'_>, tls: bool, diagnostics: &mut Diagnostics) -> Option<()> {
-    let mut names: HashMap<String, Span> = HashMap::new();
-    for host in tcp.list_at("tcpHosts") {
-        if let Some(name) = host.text_at("name") {
-            if let Some(first) = names.get(&name.value) {
-                diagnostics.push(
-                    Diagnostic::at(
-                        Code::DuplicateTcpHost,
-                        name.span,
-                        format!("two TCP hosts are called `{name}`"),
-                    )
-                    .also(*first, "the first one"),
-                );
-                return None;
-            }
-            names.insert(name.value, name.span);
-        }
-        let by_server_name = host
-            .get("destination")
-            .and_then(|destination| destination.entry("forwardSniClusterName"));
-        if let Some(entry) = by_server_name
-            && !tls
-        {
-            diagnostics.push(
-                Diagnostic::at(
-                    Code::ServerNameWithoutTls,
-                    entry.key_span,
-                    "without TLS, connections carry no server name to forward by",
-                )
-                .help("add `connectionOptions.sslConfig`"),
-            );
-        }
-    }
-    Some(())
 }

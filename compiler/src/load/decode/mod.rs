@@ -15,6 +15,7 @@ mod options;
 pub(super) mod rate_limit;
 pub(super) mod route;
 mod selector;
+mod tcp;
 mod template;
 pub(super) mod traffic_policy;
 mod value;

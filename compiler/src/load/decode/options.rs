@@ -174,12 +174,13 @@ fn header_manipulation(
     node: &Node<'_>,
     diagnostics: &mut Diagnostics,
 ) -> Option<HeaderManipulation> {
-    let remove_request = removed(node, "removeRequestHeaders", diagnostics);
+    let remove_request = removed(node, "removeRequestHeaders", diagnostics)
+        .filter(|_| keeps_forwarded_proto(node, diagnostics));
     let append_request = appended(node, "appendRequestHeaders", diagnostics);
     let remove_response = removed(node, "removeResponseHeaders", diagnostics);
     let append_response = appended(node, "appendResponseHeaders", diagnostics);
-    let set_request = appended(node, "setRequestHeaders", diagnostics);
-    let set_response = appended(node, "setResponseHeaders", diagnostics);
+    let set_request = set(node, "setRequestHeaders", diagnostics);
+    let set_response = set(node, "setResponseHeaders", diagnostics);
     Some(HeaderManipulation {
         remove_request: remove_request?,
         append_request: append_request?,
@@ -196,6 +197,34 @@ fn removed(node: &Node<'_>, key: &str, diagnostics: &mut Diagnostics) -> Option<
         changeable_header(&name, name.span, diagnostics)?;
         Some(name.to_ascii_lowercase())
     })
+}
+
+/// Envoy has no route for a request without `x-forwarded-proto`, and looks for it after the filter.
+fn keeps_forwarded_proto(node: &Node<'_>, diagnostics: &mut Diagnostics) -> bool {
+    const NAME: &str = "x-forwarded-proto";
+    let removed = every(node.list_at("removeRequestHeaders"), Node::text);
+    let removed = removed.unwrap_or_default().into_iter();
+    let removed = removed
+        .filter(|name| name.eq_ignore_ascii_case(NAME))
+        .map(|name| (name.span, "removed"));
+    let emptied = string_entries(node, "setRequestHeaders")
+        .filter(|(entry, value)| entry.key.eq_ignore_ascii_case(NAME) && value.is_empty())
+        .map(|(entry, _)| (entry.key_span, "emptied"));
+    let mut kept = true;
+    for (span, what) in removed.chain(emptied) {
+        kept = false;
+        diagnostics.push(
+            Diagnostic::at(
+                Code::ProtectedHeader,
+                span,
+                format!(
+                    "the header `{NAME}` cannot be {what}: Envoy does not route requests without it"
+                ),
+            )
+            .help("set it to `http` or `https`"),
+        );
+    }
+    kept
 }
 
 fn appended(
@@ -226,8 +255,34 @@ fn appended(
         }
         headers.push((entry.key.to_ascii_lowercase(), value.to_owned()));
     }
-    headers.sort_by(|(a, _), (b, _)| a.cmp(b));
+    headers.sort();
     sound.then_some(headers)
+}
+
+/// Headers that get one value: no two names may be the same but for the case of their letters.
+fn set(node: &Node<'_>, key: &str, diagnostics: &mut Diagnostics) -> Option<Vec<(String, String)>> {
+    let mut names: Vec<(String, Span)> = string_entries(node, key)
+        .map(|(entry, _)| (entry.key.to_ascii_lowercase(), entry.key_span))
+        .collect();
+    names.sort();
+    let mut sound = true;
+    for pair in names.windows(2) {
+        if let [(name, first), (same, second)] = pair
+            && name == same
+        {
+            sound = false;
+            diagnostics.push(
+                Diagnostic::at(
+                    Code::DuplicateKey,
+                    *second,
+                    format!("the header `{name}` is set twice; the case of letters does not count"),
+                )
+                .also(*first, "first here")
+                .help("keep one of them"),
+            );
+        }
+    }
+    appended(node, key, diagnostics).filter(|_| sound)
 }
 
 /// Checks that a header may be changed: it has a legal name and does not steer routing.

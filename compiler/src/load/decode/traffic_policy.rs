@@ -1,6 +1,6 @@
 //! TrafficPolicy.
 
-use super::cluster::{destination_selector, json};
+use super::cluster::destination_selector;
 use super::route::weighted_destination;
 use super::value::object_ref;
 use super::{every, options, selector};
@@ -108,7 +108,7 @@ pub(in crate::load) fn traffic_policy(
         destinations,
         options,
         shift,
-        spec: json(node),
+        spec: node.json(),
     })
 }
 

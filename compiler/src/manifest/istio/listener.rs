@@ -2,12 +2,11 @@
 
 use serde_json::{Value, json};
 
-use super::{Wave, Workload, name};
+use super::destination::NETWORKING;
+use super::{Wave, Workload, name, tcp};
 use crate::manifest::mirrors;
 use crate::resource::Tls;
-use crate::tree::{Gateway, GatewayWorkload};
-
-const NETWORKING: &str = "networking.istio.io/v1";
+use crate::tree::{Gateway, GatewayWorkload, Tree};
 
 /// Name of the placeholder route.
 pub(super) const ROUTE: &str = "meshgate";
@@ -18,14 +17,16 @@ const CLUSTER_HEADER: &str = "x-meshgate-cluster";
 /// Writes the listeners of a workload.
 pub(super) fn write(workload: &mut Workload<'_>) {
     let program = workload.program;
-    if !mirrors::choices(&program.tree).is_empty() {
-        let place = workload.place();
-        workload.error(format!(
-            "{place}: routes copy requests to mirrors, for which no Istio objects are written yet"
-        ));
-    }
     let mut gateways = Vec::new();
-    let mut patches = route_patches();
+    let mut patches = Vec::new();
+    if program
+        .tree
+        .gateways
+        .iter()
+        .any(|gateway| gateway.tcp.is_none())
+    {
+        patches = route_patches(&program.tree);
+    }
     for (gateway, running) in program.tree.gateways.iter().zip(&program.workloads) {
         let id = workload.id.clone();
         let name = name::join(&[&id, &gateway.name.namespace, &gateway.name.name]);
@@ -41,9 +42,12 @@ pub(super) fn write(workload: &mut Workload<'_>) {
             &parent,
             spec,
         );
-        // A server that redirects has no routes; with one, Istio would not redirect on its own.
-        if !gateway.https_redirect {
-            gateways.push(format!("{}/{name}", program.namespace));
+        let bound = format!("{}/{name}", program.namespace);
+        if let Some(tcp) = &gateway.tcp {
+            tcp::write(workload, gateway, tcp, running, name, bound, &mut patches);
+        } else if !gateway.https_redirect {
+            // A server that redirects has no routes; with one, Istio would not redirect on its own.
+            gateways.push(bound);
         }
         listener_patches(workload, gateway, running, &mut patches);
     }
@@ -65,6 +69,9 @@ pub(super) fn write(workload: &mut Workload<'_>) {
             &[],
             spec,
         );
+    }
+    if patches.is_empty() {
+        return;
     }
     let spec = json!({
         "workloadSelector": { "labels": program.labels },
@@ -104,16 +111,23 @@ fn referenced_services(workload: &Workload<'_>) -> String {
 
 fn server(gateway: &Gateway, running: &GatewayWorkload) -> Value {
     let listener = &gateway.listener;
-    let protocol = match listener.tls {
-        Some(_) => "HTTPS",
-        None => "HTTP",
+    let protocol = match (&listener.tls, &gateway.tcp) {
+        (Some(_), None) => "HTTPS",
+        (None, None) => "HTTP",
+        (Some(_), Some(_)) => "TLS",
+        (None, Some(_)) => "TCP",
     };
-    // Only VirtualServices of this namespace may bind.
+    let by_server_name = gateway.tcp.as_ref().is_some_and(|tcp| tcp.by_server_name);
+    // Only VirtualServices of this namespace may bind; where the server name decides, none does.
+    let bound = |name: &str| match by_server_name {
+        true => name.to_owned(),
+        false => format!("./{name}"),
+    };
     let hosts: Vec<String> = match listener.server_names.as_slice() {
         names if gateway.https_redirect || listener.tls.is_none() || names.is_empty() => {
-            vec!["./*".to_owned()]
+            vec![bound("*")]
         }
-        names => names.iter().map(|name| format!("./{name}")).collect(),
+        names => names.iter().map(|name| bound(name)).collect(),
     };
     let name = format!("{}-{}", protocol.to_ascii_lowercase(), running.port);
     let mut server = json!({
@@ -125,6 +139,8 @@ fn server(gateway: &Gateway, running: &GatewayWorkload) -> Value {
     }
     if gateway.https_redirect {
         server["tls"] = json!({ "httpsRedirect": true });
+    } else if by_server_name {
+        server["tls"] = json!({ "mode": "AUTO_PASSTHROUGH" });
     } else if let Some(settings) = &listener.tls {
         server["tls"] = tls(settings);
     }
@@ -133,6 +149,9 @@ fn server(gateway: &Gateway, running: &GatewayWorkload) -> Value {
 
 fn tls(settings: &Tls) -> Value {
     let mut tls = json!({ "mode": settings.mode });
+    if settings.mode.ends_with("PASSTHROUGH") {
+        return tls;
+    }
     let mut set = |key: &str, value: Option<Value>| {
         if let Some(value) = value {
             tls[key] = value;
@@ -159,9 +178,14 @@ fn tls(settings: &Tls) -> Value {
     tls
 }
 
-/// Turns the placeholder into a route to the cluster that the filter names.
-fn route_patches() -> Vec<Value> {
-    vec![
+/// Turns the placeholder into a route to the cluster that the filter names, and puts a route before it for every choice
+/// of mirrors.
+fn route_patches(tree: &Tree) -> Vec<Value> {
+    let placeholder = json!({
+        "context": "GATEWAY",
+        "routeConfiguration": { "vhost": { "route": { "name": ROUTE } } },
+    });
+    let mut patches = vec![
         json!({
             "applyTo": "ROUTE_CONFIGURATION",
             "match": { "context": "GATEWAY" },
@@ -172,33 +196,51 @@ fn route_patches() -> Vec<Value> {
         }),
         json!({
             "applyTo": "HTTP_ROUTE",
-            "match": {
-                "context": "GATEWAY",
-                "routeConfiguration": { "vhost": { "route": { "name": ROUTE } } },
-            },
-            "patch": {
-                "operation": "MERGE",
-                "value": {
-                    "route": {
-                        "cluster_header": CLUSTER_HEADER,
-                        "cluster_not_found_response_code": "SERVICE_UNAVAILABLE",
-                        // The filter sets timeouts and retries request by request.
-                        "timeout": "0s",
-                        "max_stream_duration": { "grpc_timeout_header_max": "0s" },
-                        "retry_policy": {
-                            "num_retries": 1,
-                            "retry_host_predicate": [{
-                                "name": "envoy.retry_host_predicates.previous_hosts",
-                                "typed_config": { "@type": "type.googleapis.com/envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate" },
-                            }],
-                            "host_selection_retry_max_attempts": "5",
-                        },
-                    },
-                    "request_headers_to_remove": [CLUSTER_HEADER],
-                },
-            },
+            "match": placeholder,
+            "patch": { "operation": "MERGE", "value": route() },
         }),
-    ]
+    ];
+    for (number, (choice, mirrors)) in mirrors::choices(tree).into_iter().enumerate() {
+        let mut value = route();
+        value["name"] = json!(format!("{ROUTE}-mirrors-{number}"));
+        // No client can set the filter state, and the route is looked for again when the filter has chosen.
+        value["match"] = json!({
+            "prefix": "/",
+            "filter_state": [{ "key": mirrors::CHOICE, "string_match": { "exact": choice } }],
+        });
+        value["route"]["request_mirror_policies"] = mirrors
+            .iter()
+            .map(|cluster| json!({ "cluster": cluster }))
+            .collect();
+        patches.push(json!({
+            "applyTo": "HTTP_ROUTE",
+            "match": placeholder,
+            "patch": { "operation": "INSERT_BEFORE", "value": value },
+        }));
+    }
+    patches
+}
+
+/// The route to the cluster that the filter names, without name and match.
+fn route() -> Value {
+    json!({
+        "route": {
+            "cluster_header": CLUSTER_HEADER,
+            "cluster_not_found_response_code": "SERVICE_UNAVAILABLE",
+            // The filter sets timeouts and retries request by request.
+            "timeout": "0s",
+            "max_stream_duration": { "grpc_timeout_header_max": "0s" },
+            "retry_policy": {
+                "num_retries": 1,
+                "retry_host_predicate": [{
+                    "name": "envoy.retry_host_predicates.previous_hosts",
+                    "typed_config": { "@type": "type.googleapis.com/envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate" },
+                }],
+                "host_selection_retry_max_attempts": "5",
+            },
+        },
+        "request_headers_to_remove": [CLUSTER_HEADER],
+    })
 }
 
 /// What the Gateway object cannot say of a listener.

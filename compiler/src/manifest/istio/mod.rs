@@ -8,13 +8,18 @@
 //! All objects are in the namespace of the gateway's pods and are visible there only.
 
 mod destination;
+mod destination_rule;
+mod federated;
 mod listener;
 mod name;
 mod plugin;
 mod rules;
 pub mod schema;
+mod service_entry;
+mod tcp;
+mod virtual_destination;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
@@ -34,6 +39,8 @@ pub const OWNER: &str = "meshgate.io/owner";
 pub struct IstioOptions {
     /// The filter.
     pub module: Module,
+    /// Filters with the program in them, by [`WorkloadProgram::place`].
+    pub packaged: BTreeMap<String, Module>,
     /// What happens to requests after the filter crashed.
     pub fail_strategy: FailStrategy,
     /// Name of the configuration, which its objects are labelled with.
@@ -95,6 +102,8 @@ impl Manifest {
 pub struct Manifests {
     /// In the order in which they are applied: by cluster, wave, kind, namespace and name.
     pub list: Vec<Manifest>,
+    /// How large each program is, one line each.
+    pub sizes: Vec<String>,
     /// Warnings, one line each.
     pub warnings: Vec<String>,
     /// Errors, one line each. With errors the objects are not fit to be applied.
@@ -109,13 +118,24 @@ pub fn manifests(
 ) -> Manifests {
     let mut manifests = Manifests::default();
     refuse_shared_pods(programs, &mut manifests.errors);
+    for place in options.packaged.keys() {
+        if !programs.iter().any(|program| program.place() == *place) {
+            let known: Vec<String> = programs.iter().map(WorkloadProgram::place).collect();
+            manifests.errors.push(format!(
+                "a module is packaged for `{place}`, which is no gateway; there is `{}`",
+                known.join("`, `")
+            ));
+        }
+    }
     let place = |program: &WorkloadProgram| (program.cluster.clone(), program.namespace.clone());
+    let mut remote = federated::Remote::default();
     for neighbours in programs.chunk_by(|a, b| place(a) == place(b)) {
         if let Some(program) = neighbours.first() {
             let mut workload = Workload::new(program, options, &mut manifests);
-            destination::write(&mut workload, neighbours, resources);
+            destination::write(&mut workload, neighbours, resources, &mut remote);
         }
     }
+    remote.write(resources, &options.owner, &mut manifests);
     for program in programs {
         let mut workload = Workload::new(program, options, &mut manifests);
         if program.labels.is_empty() {
@@ -123,6 +143,7 @@ pub fn manifests(
             workload.error(format!("{place}: the labels of its pods are not known"));
             continue;
         }
+        virtual_destination::write(&mut workload, resources);
         listener::write(&mut workload);
         plugin::write(&mut workload, options);
     }
@@ -235,14 +256,46 @@ impl<'a> Workload<'a> {
     }
 
     fn warn(&mut self, message: String) {
-        if !self.out.warnings.contains(&message) {
-            self.out.warnings.push(message);
-        }
+        self.out.warn(message);
     }
 
     /// Adds an object in the namespace of the gateway's pods.
     fn add(
         &mut self,
+        wave: Wave,
+        kind: (&str, &'static str),
+        name: String,
+        annotations: &[(&str, String)],
+        spec: Value,
+    ) {
+        let place = Place {
+            cluster: self.program.cluster.clone(),
+            namespace: self.program.namespace.clone(),
+            owner: self.owner,
+        };
+        self.out.add(place, wave, kind, name, annotations, spec);
+    }
+}
+
+/// Where an object goes.
+#[derive(Debug)]
+struct Place<'a> {
+    cluster: Option<String>,
+    namespace: String,
+    /// Whose it is.
+    owner: &'a str,
+}
+
+impl Manifests {
+    fn warn(&mut self, message: String) {
+        if !self.warnings.contains(&message) {
+            self.warnings.push(message);
+        }
+    }
+
+    fn add(
+        &mut self,
+        place: Place<'_>,
         wave: Wave,
         (api_version, kind): (&str, &'static str),
         name: String,
@@ -251,8 +304,8 @@ impl<'a> Workload<'a> {
     ) {
         let mut metadata = json!({
             "name": name,
-            "namespace": self.program.namespace,
-            "labels": { MANAGED_BY: "meshgate", OWNER: self.owner },
+            "namespace": place.namespace,
+            "labels": { MANAGED_BY: "meshgate", OWNER: place.owner },
         });
         if !annotations.is_empty() {
             metadata["annotations"] = annotations
@@ -263,11 +316,11 @@ impl<'a> Workload<'a> {
         }
         let object =
             json!({ "apiVersion": api_version, "kind": kind, "metadata": metadata, "spec": spec });
-        self.out.list.push(Manifest {
-            cluster: self.program.cluster.clone(),
+        self.list.push(Manifest {
+            cluster: place.cluster,
             wave,
             kind,
-            namespace: self.program.namespace.clone(),
+            namespace: place.namespace,
             name,
             object,
         });

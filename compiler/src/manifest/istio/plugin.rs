@@ -1,21 +1,20 @@
 //! WasmPlugin: the filter and the program.
 
-use base64::prelude::{BASE64_STANDARD, Engine};
-use miniz_oxide::deflate::compress_to_vec_zlib;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::{IstioOptions, Wave, Workload, name};
+use crate::manifest::configuration;
 
-/// Above this size of the object, in bytes, it is time to think of another way: plain `kubectl apply` fails, since it
-/// keeps a copy in an annotation of at most this size.
-const SOFT_LIMIT: usize = 256 * 1024;
+/// Above this size of the object, in bytes, plain `kubectl apply` fails, since it keeps a copy in an annotation of at most
+/// this size.
+const APPLY_LIMIT: usize = 256 * 1024;
+
+/// Above this size it is time to think of another way: half of what etcd takes, for a configuration that grows.
+const SOFT_LIMIT: usize = 700 * 1024;
 
 /// Above this size the object does not fit into etcd, which takes 1.5 MiB; the rest is for what Kubernetes adds.
 const HARD_LIMIT: usize = 1_400_000;
-
-/// Level of compression: the best that does not take much longer for a few per cent.
-const LEVEL: u8 = 8;
 
 /// Where a gateway finds the filter.
 #[derive(Clone, Debug)]
@@ -78,11 +77,20 @@ pub enum FailStrategy {
 /// Writes the plugin of a workload.
 pub(super) fn write(workload: &mut Workload<'_>, options: &IstioOptions) {
     let program = workload.program;
+    if program
+        .tree
+        .gateways
+        .iter()
+        .all(|gateway| gateway.tcp.is_some())
+    {
+        return;
+    }
     let digest: String = Sha256::digest(&program.program)
         .iter()
         .map(|byte| format!("{byte:02x}"))
         .collect();
-    let module = &options.module;
+    let packaged = options.packaged.get(&program.place());
+    let module = packaged.unwrap_or(&options.module);
     let mut spec = json!({
         "selector": { "matchLabels": program.labels },
         "url": module.url,
@@ -93,10 +101,10 @@ pub(super) fn write(workload: &mut Workload<'_>, options: &IstioOptions) {
             FailStrategy::Close => "FAIL_CLOSE",
         },
         "match": [matched(workload)],
-        "pluginConfig": {
-            "program": encoded(&program.program),
-        },
     });
+    if packaged.is_none() {
+        spec["pluginConfig"] = configuration::encode(&program.program);
+    }
     if let Some(digest) = &module.sha256 {
         spec["sha256"] = json!(digest);
     }
@@ -117,24 +125,14 @@ pub(super) fn write(workload: &mut Workload<'_>, options: &IstioOptions) {
     );
 }
 
-/// The program as text: compressed if that makes it smaller by a tenth or more.
-fn encoded(program: &[u8]) -> Value {
-    let compressed = compress_to_vec_zlib(program, LEVEL);
-    let (encoding, bytes) = match compressed.len() * 10 <= program.len() * 9 {
-        true => ("zlib+base64", compressed.as_slice()),
-        false => ("base64", program),
-    };
-    json!({ "encoding": encoding, "data": BASE64_STANDARD.encode(bytes) })
-}
-
 /// The ports of the pods on which the filter runs. Other listeners of the gateway are none of its business.
 fn matched(workload: &mut Workload<'_>) -> Value {
-    let ports: Option<Vec<u16>> = workload
-        .program
-        .workloads
-        .iter()
-        .map(|one| one.target_port)
-        .collect();
+    let program = workload.program;
+    let gateways = program.tree.gateways.iter().zip(&program.workloads);
+    let of_requests = gateways.filter(|(gateway, _)| gateway.tcp.is_none());
+    let ports: Vec<Option<u16>> = of_requests.map(|(_, one)| one.target_port).collect();
+    let count = ports.len();
+    let ports: Option<Vec<u16>> = ports.into_iter().collect();
     if let Some(mut ports) = ports {
         ports.sort_unstable();
         ports.dedup();
@@ -145,11 +143,10 @@ fn matched(workload: &mut Workload<'_>) -> Value {
         return json!({ "mode": "CLIENT", "ports": ports });
     }
     let place = workload.place();
-    if workload.program.gateways.len() > 1 {
+    if count > 1 {
         workload.error(format!(
-            "{place} serves {} virtual gateways, and the ports of its pods, which tell them apart, are not known: \
-             pass its Service with `--inventory`",
-            workload.program.gateways.len()
+            "{place} serves {count} virtual gateways, and the ports of its pods, which tell them apart, are not known: \
+             pass its Service with `--inventory`"
         ));
     }
     workload.warn(format!(
@@ -161,15 +158,30 @@ fn matched(workload: &mut Workload<'_>) -> Value {
 fn check_size(workload: &mut Workload<'_>, spec: &Value) {
     let size = spec.to_string().len();
     let place = workload.place();
+    let program = workload.program.program.len();
+    if spec["pluginConfig"].is_null() {
+        let size = format!("{place}: the program has {program} bytes and is part of the module");
+        workload.out.sizes.push(size);
+        return;
+    }
+    workload.out.sizes.push(format!(
+        "{place}: the program has {program} bytes, the WasmPlugin with it {size} of {HARD_LIMIT}"
+    ));
+    let way_out = "put the program into the module's image with `meshgate package`, or spread the virtual gateways \
+                   over several gateways";
     if size > HARD_LIMIT {
         workload.error(format!(
-            "{place}: with its program the WasmPlugin has {size} bytes, and Kubernetes takes {HARD_LIMIT}: \
-             spread the virtual gateways over several gateways, or put the program into the module's image"
+            "{place}: with its program the WasmPlugin has {size} bytes, and Kubernetes takes {HARD_LIMIT}: {way_out}"
         ));
     } else if size > SOFT_LIMIT {
         workload.warn(format!(
+            "{place}: with its program the WasmPlugin has {size} bytes, and Kubernetes takes no more than {HARD_LIMIT}: \
+             {way_out}; until then apply it with `kubectl apply --server-side`"
+        ));
+    } else if size > APPLY_LIMIT {
+        workload.warn(format!(
             "{place}: with its program the WasmPlugin has {size} bytes; apply it with `kubectl apply --server-side`, \
-             since plain `kubectl apply` takes {SOFT_LIMIT}"
+             since plain `kubectl apply` takes {APPLY_LIMIT}"
         ));
     }
 }

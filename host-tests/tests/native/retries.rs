@@ -1,27 +1,25 @@
 //! Retries and time limits: the same ones as a route of Envoy's own and as ours, side by side in one Envoy, in front of the
 //! same destination, which answers by plan. Requests to both must come to the same.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use meshgate_host_tests::cases::Configuration;
 use meshgate_host_tests::envoy::bootstrap::echo_bootstrap;
 use meshgate_host_tests::envoy::client::{self, request_head};
 use meshgate_host_tests::envoy::delivery::manager;
-use meshgate_host_tests::envoy::{Envoy, Settings};
+use meshgate_host_tests::envoy::{Envoy, Settings, free_ports};
 use meshgate_host_tests::upstream::{Reply, Upstreams};
 use serde_json::{Value, json};
 
-use crate::Test;
-use crate::gateway::{Tools, wait_for};
+use crate::pair::APP;
+use crate::{Test, Tools};
 
 pub(crate) const TESTS: &[Test] = &[
     ("retries/answers", |tools| compare(tools, Protocol::Http1)),
     ("retries/streams", |tools| compare(tools, Protocol::Http2)),
     ("retries/no_connection", no_connection),
 ];
-
-const CLUSTER: &str = "outbound|80||app.test.svc.cluster.local";
 
 /// What a destination speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,7 +83,7 @@ impl Policy {
         json!({
             "match": { "path": format!("/{n}") },
             "route": {
-                "cluster": CLUSTER,
+                "cluster": APP,
                 "timeout": seconds(self.timeout.unwrap_or(0)),
                 "retry_policy": policy,
             },
@@ -233,13 +231,14 @@ struct Pair {
 
 impl Pair {
     fn start(tools: &Tools, policies: &[Policy], change_cluster: impl Fn(&mut Value)) -> Pair {
+        let first = free_ports(2).unwrap();
         let routes = policies.iter().enumerate();
         let (native, ours): (Vec<Value>, Vec<Value>) = routes
             .map(|(n, policy)| (policy.native(n), policy.ours(n)))
             .unzip();
-        let configuration = Configuration::compile(&resources(&ours).to_string(), 0);
+        let configuration = Configuration::compile(&resources(&ours).to_string(), first);
         let program = configuration.program().unwrap();
-        let servers = Upstreams::start([CLUSTER]).unwrap();
+        let servers = Upstreams::start([APP]).unwrap();
         let mut bootstrap =
             echo_bootstrap(&configuration.compiled, program, &tools.filter, &servers);
         // Nobody wants to wait for tests.
@@ -254,12 +253,12 @@ impl Pair {
             .for_each(change_cluster);
         let mut ours = resources["listeners"][0].take();
         ours["name"] = json!("ours");
-        ours["address"]["socket_address"]["port_value"] = json!(0);
         let virtual_host = &mut manager(&mut ours)["route_config"]["virtual_hosts"][0];
         virtual_host["include_request_attempt_count"] = json!(true);
         virtual_host["include_attempt_count_in_response"] = json!(true);
         let mut own = ours.clone();
         own["name"] = json!("native");
+        own["address"]["socket_address"]["port_value"] = json!(first + 1);
         let manager = manager(&mut own);
         manager["http_filters"].as_array_mut().unwrap().remove(0);
         manager["route_config"]["virtual_hosts"][0]["routes"] = json!(native);
@@ -270,10 +269,10 @@ impl Pair {
             workers: 1,
         })
         .unwrap_or_else(|reason| panic!("{reason}"));
-        let address = |name| wait_for("a listener", || envoy.listener_named(name));
+        let address = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         Pair {
-            native: address("native"),
-            ours: address("ours"),
+            native: address(first + 1),
+            ours: address(first),
             servers,
             envoy,
         }
@@ -282,12 +281,9 @@ impl Pair {
     /// What becomes of a request: status and attempts as the client is told; what the destination got, and how often; how
     /// often Envoy says that it tried again.
     fn outcome(&self, address: SocketAddr, n: usize, plan: &[Reply], body: &[u8]) -> Outcome {
-        let retries = || {
-            self.envoy
-                .stat(&format!("cluster.{CLUSTER}.upstream_rq_retry"))
-        };
-        let (requests, before) = (self.servers.requests(CLUSTER), retries());
-        self.servers.set_next_replies(CLUSTER, plan.iter().cloned());
+        let retries = || self.envoy.stat(&format!("cluster.{APP}.upstream_rq_retry"));
+        let (requests, before) = (self.servers.requests(APP), retries());
+        self.servers.set_next_replies(APP, plan.iter().cloned());
         let length = body.len().to_string();
         let method = if body.is_empty() { "GET" } else { "POST" };
         let path = format!("/{n}");
@@ -298,13 +294,13 @@ impl Pair {
         let mut request = request_head(method, path.as_bytes(), headers);
         request.extend_from_slice(body);
         let response = client::send(address, &request).unwrap();
-        let last = self.servers.last_request(CLUSTER);
+        let last = self.servers.last_request(APP);
         let echo: Option<Value> = serde_json::from_slice(&response.body).ok();
         Outcome {
             status: response.status,
             attempts: response.text("x-envoy-attempt-count").map(str::to_owned),
             own_answer: echo.is_none().then(|| response.body.clone()),
-            tries: self.servers.requests(CLUSTER) - requests,
+            tries: self.servers.requests(APP) - requests,
             body_length: last.map_or(0, |echo| echo.body_length),
             retries: retries().zip(before).map(|(after, before)| after - before),
         }
@@ -407,7 +403,7 @@ fn compare(tools: &Tools, protocol: Protocol) {
 fn no_connection(tools: &Tools) {
     let policies = policies();
     let mut pair = Pair::start(tools, &policies, |_| ());
-    pair.servers.stop(CLUSTER);
+    pair.servers.stop(APP);
     let outcomes = run(&pair, &policies, &[Vec::new()], b"");
     assert!(outcomes.iter().all(|outcome| outcome.status == 503));
     let retries = |retries| {
