@@ -68,6 +68,8 @@ codes! {
     ForeignKind = "N0024", "foreign-kind";
     /// An object of a kind that is checked but not used yet.
     UnusedKind = "N0025", "unused-kind";
+    /// An AccessLogRecord, which nobody reads here.
+    AccessLogRecord = "W0026", "access-log-record";
     /// A field that the schema does not have.
     UnknownField = "E0030", "unknown-field";
     /// A field that belongs somewhere else.
@@ -339,6 +341,8 @@ codes! {
 
     /// A program that does not fit into its format.
     ProgramTooLarge = "E0651", "program-too-large";
+    /// More virtual hosts or routes than metrics have series for.
+    ManySeries = "N0652", "many-series";
 }
 
 impl Code {

@@ -9,6 +9,7 @@ mod paths;
 mod policies;
 mod rewrite;
 mod stickiness;
+mod walk;
 
 use std::borrow::Cow;
 
@@ -24,6 +25,8 @@ use crate::tree::{
     QueryMatch, Redirect, RedirectPath, Route, TextPlace, Tree, ValueMatch, VirtualHost,
     WeightedDestination,
 };
+
+pub use walk::{Failed, Tried, Walk, walk};
 
 /// A request as the gateway receives it.
 #[derive(Clone, Debug)]

@@ -190,7 +190,7 @@ pub fn response_headers(
     {
         return None;
     }
-    let forwarding = found.forward(&received, request.random)?;
+    let forwarding = found.forward(&received, request.random, || request.source())?;
     let mut headers = lower_case(headers);
     for operations in forwarding.headers.into_iter().flatten() {
         change_response(&mut headers, operations);

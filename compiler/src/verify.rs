@@ -130,6 +130,7 @@ fn filters(gateway: &Gateway<'_>, managers: &[Manager<'_>], report: &mut Report)
         .flat_map(str::lines)
         .filter_map(counter)
         .any(|(name, count)| name.starts_with("extension_config_discovery.") && count > 0);
+    let serving = serving(gateway, managers);
     for manager in managers {
         for filter in &manager.filters {
             attached = true;
@@ -142,7 +143,8 @@ fn filters(gateway: &Gateway<'_>, managers: &[Manager<'_>], report: &mut Report)
             match filter {
                 Filter::Program(bytes) => match Known::new(bytes.clone()) {
                     Ok(program) => {
-                        serves(listener, &program, gateway.program, refusals, report);
+                        let arrival = Arrival { serving, refusals };
+                        serves(listener, &program, gateway.program, arrival, report);
                         programs.push(program);
                     }
                     Err(error) => report.add(
@@ -179,15 +181,50 @@ fn filters(gateway: &Gateway<'_>, managers: &[Manager<'_>], report: &mut Report)
     programs
 }
 
+/// The number of the program that serves, as the filter's gauge has it. It is that of the program that was accepted last, so
+/// it says nothing where several serve.
+fn serving(gateway: &Gateway<'_>, managers: &[Manager<'_>]) -> Option<u64> {
+    let filters = managers.iter().flat_map(|manager| &manager.filters);
+    let programs: BTreeSet<&[u8]> = filters
+        .filter_map(|filter| match filter {
+            Filter::Program(bytes) => Some(bytes.as_slice()),
+            _ => None,
+        })
+        .collect();
+    let mut lines = gateway.stats.into_iter().flat_map(str::lines);
+    let gauge = lines.find_map(|line| line.strip_prefix("wasmcustom.meshgate.generation: "))?;
+    (programs.len() <= 1).then(|| gauge.trim().parse().ok())?
+}
+
+/// What is known of how the program in a dump has arrived.
+#[derive(Clone, Copy, Debug)]
+struct Arrival {
+    /// The number of the program that serves.
+    serving: Option<u64>,
+    /// Whether updates were refused.
+    refusals: bool,
+}
+
 fn serves(
     listener: &str,
     served: &Known,
     wanted: Option<&Known>,
-    refusals: bool,
+    arrival: Arrival,
     report: &mut Report,
 ) {
     let generation = served.program.generation();
-    if refusals {
+    let is_serving = arrival
+        .serving
+        .map(|number| number == served.program.number());
+    if is_serving == Some(false) {
+        report.add(
+            State::Wrong,
+            Check::Program,
+            format!("listener `{listener}` was given generation `{generation}`, but another program serves: the update was refused, or is not accepted yet"),
+        );
+        return;
+    }
+    if arrival.refusals && is_serving.is_none() {
         // Envoy shows the configuration that arrived last, also when it has refused it.
         report.add(
             State::Unknown,

@@ -143,17 +143,25 @@ impl Program {
         }
     }
 
-    /// Appends the name of a clause: its segments joined with `/`. Nothing if it has none.
-    pub(crate) fn append_clause_name(&self, clause: u32, out: &mut Vec<u8>) {
+    /// Appends the name of a clause: its segments joined with `/`. Nothing if it has none. Returns the number of the first
+    /// segment, if the clause lies below one.
+    pub(crate) fn append_clause_name(&self, clause: u32, out: &mut Vec<u8>) -> Option<u32> {
         let scope = self.scope(clause);
         if scope == Scope::NAMELESS {
-            return;
+            return None;
         }
-        if let Some(below) = scope.below() {
-            self.append_name(below, out);
+        let root = scope.below().map(|below| {
+            let root = self.append_name(below, out);
             out.push(b'/');
-        }
+            root
+        });
         self.append_text(clause, out);
+        root
+    }
+
+    /// The number of the first segment of a clause's name.
+    pub(crate) fn clause_root(&self, clause: u32) -> Option<u32> {
+        self.append_clause_name(clause, &mut Vec::new())
     }
 
     /// Appends the leaf route's own name. `false` if it has none.
@@ -176,7 +184,7 @@ impl Program {
     pub(crate) fn append_root_name(&self, clause: u32, out: &mut Vec<u8>) -> bool {
         let scope = self.scope(clause);
         match scope.below() {
-            Some(below) => out.extend_from_slice(self.root_text(below)),
+            Some(below) => out.extend_from_slice(self.root_name(below)),
             None if scope == Scope::NAMELESS => return false,
             None => self.append_text(clause, out),
         }

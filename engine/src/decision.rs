@@ -72,15 +72,19 @@ impl<'p> Match<'p> {
         self.program.header_operations(self.action.headers)
     }
 
-    /// Appends the full name of the route, for example `shop.www/api/team-a.orders/list`.
-    pub fn append_name(&self, out: &mut Vec<u8>) {
+    /// Appends the full name of the route, for example `shop.www/api/team-a.orders/list`. Returns the number of its virtual
+    /// host's name (see [`Program::root_name`]); `None` for answers that belong to no virtual host.
+    pub fn append_name(&self, out: &mut Vec<u8>) -> Option<u32> {
         let start = out.len();
+        let mut host = None;
         for &clause in self.clauses() {
             if out.len() > start {
                 out.push(b'/');
             }
-            self.program.append_clause_name(clause, out);
+            let root = self.program.append_clause_name(clause, out);
+            host = host.or(root);
         }
+        host
     }
 
     /// The leaf route's own name, if it has one.

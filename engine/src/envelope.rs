@@ -34,6 +34,8 @@ pub(crate) struct Parts<'a> {
     pub(crate) head: &'a [u8],
     /// The raw sections. Ends at the end of the program.
     pub(crate) index: &'a [u8],
+    /// The checksum of both.
+    pub(crate) checksum: u64,
 }
 
 /// Detects damage, not malice: every part is verified anyway.
@@ -67,6 +69,7 @@ pub(crate) fn open(bytes: &[u8]) -> Result<Parts<'_>, FormatError> {
     Ok(Parts {
         head: envelope.head,
         index: envelope.index,
+        checksum: envelope.checksum,
     })
 }
 
@@ -77,6 +80,7 @@ pub(crate) fn open_unchecked(bytes: &[u8]) -> Option<Parts<'_>> {
     Some(Parts {
         head: envelope.head,
         index: envelope.index,
+        checksum: envelope.checksum,
     })
 }
 

@@ -73,10 +73,16 @@ impl Program {
         })
     }
 
-    /// Appends the full name: its segments joined with `/`.
-    pub(crate) fn append_name(&self, id: u32, out: &mut Vec<u8>) {
+    /// Appends the full name: its segments joined with `/`. Returns the number of the first segment.
+    pub(crate) fn append_name(&self, id: u32, out: &mut Vec<u8>) -> u32 {
         let start = out.len();
-        let len: usize = self.segments(id).map(|(_, text)| text.len() + 1).sum();
+        let (mut len, mut root) = (0, id);
+        for (segment, text) in self.segments(id) {
+            len += text.len() + 1;
+            if segment.parent != NONE {
+                root = segment.parent;
+            }
+        }
         out.resize(start + len.saturating_sub(1), b'/');
         // From the last segment to the first, each before the slash of the one written before it.
         let mut end = out.len();
@@ -89,6 +95,7 @@ impl Program {
             }
             end = begin.saturating_sub(1);
         }
+        root
     }
 
     /// The last segment, if it names a route.
@@ -97,8 +104,8 @@ impl Program {
         (segment.kind == Some(SegmentKind::Route)).then_some(text)
     }
 
-    /// The first segment.
-    pub(crate) fn root_text(&self, id: u32) -> &[u8] {
+    /// The first segment: the virtual host that a name lies below.
+    pub fn root_name(&self, id: u32) -> &[u8] {
         self.segments(id).last().map_or(b"", |(_, text)| text)
     }
 }

@@ -18,6 +18,7 @@ use crate::{envelope, read, verify};
 /// A routing program, verified and ready to decide.
 pub struct Program {
     bytes: Vec<u8>,
+    checksum: u64,
     layout: Layout,
     head: Head,
     /// Bits of the header names that matter; see [`filter_bit`].
@@ -45,11 +46,13 @@ impl Program {
     pub fn new(bytes: Vec<u8>) -> Result<Self, FormatError> {
         let parts = envelope::open(&bytes)?;
         let index_start = bytes.len() - parts.index.len();
+        let checksum = parts.checksum;
         let head: Head = read::from_slice(parts.head)
             .map_err(|error| FormatError::new(FormatErrorKind::Head(error.to_string()), 0))?;
         let layout = verify::verify(&bytes, index_start, &head)?;
         let mut program = Self {
             bytes,
+            checksum,
             layout,
             head,
             field_filter: 0,
@@ -87,6 +90,14 @@ impl Program {
             .map_or(Decision::NotFound, Decision::Route)
     }
 
+    /// The number of the name (see [`Program::root_name`]) of the virtual host that an authority leads to, whichever of its
+    /// routes matches or none; of the first one with a route if several share the domain.
+    #[cold]
+    pub fn host_name(&self, gateway: usize, authority: &[u8]) -> Option<u32> {
+        let host = self.virtual_host(gateway, authority)?;
+        self.clause_root(self.any_clause(host)?)
+    }
+
     /// The path with query of a request that came in at a gateway, in the form in which it is to be decided and forwarded;
     /// `None` if it has that form.
     pub fn normal_path(&self, gateway: usize, path: &[u8]) -> Option<Vec<u8>> {
@@ -111,6 +122,11 @@ impl Program {
     /// Name of this version of the configuration.
     pub fn generation(&self) -> &str {
         &self.head.generation
+    }
+
+    /// A number that tells this program from others, in the 53 bits that a float holds exactly.
+    pub fn number(&self) -> u64 {
+        self.checksum & ((1 << 53) - 1)
     }
 
     /// Size of the program in bytes.

@@ -6,7 +6,7 @@ use crate::predicate::Context;
 use crate::program::{Does, Program};
 use crate::request::{Headers, Request};
 use crate::rule_set::lowest;
-use crate::trie::{Reading, walk};
+use crate::trie::{Reading, any_value, walk};
 
 /// Most calls of virtual hosts for one request. The compiler's programs need a handful; the limits are for programs that
 /// were not written by it.
@@ -172,6 +172,23 @@ impl<'p, 'r, H: Headers + ?Sized> Search<'p, 'r, H> {
         self.best = outer_best;
         self.nesting = outer_nesting;
         found != NONE
+    }
+}
+
+impl Program {
+    /// One of the clauses of a virtual host; `None` if it has none.
+    pub(crate) fn any_clause(&self, host: u32) -> Option<u32> {
+        let records = self.section(Section::VirtualHosts);
+        let record = records.get(host as usize * size::VIRTUAL_HOST..)?;
+        let (roots, _) = record.split_first_chunk::<{ size::VIRTUAL_HOST }>()?;
+        let mut roots = roots
+            .as_chunks()
+            .0
+            .iter()
+            .map(|root| u32::from_le_bytes(*root));
+        let root = roots.find(|root| *root != NONE)?;
+        let set = any_value(self.section(Section::Tries), root)?;
+        Some(lowest(self.section(Section::RuleSets), SetRef(set)))
     }
 }
 

@@ -158,6 +158,25 @@ fn walk_along(trie: &[u8], root: u32, mut key: impl Key, mut found: impl FnMut(F
     }
 }
 
+/// The value of the first key. The children of a node lie before it, so this ends.
+pub(crate) fn any_value(trie: &[u8], root: u32) -> Option<u32> {
+    let mut node = root;
+    loop {
+        let mut rest = trie.get(node as usize..)?;
+        let header = NodeHeader(take(&mut rest));
+        rest = rest.get(padded(header.label_len())..)?;
+        if header.has_end() || header.has_prefix() {
+            return Some(take(&mut rest));
+        }
+        let mut children = rest.get(header.keys_size()..)?;
+        let child = take(&mut children);
+        if header.children() == 0 || child >= node {
+            return None;
+        }
+        node = child;
+    }
+}
+
 /// Reads the next number of a node; zero after its end.
 #[inline(always)]
 fn take(rest: &mut &[u8]) -> u32 {

@@ -1,4 +1,4 @@
-//! The plugin configuration: where the routing program is in it.
+//! The plugin configuration: where the routing program is in it, and what else there is.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -8,6 +8,9 @@ use base64::engine::general_purpose::STANDARD;
 use meshgate_engine::{FormatError, Program};
 use miniz_oxide::inflate::{TINFLStatus, decompress_to_vec_zlib_with_limit};
 use serde::Deserialize;
+
+use crate::explain::{self, Token};
+use crate::stats::Extra;
 
 /// Why a configuration was refused.
 #[derive(Debug)]
@@ -20,6 +23,19 @@ pub(crate) enum ConfigurationError {
     Compression(&'static str),
     /// The program does not verify.
     Program(FormatError),
+    /// The digest of the token is none.
+    Token,
+}
+
+/// What a configuration says.
+#[derive(Debug, Default)]
+pub(crate) struct Configuration {
+    /// `None` if there is nothing to route.
+    pub(crate) program: Option<Program>,
+    /// What is counted besides requests by virtual host.
+    pub(crate) metrics: Vec<Extra>,
+    /// With which token a request gets an explanation.
+    pub(crate) explain: Option<Token>,
 }
 
 /// The JSON form, for the channels that carry text only.
@@ -27,7 +43,10 @@ pub(crate) enum ConfigurationError {
 #[serde(deny_unknown_fields)]
 struct JsonConfiguration<'a> {
     #[serde(borrow)]
-    program: EncodedProgram<'a>,
+    program: Option<EncodedProgram<'a>>,
+    #[serde(default)]
+    metrics: Vec<Extra>,
+    explain: Option<explain::Written>,
 }
 
 #[derive(Deserialize)]
@@ -50,37 +69,49 @@ enum Encoding {
 /// to exhaust the memory.
 const MAX_DECOMPRESSED: usize = 64 * 1024 * 1024;
 
-/// Finds and verifies the program. A configuration without one leaves it to the program `packaged` with the module, if any.
-/// A configuration is a program as it is, or
-/// `{"program":{"encoding":"base64","data":"…"}}`, with `zlib+base64` for one that is compressed; one that is empty, or
-/// blank, holds none.
-pub(crate) fn program(
+/// Reads a configuration, and verifies its program. A configuration without one leaves it to the program `packaged` with the
+/// module, if any. It is a program as it is, or
+/// `{"program":{"encoding":"base64","data":"…"}}`, with `zlib+base64` for one that is compressed, and perhaps `metrics` and
+/// `explain`; one that is empty, or blank, says nothing.
+pub(crate) fn read(
     configuration: Vec<u8>,
     packaged: impl FnOnce() -> Option<Vec<u8>>,
-) -> Result<Option<Program>, ConfigurationError> {
+) -> Result<Configuration, ConfigurationError> {
     // A program begins with neither a blank nor a brace.
     let Some(first) = configuration
         .iter()
         .find(|byte| !byte.is_ascii_whitespace())
     else {
-        return packaged().map(verified).transpose();
+        return Ok(Configuration {
+            program: packaged().map(verified).transpose()?,
+            ..Configuration::default()
+        });
     };
-    verified(if *first == b'{' {
-        decoded(&configuration)?
-    } else {
-        configuration
+    if *first != b'{' {
+        return Ok(Configuration {
+            program: Some(verified(configuration)?),
+            ..Configuration::default()
+        });
+    }
+    let json: JsonConfiguration<'_> =
+        serde_json::from_slice(&configuration).map_err(ConfigurationError::Json)?;
+    let token = |written: explain::Written| written.token().ok_or(ConfigurationError::Token);
+    let program = match &json.program {
+        Some(program) => Some(decoded(program)?),
+        None => packaged(),
+    };
+    Ok(Configuration {
+        explain: json.explain.map(token).transpose()?,
+        metrics: json.metrics,
+        program: program.map(verified).transpose()?,
     })
-    .map(Some)
 }
 
 fn verified(bytes: Vec<u8>) -> Result<Program, ConfigurationError> {
     Program::new(bytes).map_err(ConfigurationError::Program)
 }
 
-fn decoded(json: &[u8]) -> Result<Vec<u8>, ConfigurationError> {
-    let configuration: JsonConfiguration<'_> =
-        serde_json::from_slice(json).map_err(ConfigurationError::Json)?;
-    let program = configuration.program;
+fn decoded(program: &EncodedProgram<'_>) -> Result<Vec<u8>, ConfigurationError> {
     let bytes = STANDARD
         .decode(program.data.as_bytes())
         .map_err(ConfigurationError::Base64)?;
@@ -115,6 +146,10 @@ impl fmt::Display for ConfigurationError {
                 "`program.data` of the plugin configuration cannot be decompressed: {reason}"
             ),
             ConfigurationError::Program(error) => write!(f, "{error}"),
+            ConfigurationError::Token => write!(
+                f,
+                "`explain.tokenSha256` of the plugin configuration is no SHA-256: it has 64 hexadecimal digits"
+            ),
         }
     }
 }

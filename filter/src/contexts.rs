@@ -31,6 +31,27 @@ struct Stream {
 pub(crate) struct Origin {
     pub(crate) root: u32,
     pub(crate) router: Rc<Router>,
+    /// What is told of its request besides; mostly nothing.
+    pub(crate) watch: Option<Rc<Watch>>,
+}
+
+/// What is told of a request besides.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Watch {
+    /// When it came, in the host's time, if that is of interest.
+    pub(crate) since: Option<u64>,
+    /// Whether its response explains what has been decided.
+    pub(crate) explains: bool,
+}
+
+impl Origin {
+    fn new(root: u32, router: Rc<Router>) -> Origin {
+        Origin {
+            root,
+            router,
+            watch: None,
+        }
+    }
 }
 
 /// What there is to do for a stream.
@@ -68,6 +89,10 @@ pub(crate) struct ResponseChanges {
     pub(crate) changes: Rc<[Change]>,
     /// Cookies that the client is given, beside those of the destination.
     pub(crate) cookies: Rc<[Vec<u8>]>,
+    /// What has been decided, for `x-meshgate-explain`.
+    pub(crate) explanation: Option<Rc<[u8]>>,
+    /// Histogram for the time until the response.
+    pub(crate) durations: Option<u32>,
     /// The gateway makes the response.
     pub(crate) is_own: bool,
 }
@@ -142,7 +167,7 @@ pub(crate) fn origin(stream: u32) -> Option<Origin> {
         Some((newest, root)) if newest == stream => {
             contexts.newest.set(None);
             let router = contexts.router(root)?;
-            Some(Origin { root, router })
+            Some(Origin::new(root, router))
         }
         _ => Some(contexts.streams.borrow_mut().remove(&stream)?.origin),
     })
@@ -160,8 +185,29 @@ pub(crate) fn keep(id: u32, origin: &Origin, response: ResponseChanges) {
     });
 }
 
+/// Keeps what has been decided about a stream, and a histogram for the time until its response.
+#[cold]
+pub(crate) fn watch(
+    id: u32,
+    origin: &Origin,
+    explanation: Option<Rc<[u8]>>,
+    durations: Option<u32>,
+) {
+    CONTEXTS.with(|contexts| {
+        let mut streams = contexts.streams.borrow_mut();
+        let stream = streams.entry(id).or_insert_with(|| Stream {
+            origin: origin.clone(),
+            todo: Todo::Respond(ResponseChanges::default()),
+        });
+        if let Todo::Respond(response) = &mut stream.todo {
+            response.explanation = explanation;
+            response.durations = durations;
+        }
+    });
+}
+
 /// What happens to the response of a stream, if anything.
-pub(crate) fn kept(id: u32) -> Option<(Rc<Router>, ResponseChanges)> {
+pub(crate) fn kept(id: u32) -> Option<(Origin, ResponseChanges)> {
     CONTEXTS.with(|contexts| {
         let streams = contexts.streams.borrow();
         if streams.is_empty() {
@@ -169,7 +215,7 @@ pub(crate) fn kept(id: u32) -> Option<(Rc<Router>, ResponseChanges)> {
         }
         let Stream { origin, todo } = streams.get(&id)?;
         match todo {
-            Todo::Respond(response) => Some((Rc::clone(&origin.router), response.clone())),
+            Todo::Respond(response) => Some((origin.clone(), response.clone())),
             Todo::Begin | Todo::Wait(_) | Todo::Ask(..) => None,
         }
     })
@@ -282,7 +328,7 @@ impl Contexts {
         if let Some((stream, root)) = self.newest.take()
             && let Some(router) = self.router(root)
         {
-            let origin = Origin { root, router };
+            let origin = Origin::new(root, router);
             let todo = Todo::Begin;
             let mut streams = self.streams.borrow_mut();
             streams.insert(stream, Stream { origin, todo });

@@ -9,6 +9,8 @@ use super::words::{equal, starts_with};
 
 /// Names the cluster to forward to. The catch-all route reads it, and removes it before the upstream sees it.
 pub(crate) const CLUSTER: &[u8] = b"x-meshgate-cluster";
+/// Asks for an explanation of what is decided about the request, with a token as its value.
+pub(crate) const EXPLAIN: &[u8] = b"x-meshgate-explain";
 /// Time limit of the whole request in milliseconds; 0 = none.
 pub(crate) const TIMEOUT: &[u8] = b"x-envoy-upstream-rq-timeout-ms";
 /// Time limit of each try in milliseconds.
@@ -22,9 +24,10 @@ pub(crate) const RETRY_GRPC_ON: &[u8] = b"x-envoy-retry-grpc-on";
 /// Response statuses that are a condition for a retry.
 pub(crate) const RETRIABLE_STATUS_CODES: &[u8] = b"x-envoy-retriable-status-codes";
 
-/// All of them: what Envoy's router reads from a request, and the header of our own. Headers in which Envoy tells the
+/// All of them: what Envoy's router reads from a request, and the headers of our own. Headers in which Envoy tells the
 /// upstream something (`x-envoy-external-address`) are not among them.
-const NAMES: [&[u8]; 14] = [
+const NAMES: [&[u8]; 15] = [
+    EXPLAIN,
     CLUSTER,
     TIMEOUT,
     PER_TRY_TIMEOUT,
@@ -61,7 +64,7 @@ pub(crate) fn is_control(name: &[u8]) -> bool {
 fn position(name: &[u8]) -> Option<usize> {
     let is_control = |control: &[u8]| equal(name, control);
     if LENGTHS >> (name.len() % 64) & 1 == 0
-        || !(starts_with(name, *b"x-envoy-") || is_control(CLUSTER))
+        || !(starts_with(name, *b"x-envoy-") || is_control(CLUSTER) || is_control(EXPLAIN))
     {
         return None;
     }
@@ -81,6 +84,12 @@ impl ControlHeaders {
         if let Some(index) = position(name) {
             self.present |= 1 << index;
         }
+    }
+
+    /// Whether the request asks for an explanation.
+    pub(crate) fn asks_to_explain(self) -> bool {
+        // The first of the names.
+        self.present & 1 != 0
     }
 
     /// Their names.
@@ -112,6 +121,9 @@ mod tests {
             control.note(name.as_bytes());
         }
         assert_eq!(control.names().count(), 0);
+        assert!(!control.asks_to_explain());
+        control.note(EXPLAIN);
+        assert!(control.asks_to_explain());
         for name in NAMES.into_iter().rev() {
             control.note(name);
         }

@@ -193,12 +193,19 @@ pub(crate) fn set_generation(generation: &str) {
     host::set_property(b"meshgate_generation", generation.as_bytes());
 }
 
-/// Tells access logs the full name of the route.
-pub(crate) fn set_route(found: &Match<'_>) {
+/// Tells access logs the full name of the route. Returns the number of its virtual host's name.
+pub(crate) fn set_route(found: &Match<'_>) -> Option<u32> {
     with_buffer(|buffer| {
-        found.append_name(buffer);
+        let host = found.append_name(buffer);
         host::set_property(b"meshgate_route", buffer);
-    });
+        host
+    })
+}
+
+/// Tells the client what has been decided about its request.
+#[cold]
+pub(crate) fn explain(explanation: &[u8]) {
+    host::replace_header(MapType::HttpResponseHeaders, control::EXPLAIN, explanation);
 }
 
 /// Tells the proxy which clusters get a copy of the request: its routes have a name for each choice of mirrors. The header of
@@ -219,7 +226,7 @@ pub(crate) fn set_mirrors(mirrors: &[&Destination]) {
 }
 
 /// Lends an empty buffer, whose memory is used again by the next one.
-fn with_buffer(use_it: impl FnOnce(&mut Vec<u8>)) {
+fn with_buffer<R>(use_it: impl FnOnce(&mut Vec<u8>) -> R) -> R {
     /// What is larger than this is given back.
     const MOST_KEPT: usize = 4096;
     thread_local! {
@@ -227,10 +234,11 @@ fn with_buffer(use_it: impl FnOnce(&mut Vec<u8>)) {
     }
     BUFFER.with(|kept| {
         let mut buffer = kept.take();
-        use_it(&mut buffer);
+        let result = use_it(&mut buffer);
         if buffer.capacity() <= MOST_KEPT {
             buffer.clear();
             kept.set(buffer);
         }
-    });
+        result
+    })
 }

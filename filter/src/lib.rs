@@ -17,6 +17,7 @@ mod connection;
 mod contexts;
 mod control;
 mod effects;
+mod explain;
 mod external;
 mod headers;
 mod host;

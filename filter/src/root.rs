@@ -5,6 +5,8 @@ use proxy_wasm::hostcalls;
 use proxy_wasm::traits::{Context, RootContext};
 use proxy_wasm::types::LogLevel;
 
+use crate::configuration::Configuration;
+use crate::explain::Token;
 use crate::random::Random;
 use crate::stats::Stats;
 use crate::{configuration, contexts, external, host};
@@ -16,6 +18,8 @@ pub(crate) struct Router {
     pub(crate) program: Option<Program>,
     pub(crate) stats: Stats,
     pub(crate) random: Random,
+    /// With which token a request gets an explanation.
+    pub(crate) explain: Option<Token>,
 }
 
 /// One plugin configuration. The host makes another root context for the next one, and keeps this one until its last
@@ -32,16 +36,23 @@ impl Root {
 
     fn configure(&self) -> Result<String, String> {
         let configuration = self.get_plugin_configuration().unwrap_or_default();
-        let program = configuration::program(configuration, host::packaged_program)
+        let Configuration {
+            program,
+            metrics,
+            explain,
+        } = configuration::read(configuration, host::packaged_program)
             .map_err(|error| error.to_string())?;
         let message = accepted(program.as_ref());
+        let stats = Stats::new(metrics);
         if let Some(program) = &program {
             external::create_buckets(program);
         }
+        stats.set_generation(program.as_ref().map_or(0, Program::number));
         let router = Router {
             program,
-            stats: Stats::define(),
+            stats,
             random: Random::new(host::random_seed()),
+            explain,
         };
         if contexts::configure(self.id, router) {
             Ok(message)

@@ -1,8 +1,9 @@
 //! One request and its response.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::mem;
 use std::net::IpAddr;
+use std::rc::Rc;
 
 use meshgate_engine::policy::{RequestChanges, Stage, Verdict};
 use meshgate_engine::{
@@ -11,12 +12,12 @@ use meshgate_engine::{
 };
 use proxy_wasm::types::{Action, MapType};
 
-use crate::contexts::{self, Origin, ResponseChanges, Waiting};
+use crate::contexts::{self, Origin, ResponseChanges, Waiting, Watch};
 use crate::external::{Answer, Carried, Question, Token};
 use crate::headers::HeaderPairs;
 use crate::root::Router;
-use crate::stats::Outcome;
-use crate::{connection, effects, external, host, timer};
+use crate::stats::{Extra, Outcome, Stats, Subject};
+use crate::{connection, control, effects, explain, external, host, timer};
 
 /// A request in the making of its decision.
 pub(crate) struct Exchange<'a> {
@@ -26,6 +27,8 @@ pub(crate) struct Exchange<'a> {
     pub(crate) request: &'a Request<'a, HeaderPairs>,
     /// What it has got from services so far.
     pub(crate) carried: RefCell<Carried>,
+    /// Number of the virtual host's name in the program, once it is known.
+    host: Cell<Option<u32>>,
 }
 
 /// What becomes of a request for now.
@@ -40,29 +43,34 @@ pub(crate) enum Step {
 
 /// Decides a request, and carries out what has been decided.
 pub(crate) fn on_request_headers(stream: u32) -> Action {
-    let origin = contexts::origin(stream).unwrap_or_default();
-    let mut pairs = HeaderPairs::new(host::request_headers());
+    let mut origin = contexts::origin(stream).unwrap_or_default();
+    let pairs = HeaderPairs::new(host::request_headers());
     let (request, control) = pairs.request();
     effects::remove_control_headers(control);
+    if control.asks_to_explain() || origin.router.stats.wants(Extra::Duration) {
+        origin.watch = watch(&origin.router, &request);
+    }
     if let Some(program) = &origin.router.program
         && let Some(path) = normal_path(program, request.path)
     {
         effects::set_path(&path);
         // Everything after this sees the request as if it had come like this.
-        pairs = HeaderPairs::new(host::request_headers());
+        let pairs = HeaderPairs::new(host::request_headers());
+        let (request, _) = pairs.request();
+        let step = begin(stream, &origin, &request);
+        return carry_on(stream, origin, pairs, step);
     }
-    let (request, _) = pairs.request();
-    let step = match &origin.router.program {
+    let step = begin(stream, &origin, &request);
+    carry_on(stream, origin, pairs, step)
+}
+
+/// Decides a request that has come.
+fn begin(stream: u32, origin: &Origin, request: &Request<'_, HeaderPairs>) -> Step {
+    match &origin.router.program {
         Some(program) => {
             effects::set_generation(program.generation());
-            let exchange = Exchange {
-                stream,
-                origin: &origin,
-                program,
-                request: &request,
-                carried: RefCell::default(),
-            };
-            exchange.route(Stage::Start)
+            let carried = Carried::default();
+            Exchange::new(stream, origin, program, request, carried).route(Stage::Start)
         }
         None => {
             effects::respond(
@@ -70,10 +78,11 @@ pub(crate) fn on_request_headers(stream: u32) -> Action {
                 b"meshgate_no_program",
                 b"the gateway has no routing program yet\n",
             );
+            let stats = &origin.router.stats;
+            stats.count(&Subject::default(), Outcome::NoProgram);
             Step::Done(Outcome::NoProgram)
         }
-    };
-    carry_on(stream, origin, pairs, step)
+    }
 }
 
 /// Goes on with every request of a root context that has waited long enough.
@@ -119,13 +128,7 @@ fn resume(
         return;
     };
     let (request, _) = pairs.request();
-    let step = decide(&Exchange {
-        stream,
-        origin: &origin,
-        program,
-        request: &request,
-        carried: RefCell::new(carried),
-    });
+    let step = decide(&Exchange::new(stream, &origin, program, &request, carried));
     if carry_on(stream, origin, pairs, step) == Action::Continue {
         host::continue_request();
     }
@@ -133,13 +136,8 @@ fn resume(
 
 fn carry_on(stream: u32, origin: Origin, pairs: HeaderPairs, step: Step) -> Action {
     match step {
-        Step::Done(outcome) => {
-            origin.router.stats.count(outcome);
-            match outcome {
-                Outcome::Forwarded => Action::Continue,
-                _ => Action::Pause,
-            }
-        }
+        Step::Done(Outcome::Forwarded) => Action::Continue,
+        Step::Done(_) => Action::Pause,
         Step::Wait(milliseconds, stage) => {
             wait(stream, origin, pairs, milliseconds, stage);
             Action::Pause
@@ -163,10 +161,22 @@ fn wait(stream: u32, origin: Origin, pairs: HeaderPairs, milliseconds: u64, stag
     timer::set(root, now);
 }
 
+/// What is told of a request besides its outcome: an explanation, if it has the token, and how long it takes.
+#[cold]
+fn watch(router: &Router, request: &Request<'_, HeaderPairs>) -> Option<Rc<Watch>> {
+    let value = request.header(control::EXPLAIN);
+    let token = router.explain.as_ref().zip(value);
+    let watch = Watch {
+        since: router.stats.wants(Extra::Duration).then(host::now),
+        explains: token.is_some_and(|(token, value)| token.is(&value)),
+    };
+    (watch.explains || watch.since.is_some()).then(|| Rc::new(watch))
+}
+
 /// Changes the response as policies, route and destination of its request want it.
 pub(crate) fn on_response_headers(stream: u32) -> Action {
-    if let Some((router, response)) = contexts::kept(stream)
-        && let Some(program) = &router.program
+    if let Some((origin, response)) = contexts::kept(stream)
+        && let Some(program) = &origin.router.program
     {
         for index in response.operations.into_iter().flatten() {
             if let Some(operations) = header_operations(program, index) {
@@ -176,6 +186,14 @@ pub(crate) fn on_response_headers(stream: u32) -> Action {
         effects::set_response_headers(&response.headers);
         external::apply(MapType::HttpResponseHeaders, &response.changes);
         effects::add_cookies(&response.cookies);
+        if let Some(explanation) = &response.explanation {
+            effects::explain(explanation);
+        }
+        let since = origin.watch.and_then(|watch| watch.since);
+        if let Some((since, histogram)) = since.zip(response.durations) {
+            let nanoseconds = host::now().saturating_sub(since);
+            Stats::record(histogram, nanoseconds / 1_000_000);
+        }
     }
     Action::Continue
 }
@@ -206,32 +224,102 @@ impl Surroundings for Router {
     }
 }
 
-impl Exchange<'_> {
+impl<'a> Exchange<'a> {
+    fn new(
+        stream: u32,
+        origin: &'a Origin,
+        program: &'a Program,
+        request: &'a Request<'a, HeaderPairs>,
+        carried: Carried,
+    ) -> Exchange<'a> {
+        Exchange {
+            stream,
+            origin,
+            program,
+            request,
+            carried: RefCell::new(carried),
+            host: Cell::default(),
+        }
+    }
+
+    /// A request is decided: counts it, and keeps what its response needs to say of it. `detail` is the cluster that it
+    /// goes to, or the response code details of what a policy has answered.
+    pub(crate) fn done(&self, found: Option<&Match<'_>>, outcome: Outcome, detail: &str) -> Step {
+        let stats = &self.origin.router.stats;
+        if self.origin.watch.is_some() || stats.wants(Extra::Route) {
+            self.account_in_detail(found, outcome, detail);
+        } else {
+            stats.count(&self.subject(b""), outcome);
+        }
+        Step::Done(outcome)
+    }
+
+    #[cold]
+    fn account_in_detail(&self, found: Option<&Match<'_>>, outcome: Outcome, detail: &str) {
+        let stats = &self.origin.router.stats;
+        let mut route = Vec::new();
+        if let Some(found) = found {
+            found.append_name(&mut route);
+        }
+        let subject = self.subject(&route);
+        stats.count(&subject, outcome);
+        let Some(watch) = &self.origin.watch else {
+            return;
+        };
+        let durations = watch.since.map(|_| stats.durations(&subject));
+        let explanation = watch.explains.then(|| {
+            let gateway = gateway(self.program).and_then(|at| self.program.gateways().get(at));
+            let account = explain::Account {
+                generation: self.program.generation(),
+                gateway: gateway.map(|gateway| (&*gateway.namespace, &*gateway.name)),
+                host: self.host.get().map(|name| self.program.root_name(name)),
+                route: &route,
+                policies: found.and_then(Match::policies),
+                outcome,
+                detail,
+            };
+            account.text().into()
+        });
+        contexts::watch(self.stream, self.origin, explanation, durations);
+    }
+
+    fn subject<'s>(&self, route: &'s [u8]) -> Subject<'s>
+    where
+        'a: 's,
+    {
+        let name = |name| Some((name, self.program));
+        Subject {
+            host: self.host.get().and_then(name),
+            route,
+        }
+    }
+
     /// Carries out what the program decides about the request, with the policies from a stage on.
     fn route(&self, stage: Stage) -> Step {
         let Some((gateway, found)) = self.find() else {
-            return Step::Done(not_found());
+            return self.not_found();
         };
-        effects::set_route(&found);
+        self.host.set(effects::set_route(&found));
         if found.action().policies.is_some()
             && let Some(step) = self.check(gateway, &found, stage)
         {
             return step;
         }
-        Step::Done(self.act(&found))
+        self.act(&found)
     }
 
     /// Carries out what a service has decided, and goes on after it.
     fn answered(&self, question: &Question, answer: Answer) -> Step {
         let Some((gateway, found)) = self.find() else {
-            return Step::Done(not_found());
+            return self.not_found();
         };
+        self.host.set(found.append_name(&mut Vec::new()));
         external::answered(self, gateway, &found, question, answer)
             .unwrap_or_else(|| self.route(question.next))
     }
 
     /// The gateway that the request came in at, and its route.
-    fn find(&self) -> Option<(usize, Match<'_>)> {
+    fn find(&self) -> Option<(usize, Match<'a>)> {
         let gateway = gateway(self.program)?;
         match self.program.decide(gateway, self.request) {
             Decision::Route(found) => Some((gateway, found)),
@@ -265,22 +353,23 @@ impl Exchange<'_> {
             Verdict::Answer(reply) => {
                 self.keep_own(found);
                 effects::reply(&reply);
-                Some(Step::Done(match reply.is_refusal {
+                let outcome = match reply.is_refusal {
                     true => Outcome::Rejected,
                     false => Outcome::DirectResponse,
-                }))
+                };
+                Some(self.done(Some(found), outcome, &reply.details))
             }
         }
     }
 
     /// Carries out the action of the route.
-    fn act(&self, found: &Match<'_>) -> Outcome {
+    fn act(&self, found: &Match<'_>) -> Step {
         match &found.action().kind {
             ActionKind::Forward(_) => self.forward(found),
             ActionKind::Redirect(redirect) => {
                 self.keep_own(found);
                 effects::redirect(redirect.status, &found.location(redirect, self.request));
-                Outcome::Redirected
+                self.done(Some(found), Outcome::Redirected, "")
             }
             ActionKind::DirectResponse(response) => {
                 self.keep_own(found);
@@ -289,14 +378,14 @@ impl Exchange<'_> {
                     b"meshgate_direct_response",
                     response.body.as_bytes(),
                 );
-                Outcome::DirectResponse
+                self.done(Some(found), Outcome::DirectResponse, "")
             }
         }
     }
 
-    fn forward(&self, found: &Match<'_>) -> Outcome {
+    fn forward(&self, found: &Match<'_>) -> Step {
         let Some(mut forwarding) = self.forwarding(found) else {
-            return not_found();
+            return self.not_found();
         };
         if self.request.path.is_empty() {
             // CONNECT has no path, and must not get one.
@@ -305,7 +394,17 @@ impl Exchange<'_> {
         let cookies = mem::take(&mut forwarding.cookies);
         self.keep(found, forwarding.share.headers, cookies, false);
         effects::forward(&forwarding);
-        Outcome::Forwarded
+        let cluster = &forwarding.destination.cluster;
+        self.done(Some(found), Outcome::Forwarded, cluster)
+    }
+
+    #[cold]
+    fn not_found(&self) -> Step {
+        let host = gateway(self.program)
+            .and_then(|gateway| self.program.host_name(gateway, self.request.authority));
+        self.host.set(host);
+        effects::respond(404, b"meshgate_route_not_found", b"");
+        self.done(None, Outcome::NotFound, "")
     }
 
     /// Keeps the stream of a request that the gateway answers itself, if that answer is to be changed.
@@ -344,6 +443,7 @@ impl Exchange<'_> {
                 changes: changes.into(),
                 cookies: cookies.into(),
                 is_own,
+                ..ResponseChanges::default()
             };
             contexts::keep(self.stream, self.origin, response);
         }
@@ -352,11 +452,6 @@ impl Exchange<'_> {
 
 fn header_operations(program: &Program, index: u32) -> Option<&HeaderOperations> {
     program.head().header_operations.get(index as usize)
-}
-
-fn not_found() -> Outcome {
-    effects::respond(404, b"meshgate_route_not_found", b"");
-    Outcome::NotFound
 }
 
 /// The path in the form that its gateway wants, if it does not have it.

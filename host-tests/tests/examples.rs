@@ -9,6 +9,7 @@ use std::process::{Child, Command, Output, Stdio};
 
 use meshgate_compiler::compile::{CompileOptions, compile};
 use meshgate_compiler::manifest::envoy::{EnvoyOptions, bootstrap};
+use meshgate_compiler::manifest::settings::FilterSettings;
 use meshgate_compiler::source::FileId;
 use meshgate_compiler::upstreams::{self, Upstreams};
 use meshgate_compiler::{load, render};
@@ -70,6 +71,7 @@ fn findings_in(example: &Path, inventories: &[(String, PathBuf)], own: Option<&s
         admin: None,
         filter: Path::new("filter.wasm"),
         access_log: false,
+        settings: &FilterSettings::default(),
     };
     bootstrap(
         &compiled.tree,

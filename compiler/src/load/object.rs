@@ -23,6 +23,12 @@ pub(super) struct Loader<'d> {
     documents: usize,
 }
 
+/// Whether an object asks for access logs, in the way of the management plane that would collect them.
+fn is_access_log_record(api_version: &str, kind: &str) -> bool {
+    kind == "AccessLogRecord"
+        && api_version.starts_with("observability.enterprise.mesh.gloo.solo.io/")
+}
+
 impl<'d> Loader<'d> {
     pub(super) fn new(diagnostics: &'d mut Diagnostics) -> Self {
         Self {
@@ -146,6 +152,14 @@ impl<'d> Loader<'d> {
                     self.skip(Code::UnusedKind, api_version.value, name);
                 }
                 return Some(kind);
+            }
+            Lookup::Foreign if is_access_log_record(&api_version.value, &name.value) => {
+                Diagnostic::at(
+                    Code::AccessLogRecord,
+                    name.span,
+                    "access logs of gateways are not configured by an AccessLogRecord; it has no effect",
+                )
+                .help("write a Telemetry of Istio, or use `--access-log` without a mesh; docs/observability.md shows both")
             }
             Lookup::Foreign => {
                 self.skip(Code::ForeignKind, api_version.value, name);

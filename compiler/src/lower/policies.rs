@@ -216,7 +216,11 @@ impl Lower<'_> {
             .iter()
             .map(claim)
             .collect::<Result<_, Failure>>()?;
+        // It becomes part of one word of an access log.
+        let is_plain = |c: char| c.is_ascii_graphic() && !matches!(c, '[' | ']');
+        let name = rule.name.chars().map(|c| if is_plain(c) { c } else { '_' });
         Ok(engine::policy::Rule {
+            name: name.collect(),
             sources: rule.sources.clone(),
             not_sources: rule.not_sources.clone(),
             identities: self.texts(&rule.identities)?,

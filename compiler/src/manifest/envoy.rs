@@ -14,7 +14,9 @@ use std::path::Path;
 use base64::prelude::{BASE64_STANDARD, Engine};
 use serde_json::{Value, json};
 
+use super::configuration;
 use super::mirrors;
+use super::settings::{FilterSettings, LABELS};
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::resource::{Resources, ServicePort};
@@ -37,6 +39,8 @@ pub struct EnvoyOptions<'a> {
     pub filter: &'a Path,
     /// Log every request to standard output.
     pub access_log: bool,
+    /// What the filter is told besides the program.
+    pub settings: &'a FilterSettings,
 }
 
 /// Writes the bootstrap. Destinations without upstream get a cluster without endpoints and a warning.
@@ -49,7 +53,10 @@ pub fn bootstrap(
     diagnostics: &mut Diagnostics,
 ) -> Value {
     upstreams.report_unknown(tree, diagnostics);
-    let configuration = BASE64_STANDARD.encode(program);
+    if let Some(message) = options.settings.too_many_series(tree) {
+        diagnostics.push(Diagnostic::global(Code::ManySeries, message));
+    }
+    let configuration = plugin_configuration(program, options.settings);
     let routes = route_config(tree);
     let listeners: Vec<Value> = tree
         .gateways
@@ -79,11 +86,31 @@ pub fn bootstrap(
     let mut bootstrap = json!({
         "node": { "id": "meshgate", "cluster": "meshgate" },
         "static_resources": { "listeners": listeners, "clusters": clusters },
+        "stats_config": { "stats_tags": stats_tags() },
     });
     if let Some(port) = options.admin {
         bootstrap["admin"] = json!({ "address": socket_address("127.0.0.1", port) });
     }
     bootstrap
+}
+
+/// The program as bytes, or in a text with what else the filter is told.
+fn plugin_configuration(program: &[u8], settings: &FilterSettings) -> Value {
+    if settings.is_empty() {
+        let data = BASE64_STANDARD.encode(program);
+        return json!({ "@type": "type.googleapis.com/google.protobuf.BytesValue", "value": data });
+    }
+    let text = settings.add_to(configuration::encode(program));
+    json!({
+        "@type": "type.googleapis.com/google.protobuf.StringValue",
+        "value": text.to_string(),
+    })
+}
+
+/// Makes labels of the parts of metrics' names, as the proxies of Istio do.
+fn stats_tags() -> Value {
+    let tag = |label| json!({ "tag_name": label, "regex": format!(r"({label}=\.=(.*?);\.;)") });
+    LABELS.into_iter().map(tag).collect()
 }
 
 fn report_listener(gateway: &Gateway, port: u16, diagnostics: &mut Diagnostics) {
@@ -120,7 +147,7 @@ fn report_listener(gateway: &Gateway, port: u16, diagnostics: &mut Diagnostics) 
 fn listener(
     gateway: &Gateway,
     port: u16,
-    configuration: &str,
+    configuration: &Value,
     routes: &Value,
     options: &EnvoyOptions<'_>,
 ) -> Value {
@@ -191,7 +218,7 @@ fn route(mirrors: &[&str]) -> Value {
     json!({ "match": { "prefix": "/" }, "route": action })
 }
 
-fn wasm_filter(configuration: &str, filter: &Path) -> Value {
+fn wasm_filter(configuration: &Value, filter: &Path) -> Value {
     json!({
         "name": "meshgate",
         "typed_config": {
@@ -206,7 +233,7 @@ fn wasm_filter(configuration: &str, filter: &Path) -> Value {
                     "runtime": "envoy.wasm.runtime.v8",
                     "code": { "local": { "filename": filter.to_string_lossy() } },
                 },
-                "configuration": { "@type": "type.googleapis.com/google.protobuf.BytesValue", "value": configuration },
+                "configuration": configuration,
             },
         },
     })

@@ -5,4 +5,5 @@ pub mod envoy;
 pub mod istio;
 mod mirrors;
 pub mod ratelimit;
+pub mod settings;
 mod tcp;

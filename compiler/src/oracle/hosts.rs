@@ -4,17 +4,25 @@ use crate::tree::{Domain, DomainKind, Gateway, Host};
 
 /// The host whose domain fits best.
 pub(super) fn find_host<'t>(gateway: &'t Gateway, authority: &str) -> Option<&'t Host> {
-    let mut best: Option<(Preference, &Host)> = None;
+    find_domain(gateway, authority).map(|(host, _)| host)
+}
+
+/// The host whose domain fits best, and that domain.
+pub(super) fn find_domain<'t>(
+    gateway: &'t Gateway,
+    authority: &str,
+) -> Option<(&'t Host, &'t Domain)> {
+    let mut best: Option<(Preference, (&Host, &Domain))> = None;
     for host in &gateway.hosts {
         for domain in &host.domains {
             if let Some(preference) = domain_matches(domain, authority)
                 && best.as_ref().is_none_or(|(best, _)| preference > *best)
             {
-                best = Some((preference, host));
+                best = Some((preference, (host, domain)));
             }
         }
     }
-    best.map(|(_, host)| host)
+    best.map(|(_, found)| found)
 }
 
 /// Which of two domains that both match is taken: the greater one.

@@ -20,6 +20,8 @@ pub struct Authorization {
 /// A rule. All its parts must hold; the entries of a part are alternatives, and an empty part always holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct AuthorizationRule {
+    /// Name, for access logs; may be empty.
+    pub name: String,
     /// Whether it denies; otherwise it allows.
     pub denies: bool,
     /// Where the client's address must lie.

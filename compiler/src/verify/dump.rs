@@ -125,9 +125,14 @@ fn program(configuration: &Value) -> Filter {
         Ok(bytes) => Filter::Program(bytes),
         Err(reason) => Filter::Unreadable(reason),
     };
+    // Settings may stand alone, beside the program of the module.
+    let read = |json: &Value| match json.get("program") {
+        Some(_) => found(decode(json)),
+        None => Filter::Empty,
+    };
     // A message of type Struct is shown as the JSON that the filter gets.
     if value.is_object() {
-        return found(decode(value));
+        return read(value);
     }
     let value = value.as_str().unwrap_or_default();
     if value.trim().is_empty() {
@@ -136,9 +141,10 @@ fn program(configuration: &Value) -> Filter {
         let bytes = BASE64_STANDARD.decode(value);
         found(bytes.map_err(|error| format!("it is not base64: {error}")))
     } else {
-        let json = serde_json::from_str::<Value>(value);
-        let json = json.map_err(|error| format!("it is not JSON: {error}"));
-        found(json.and_then(|json| decode(&json)))
+        match serde_json::from_str::<Value>(value) {
+            Ok(json) => read(&json),
+            Err(error) => Filter::Unreadable(format!("it is not JSON: {error}")),
+        }
     }
 }
 

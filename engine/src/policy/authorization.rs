@@ -25,6 +25,8 @@ pub struct Authorization {
 /// A rule. All its parts must hold; the entries of a part are alternatives, and an empty part always holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Rule {
+    /// Name, for access logs; may be empty.
+    pub name: String,
     /// Where the client's address must lie.
     pub sources: Vec<AddressRange>,
     /// Where it must not lie.
@@ -103,15 +105,22 @@ impl Authorization {
             source,
             surroundings,
         };
-        let is_denied = self.deny.iter().any(|rule| facts.meet(rule, true));
+        let denies = self.deny.iter().find(|rule| facts.meet(rule, true));
         let is_allowed =
             self.allow.is_empty() || self.allow.iter().any(|rule| facts.meet(rule, false));
-        (is_denied || !is_allowed).then(|| Reply {
+        if denies.is_none() && is_allowed {
+            return None;
+        }
+        const DETAILS: &str = "meshgate_refused_authorization";
+        Some(Reply {
             status: 403,
             headers: Vec::new(),
             body: "RBAC: access denied".into(),
             is_refusal: true,
-            details: "meshgate_refused_authorization",
+            details: match denies {
+                Some(Rule { name, .. }) if !name.is_empty() => format!("{DETAILS}[{name}]").into(),
+                _ => DETAILS.into(),
+            },
         })
     }
 

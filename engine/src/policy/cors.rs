@@ -65,7 +65,7 @@ impl Cors {
             headers,
             body: Cow::Borrowed(""),
             is_refusal: false,
-            details: "meshgate_cors_preflight",
+            details: "meshgate_cors_preflight".into(),
         })
     }
 

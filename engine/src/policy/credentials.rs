@@ -63,7 +63,7 @@ impl CredentialCheck {
             headers,
             body: "".into(),
             is_refusal: true,
-            details: "meshgate_refused_extauth",
+            details: "meshgate_refused_extauth".into(),
         })
     }
 }

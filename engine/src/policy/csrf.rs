@@ -41,7 +41,7 @@ impl Csrf {
             headers: Vec::new(),
             body: Cow::Borrowed("Invalid origin"),
             is_refusal: true,
-            details: "meshgate_refused_csrf",
+            details: "meshgate_refused_csrf".into(),
         })
     }
 

@@ -39,6 +39,6 @@ pub(super) fn abort(status: u16) -> Reply {
         headers: Vec::new(),
         body: Cow::Borrowed("fault filter abort"),
         is_refusal: true,
-        details: "meshgate_refused_fault",
+        details: "meshgate_refused_fault".into(),
     }
 }

@@ -226,6 +226,6 @@ fn refusal(body: &'static str, challenge: &[u8]) -> Reply {
         headers: vec![("www-authenticate", challenge.to_vec())],
         body: body.into(),
         is_refusal: true,
-        details: "meshgate_refused_jwt",
+        details: "meshgate_refused_jwt".into(),
     }
 }

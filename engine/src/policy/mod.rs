@@ -98,8 +98,8 @@ pub struct Reply {
     pub body: Cow<'static, str>,
     /// Whether the request was refused; otherwise it was answered.
     pub is_refusal: bool,
-    /// A word for access logs.
-    pub details: &'static str,
+    /// A word for access logs, such as `meshgate_refused_authorization[RULE]`.
+    pub details: Cow<'static, str>,
 }
 
 impl<'p> Match<'p> {

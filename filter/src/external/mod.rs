@@ -336,12 +336,12 @@ fn limit_failed(exchange: &Exchange<'_>, limits: &RateLimits, found: &Match<'_>)
 }
 
 fn refuse(exchange: &Exchange<'_>, found: &Match<'_>, asked: Asked, refusal: Refusal) -> Step {
-    let details: &[u8] = match asked {
-        Asked::Auth => b"meshgate_refused_extauth",
-        Asked::RateLimit => b"meshgate_refused_rate_limit",
+    let details = match asked {
+        Asked::Auth => "meshgate_refused_extauth",
+        Asked::RateLimit => "meshgate_refused_rate_limit",
     };
     exchange.keep_own(found);
     let headers: Vec<(&[u8], &[u8])> = refusal.headers.iter().map(Change::pair).collect();
-    effects::refuse(refusal.status, details, &headers, &refusal.body);
-    Step::Done(Outcome::Rejected)
+    effects::refuse(refusal.status, details.as_bytes(), &headers, &refusal.body);
+    exchange.done(Some(found), Outcome::Rejected, details)
 }

@@ -7,6 +7,7 @@ use std::path::Path;
 use meshgate_compiler::compile::Compiled;
 use meshgate_compiler::diagnostic::Diagnostics;
 use meshgate_compiler::manifest::envoy::{EnvoyOptions, bootstrap};
+use meshgate_compiler::manifest::settings::FilterSettings;
 use meshgate_compiler::upstreams::{Endpoint, Upstream, UpstreamName, Upstreams};
 use serde_json::{Value, json};
 
@@ -45,6 +46,7 @@ pub fn echo_bootstrap(
         admin: None,
         filter,
         access_log: true,
+        settings: &FilterSettings::default(),
     };
     // What the manifest remarks on (TLS that is not there, for one) is as the tests want it.
     let mut remarks = Diagnostics::default();

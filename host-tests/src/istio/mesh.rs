@@ -10,6 +10,7 @@ use meshgate_compiler::diagnostic::Diagnostics;
 use meshgate_compiler::manifest::istio::{
     FailStrategy, IstioOptions, Manifest, Module, Wave, manifests,
 };
+use meshgate_compiler::manifest::settings::FilterSettings;
 use meshgate_compiler::verify::{Known, State};
 use serde_json::{Value, json};
 
@@ -290,6 +291,7 @@ fn compile(
         packaged: BTreeMap::new(),
         fail_strategy: FailStrategy::Reload,
         owner: "meshgate".to_owned(),
+        settings: FilterSettings::default(),
     };
     let written = manifests(&programs, &resources, &options);
     if written.errors.is_empty() {

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use meshgate_compiler::compile::{CompileOptions, Compiled, compile};
 use meshgate_compiler::diagnostic::{Diagnostics, Severity};
 use meshgate_compiler::manifest::envoy::{EnvoyOptions, bootstrap};
+use meshgate_compiler::manifest::settings::FilterSettings;
 use meshgate_compiler::render;
 use meshgate_compiler::source::SourceMap;
 use meshgate_compiler::upstreams::{Endpoint, Upstream, UpstreamName, Upstreams};
@@ -136,6 +137,7 @@ impl Gateway {
             admin: None,
             filter: &tools.filter,
             access_log: true,
+            settings: &FilterSettings::default(),
         };
         let bootstrap = bootstrap(
             &compiled.tree,

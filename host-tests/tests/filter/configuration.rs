@@ -83,7 +83,6 @@ fn json_is_read_strictly() {
     let refused =
         |configuration: String| reason(Vm::start(module(), configuration.as_bytes()).unwrap_err());
     for (configuration, expected) in [
-        ("{}".to_owned(), "missing field `program`"),
         (
             format!(r#"{{"program":{{"data":"{program}"}}}}"#),
             "missing field `encoding`",

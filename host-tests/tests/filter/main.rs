@@ -6,6 +6,7 @@ mod access;
 mod configuration;
 mod hostile;
 mod module;
+mod observe;
 mod packaged;
 mod program;
 mod routing;

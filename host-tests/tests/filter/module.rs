@@ -36,7 +36,7 @@ fn exports_are_those_that_the_filter_needs() {
 
 /// Host calls of ABI 0.2.1 that all supported Envoys have. The filter makes a few of them; the others come with the
 /// methods that every root context of the SDK has.
-const HOST_CALLS: [&str; 31] = [
+const HOST_CALLS: [&str; 32] = [
     "proxy_add_header_map_value",
     "proxy_call_foreign_function",
     "proxy_continue_stream",
@@ -59,6 +59,7 @@ const HOST_CALLS: [&str; 31] = [
     "proxy_http_call",
     "proxy_increment_metric",
     "proxy_log",
+    "proxy_record_metric",
     "proxy_register_shared_queue",
     "proxy_remove_header_map_value",
     "proxy_replace_header_map_value",

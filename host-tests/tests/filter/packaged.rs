@@ -23,6 +23,16 @@ fn it_serves_without_a_configuration() {
 }
 
 #[test]
+fn settings_do_not_take_its_place() {
+    let module = add_program(&wasm(), &routes_to("a")).unwrap();
+    let module = Module::load(&module).unwrap();
+    let mut vm = Vm::start(&module, br#"{"metrics":["route"]}"#).unwrap();
+    assert_eq!(cluster(&mut vm, get("/")), "a");
+    let counted = |name: &&String| name.ends_with("meshgate.route_requests");
+    assert_eq!(vm.metrics().keys().filter(counted).count(), 1);
+}
+
+#[test]
 fn a_program_in_the_configuration_goes_first() {
     let module = add_program(&wasm(), &routes_to("a")).unwrap();
     let module = Module::load(&module).unwrap();

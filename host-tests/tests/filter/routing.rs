@@ -3,7 +3,7 @@
 use meshgate_engine::{
     ActionKind, DirectResponse, Forward, PathRewrite, Redirect, RedirectPath, Retries,
 };
-use meshgate_host_tests::wasm::{Headers, Metric, Request};
+use meshgate_host_tests::wasm::{Headers, Request};
 
 use crate::program::{ProgramBuilder, operations, start};
 use crate::{cluster, forwarded, get, replied, text};
@@ -62,6 +62,8 @@ fn a_request_goes_to_the_cluster_of_its_route() {
 #[test]
 fn a_forwarded_request_costs_five_host_calls() {
     let mut vm = start(ProgramBuilder::new("g").forward("/", "all", |_| ()));
+    // The first one defines its counter.
+    cluster(&mut vm, get("/"));
     let forwarded = forwarded(&mut vm, get("/"));
     let calls: Vec<(&str, u32)> = vm
         .host_calls()
@@ -75,7 +77,7 @@ fn a_forwarded_request_costs_five_host_calls() {
         ("proxy_set_property", 2),
     ];
     assert_eq!(calls, expected);
-    // It has been seen to take 4,024 instructions.
+    // It has been seen to take 4,164 instructions.
     let instructions = vm.instructions();
     assert!(instructions < 4_500, "{instructions} instructions");
     vm.respond(forwarded.stream, response(&[])).unwrap();
@@ -353,31 +355,4 @@ fn the_port_of_the_listener_chooses_the_gateway() {
     assert_eq!(cluster(&mut vm, get("/").listener_port(8443)), "tls");
     assert_eq!(replied(&mut vm, get("/").listener_port(1)).status, 404);
     assert_eq!(replied(&mut vm, get("/")).status, 404);
-}
-
-#[test]
-fn outcomes_are_counted() {
-    let program = ProgramBuilder::new("g")
-        .forward("/a", "a", |_| ())
-        .route("/r", redirect(301), None)
-        .route("/d", direct(200, ""), None);
-    let mut vm = start(program);
-    for path in ["/a", "/a", "/r", "/d", "/d", "/d", "/none"] {
-        vm.request(get(path));
-    }
-    let counts: Vec<(&str, &Metric)> = vm
-        .metrics()
-        .iter()
-        .map(|(name, value)| (name.as_str(), value))
-        .collect();
-    let expected = [
-        ("meshgate.direct_response", &Metric::Counter(3)),
-        ("meshgate.forwarded", &Metric::Counter(2)),
-        ("meshgate.no_program", &Metric::Counter(0)),
-        ("meshgate.not_found", &Metric::Counter(1)),
-        ("meshgate.redirected", &Metric::Counter(1)),
-        ("meshgate.rejected", &Metric::Counter(0)),
-        ("meshgate.would_refuse", &Metric::Counter(0)),
-    ];
-    assert_eq!(counts, expected);
 }

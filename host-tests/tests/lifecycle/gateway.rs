@@ -106,10 +106,15 @@ impl Gateway {
         String::from_utf8(response.body).unwrap()
     }
 
-    /// A counter of the filter's.
-    pub(crate) fn count(&self, name: &str) -> u64 {
-        let name = format!("wasmcustom.meshgate.{name}");
-        self.envoy.stat(&name).unwrap_or(0)
+    /// How many requests had an outcome.
+    pub(crate) fn count(&self, outcome: &str) -> u64 {
+        let name = format!("outcome=.={outcome};.;meshgate.requests: ");
+        let stats = self.admin("/stats");
+        let counts = stats.lines().filter_map(|line| {
+            let (_, count) = line.split_once(&name)?;
+            count.parse::<u64>().ok()
+        });
+        counts.sum()
     }
 
     /// What became of the configurations so far.

@@ -14,6 +14,7 @@ mod hostile;
 mod load;
 mod memory;
 mod mirrors;
+mod observe;
 mod requests;
 mod shop;
 mod updates;
@@ -38,6 +39,7 @@ fn main() {
         verify::TESTS,
         waiting::TESTS,
         mirrors::TESTS,
+        observe::TESTS,
     ]
     .concat();
     let filter = tools::filter();

@@ -85,11 +85,29 @@ fn good_and_refused(tools: &Tools) {
     let report = look(&gateway.envoy, Some(&program(2)));
     assert_wrong(&report, Check::Program, "not a meshgate routing program");
 
-    // Now it cannot be told from the dump whether the program in it was among the refused.
+    // The dump does not say whether the program in it was among the refused, but the filter's gauge does.
     gateway.replace(&Payload::Bytes(shop::program(3)));
     let report = look(&gateway.envoy, None);
     assert_eq!(wrong(&report), [], "{report:#?}");
+    assert_eq!(report.generations, ["p3".to_owned()].into());
+    let body = |path| gateway.admin(path);
+    let config_dump: Value = serde_json::from_str(&body("/config_dump")).unwrap();
+    let look_with = |stats: &str| {
+        verify(&verify::Gateway {
+            config_dump: &config_dump,
+            stats: Some(stats),
+            program: None,
+        })
+    };
+    let stats = body("/stats");
+    let is_gauge = |line: &&str| line.starts_with("wasmcustom.meshgate.generation: ");
+    let without: Vec<&str> = stats.lines().filter(|line| !is_gauge(line)).collect();
+    let report = look_with(&without.join("\n"));
+    assert_eq!(wrong(&report), [], "{report:#?}");
     assert!(report.generations.is_empty(), "{report:#?}");
+    let other = [&without[..], &["wasmcustom.meshgate.generation: 1"]].concat();
+    let report = look_with(&other.join("\n"));
+    assert_wrong(&report, Check::Program, "another program serves");
 }
 
 /// As it is in a mesh.

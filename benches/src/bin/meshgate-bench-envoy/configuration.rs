@@ -9,6 +9,7 @@ use std::path::Path;
 use meshgate_benches::{Table, program_bytes, tree};
 use meshgate_compiler::diagnostic::Diagnostics;
 use meshgate_compiler::manifest::envoy::{EnvoyOptions, bootstrap};
+use meshgate_compiler::manifest::settings::FilterSettings;
 use meshgate_compiler::resource::Resources;
 use meshgate_compiler::tree::{Entry, HeaderMatch, Matcher, PathTail, Tree, ValueMatch};
 use meshgate_compiler::upstreams::Upstreams;
@@ -78,6 +79,7 @@ pub(crate) fn with_filter(tree: &Tree, program: &[u8], filter: &Path) -> Value {
         admin: None,
         filter,
         access_log: false,
+        settings: &FilterSettings::default(),
     };
     // No destination has an upstream, as no request gets that far.
     let mut remarks = Diagnostics::default();

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::istio::IstioArgs;
 use crate::output::{self, Failure};
 use crate::serving::{BuildArgs, EnvoyArgs};
+use crate::settings::SettingsArgs;
 
 /// Compile resources into a routing program
 ///
@@ -51,6 +52,9 @@ pub(crate) struct Args {
 
     #[command(flatten)]
     istio: IstioArgs,
+
+    #[command(flatten)]
+    settings: SettingsArgs,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -77,6 +81,13 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
             "`{name}` is for gateways in a mesh: leave it out, or write `--target istio`"
         )));
     }
+    if !matches!(args.target, Target::Envoy | Target::Istio)
+        && let Some(name) = args.settings.first_given()
+    {
+        return Err(Failure::usage(format!(
+            "`{name}` is a setting of the filter, which stands beside the program: leave it out, or write `--target envoy` or `--target istio`"
+        )));
+    }
     if args.target == Target::Program && args.output.is_none() && io::stdout().is_terminal() {
         return Err(Failure::usage(
             "a program is binary: name a file with `-o FILE`, or redirect standard output",
@@ -97,7 +108,8 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
         let folder = args.output.ok_or_else(|| {
             Failure::usage("many files are written: name a folder for them with `-o FOLDER`")
         })?;
-        return args.istio.run(&args.build, &folder);
+        let settings = args.settings.settings()?;
+        return args.istio.run(&args.build, settings, &folder);
     }
     let mut build = args.envoy.build(&args.build)?;
     let bytes = match args.target {
@@ -105,7 +117,7 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
             let filter = args.envoy.filter()?;
             let admin = args.envoy.admin;
             args.envoy
-                .bootstrap(&mut build, admin, &filter)?
+                .bootstrap(&mut build, admin, &filter, &args.settings.settings()?)?
                 .into_bytes()
         }
         Target::Istio | Target::Program => build.program,

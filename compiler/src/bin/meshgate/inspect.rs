@@ -112,6 +112,7 @@ fn text(program: &Program, contents: &Contents, digest: &str) -> String {
     };
     line("format", &MAJOR_VERSION.to_string());
     line("generation", program.generation());
+    line("number", &program.number().to_string());
     line("sha256", digest);
     line(
         "size",
@@ -177,6 +178,7 @@ fn json(program: &Program, contents: &Contents, digest: &str) -> Value {
     json!({
         "format": MAJOR_VERSION,
         "generation": program.generation(),
+        "number": program.number(),
         "sha256": digest,
         "bytes": program.len(),
         "bytesPerMatcher": bytes_per_clause(program, contents),

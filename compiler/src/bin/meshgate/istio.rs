@@ -10,6 +10,7 @@ use meshgate_compiler::compile::WorkloadProgram;
 use meshgate_compiler::manifest::istio::{
     self, FailStrategy, IstioOptions, Manifest, Module, Wave,
 };
+use meshgate_compiler::manifest::settings::FilterSettings;
 use meshgate_compiler::status::to_yaml;
 
 use crate::output::{self, Failure};
@@ -139,7 +140,7 @@ impl IstioArgs {
             .find_map(|(is_given, name)| is_given.then_some(name))
     }
 
-    fn options(&self) -> Result<IstioOptions, Failure> {
+    fn options(&self, settings: FilterSettings) -> Result<IstioOptions, Failure> {
         let mut packaged = BTreeMap::new();
         for one in &self.packaged {
             let module = Module {
@@ -183,12 +184,18 @@ impl IstioArgs {
                 false => FailStrategy::Reload,
             },
             owner: self.owner.clone(),
+            settings,
         })
     }
 
     /// Compiles and writes everything below a folder.
-    pub(crate) fn run(&self, build: &BuildArgs, folder: &Path) -> Result<(), Failure> {
-        let options = self.options()?;
+    pub(crate) fn run(
+        &self,
+        build: &BuildArgs,
+        settings: FilterSettings,
+        folder: &Path,
+    ) -> Result<(), Failure> {
+        let options = self.options(settings)?;
         let (resources, programs) = build.programs()?;
         if programs.is_empty() {
             return Err(Failure::failed(

@@ -6,6 +6,7 @@
 mod check;
 mod compile;
 mod diff;
+mod explain;
 mod input;
 mod inspect;
 mod istio;
@@ -16,6 +17,7 @@ mod route;
 mod router;
 mod run;
 mod serving;
+mod settings;
 mod status;
 mod test;
 mod verify;
@@ -49,6 +51,7 @@ enum Command {
     Compile(compile::Args),
     Run(run::Args),
     Route(route::Args),
+    Explain(explain::Args),
     Test(test::Args),
     Diff(diff::Args),
     Inspect(inspect::Args),
@@ -63,6 +66,7 @@ fn main() -> ExitCode {
         Command::Compile(args) => compile::run(args),
         Command::Run(args) => run::run(args),
         Command::Route(args) => route::run(args),
+        Command::Explain(args) => explain::run(args),
         Command::Test(args) => test::run(args),
         Command::Diff(args) => diff::run(args),
         Command::Inspect(args) => inspect::run(args),

@@ -1,6 +1,6 @@
 //! `meshgate route`: what the gateway does with a request.
 
-mod text;
+pub(crate) mod text;
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -8,7 +8,9 @@ use std::io::{self, BufRead, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use meshgate_compiler::answer::Answer;
-use meshgate_compiler::route::{GatewayChoice, find_route};
+use meshgate_compiler::route::{GatewayChoice, Request, find_route};
+use meshgate_compiler::source::SourceMap;
+use meshgate_compiler::tree::Gateway;
 use serde::Serialize;
 
 use crate::input::Inventories;
@@ -33,6 +35,21 @@ Examples:
   meshgate route -f config/ POST https://www.example.com/ -H 'x-user: jason' --gateway istio-gateways/www -o json
   meshgate route -f config/ --requests requests.jsonl")]
 pub(crate) struct Args {
+    #[command(flatten)]
+    ask: Ask,
+
+    /// File with one request per line, as JSON, answered by one line of JSON each; `-` is standard input
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["request", "headers", "random", "output"])]
+    requests: Option<PathBuf>,
+
+    /// How to print the answer
+    #[arg(short, long, value_enum, default_value_t = Format::Text)]
+    output: Format,
+}
+
+/// What is asked about a request, and of which resources.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Ask {
     /// Files and folders with resources (*.yaml, *.yml, *.json); `-` is standard input
     #[arg(short = 'f', long = "file", value_name = "PATH", num_args = 1.., required = true)]
     files: Vec<String>,
@@ -59,14 +76,6 @@ pub(crate) struct Args {
     /// Number that decides between weighted destinations, at least 0 and less than 1 [default: by chance]
     #[arg(long, value_name = "NUMBER")]
     random: Option<f64>,
-
-    /// File with one request per line, as JSON, answered by one line of JSON each; `-` is standard input
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["request", "headers", "random", "output"])]
-    requests: Option<PathBuf>,
-
-    /// How to print the answer
-    #[arg(short, long, value_enum, default_value_t = Format::Text)]
-    output: Format,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -76,52 +85,30 @@ enum Format {
 }
 
 pub(crate) fn run(args: Args) -> Result<(), Failure> {
-    let (files, request) = args.files_and_request();
-    let paths: Vec<PathBuf> = files.iter().map(PathBuf::from).collect();
-    let reads_stdin = |path: &PathBuf| path.as_os_str() == "-";
-    if args.requests.as_ref().is_some_and(reads_stdin) && paths.iter().any(reads_stdin) {
-        return Err(Failure::usage(
-            "resources and requests cannot both come from standard input",
-        ));
-    }
     if let Some(requests) = &args.requests {
-        let mut router = Router::new(&paths, &args.inventories, args.cluster.as_deref())?;
-        return answer_lines(&mut router, requests, args.gateway.as_deref());
-    }
-    let (method, url) = match request {
-        [url] => ("GET", url),
-        [method, url] => (method.as_str(), url),
-        _ => {
+        let paths: Vec<PathBuf> = args.ask.files.iter().map(PathBuf::from).collect();
+        let reads_stdin = |path: &PathBuf| path.as_os_str() == "-";
+        if reads_stdin(requests) && paths.iter().any(reads_stdin) {
             return Err(Failure::usage(
-                "there is no request: add a method and a URL, or `--requests FILE`",
+                "resources and requests cannot both come from standard input",
             ));
         }
-    };
-    let request =
-        requests::parse_args(method, url, &args.headers, args.random).map_err(Failure::usage)?;
-    let mut router = Router::new(&paths, &args.inventories, args.cluster.as_deref())?;
-    let query = Query {
-        request,
-        gateway: args.gateway.clone(),
-        cluster: None,
-    };
-    let (choice, answer) = router.answer(&query).map_err(Failure::usage)?;
+        let mut router = args.ask.router(&paths)?;
+        return answer_lines(&mut router, requests, args.ask.gateway.as_deref());
+    }
+    let asked = args
+        .ask
+        .answer("there is no request: add a method and a URL, or `--requests FILE`")?;
     output::print(&match args.output {
-        Format::Json => located(&answer, choice, &router),
-        Format::Text => text::render(
-            &query.request,
-            &answer,
-            choice,
-            &router.target.tree,
-            &router.sources,
-        ),
+        Format::Json => located(&asked.answer, asked.choice, &asked.router),
+        Format::Text => asked.text(),
     })
 }
 
-impl Args {
+impl Ask {
     /// `-f` takes all words that follow it. The last ones are the request when there is no other.
     fn files_and_request(&self) -> (&[String], &[String]) {
-        if !self.request.is_empty() || self.requests.is_some() {
+        if !self.request.is_empty() {
             return (&self.files, &self.request);
         }
         let is_method =
@@ -132,6 +119,66 @@ impl Args {
             _ => 0,
         };
         self.files.split_at(self.files.len() - request_len)
+    }
+
+    fn router(&self, paths: &[PathBuf]) -> Result<Router, Failure> {
+        Router::new(paths, &self.inventories, self.cluster.as_deref())
+    }
+
+    /// Answers the request; `missing` says that there is none.
+    pub(crate) fn answer(&self, missing: &str) -> Result<Asked, Failure> {
+        let (files, request) = self.files_and_request();
+        let (method, url) = match request {
+            [url] => ("GET", url),
+            [method, url] => (method.as_str(), url),
+            _ => return Err(Failure::usage(missing)),
+        };
+        let request = requests::parse_args(method, url, &self.headers, self.random)
+            .map_err(Failure::usage)?;
+        let paths: Vec<PathBuf> = files.iter().map(PathBuf::from).collect();
+        let mut router = self.router(&paths)?;
+        let query = Query {
+            request,
+            gateway: self.gateway.clone(),
+            cluster: None,
+        };
+        let (choice, answer) = router.answer(&query).map_err(Failure::usage)?;
+        Ok(Asked {
+            request: query.request,
+            router,
+            choice,
+            answer,
+        })
+    }
+}
+
+/// A request with its answer.
+pub(crate) struct Asked {
+    pub(crate) request: Request,
+    router: Router,
+    choice: GatewayChoice,
+    answer: Answer,
+}
+
+impl Asked {
+    /// The answer, as text for people.
+    pub(crate) fn text(&self) -> String {
+        text::render(
+            &self.request,
+            &self.answer,
+            self.choice,
+            &self.router.target.tree,
+            &self.router.sources,
+        )
+    }
+
+    /// The gateway that has answered.
+    pub(crate) fn gateway(&self) -> Option<&Gateway> {
+        self.router.target.tree.gateways.get(self.choice.index)
+    }
+
+    pub(crate) fn sources(&self) -> &SourceMap {
+        &self.router.sources
     }
 }
 

@@ -12,6 +12,7 @@ use signal_hook::iterator::Signals;
 use crate::output::{self, Failure};
 use crate::run::envoy::Envoy;
 use crate::serving::{Build, BuildArgs, EnvoyArgs};
+use crate::settings::SettingsArgs;
 
 /// Time between two looks at Envoy and at signals.
 const POLL: Duration = Duration::from_millis(50);
@@ -33,6 +34,9 @@ pub(crate) struct Args {
     #[command(flatten)]
     serving: EnvoyArgs,
 
+    #[command(flatten)]
+    settings: SettingsArgs,
+
     /// The Envoy to start [default: $ENVOY, `envoy` on PATH, or the newest in target/envoy]
     #[arg(long, value_name = "FILE", help_heading = "Envoy")]
     envoy: Option<std::path::PathBuf>,
@@ -51,7 +55,8 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
     }
     // Without a port of its own the admin interface gets a free one, because it tells when Envoy is ready.
     let admin = Some(args.serving.admin.unwrap_or(0));
-    let bootstrap = args.serving.bootstrap(&mut build, admin, &filter)?;
+    let settings = args.settings.settings()?;
+    let bootstrap = (args.serving).bootstrap(&mut build, admin, &filter, &settings)?;
     let binary = envoy::find(args.envoy.as_deref()).map_err(Failure::failed)?;
 
     let cannot =

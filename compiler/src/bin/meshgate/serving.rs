@@ -9,6 +9,7 @@ use meshgate_compiler::compile::{
 use meshgate_compiler::diagnostic::Diagnostics;
 use meshgate_compiler::manifest::envoy::{self, EnvoyOptions};
 use meshgate_compiler::manifest::ratelimit;
+use meshgate_compiler::manifest::settings::FilterSettings;
 use meshgate_compiler::resource::Resources;
 use meshgate_compiler::source::{FileId, SourceMap};
 use meshgate_compiler::upstreams::{self, Upstream, Upstreams};
@@ -204,6 +205,7 @@ impl EnvoyArgs {
         build: &mut Build,
         admin: Option<u16>,
         filter: &Path,
+        settings: &FilterSettings,
     ) -> Result<String, Failure> {
         let mut diagnostics = Diagnostics::default();
         let upstreams = self.upstreams(&mut build.sources, &mut diagnostics)?;
@@ -213,6 +215,7 @@ impl EnvoyArgs {
             admin,
             filter,
             access_log: self.access_log,
+            settings,
         };
         let Compiled {
             tree, resources, ..

@@ -23,6 +23,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
+use super::settings::FilterSettings;
 use crate::compile::WorkloadProgram;
 use crate::resource::Resources;
 
@@ -45,6 +46,8 @@ pub struct IstioOptions {
     pub fail_strategy: FailStrategy,
     /// Name of the configuration, which its objects are labelled with.
     pub owner: String,
+    /// What the filter is told besides the program.
+    pub settings: FilterSettings,
 }
 
 /// When an object is applied: those of a wave need the waves before it.

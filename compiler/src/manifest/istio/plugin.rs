@@ -102,8 +102,16 @@ pub(super) fn write(workload: &mut Workload<'_>, options: &IstioOptions) {
         },
         "match": [matched(workload)],
     });
-    if packaged.is_none() {
-        spec["pluginConfig"] = configuration::encode(&program.program);
+    let configuration = match packaged {
+        None => configuration::encode(&program.program),
+        Some(_) => json!({}),
+    };
+    if packaged.is_none() || !options.settings.is_empty() {
+        spec["pluginConfig"] = options.settings.add_to(configuration);
+    }
+    if let Some(message) = options.settings.too_many_series(&program.tree) {
+        let place = workload.place();
+        workload.warn(format!("{place}: {message}"));
     }
     if let Some(digest) = &module.sha256 {
         spec["sha256"] = json!(digest);
@@ -159,7 +167,7 @@ fn check_size(workload: &mut Workload<'_>, spec: &Value) {
     let size = spec.to_string().len();
     let place = workload.place();
     let program = workload.program.program.len();
-    if spec["pluginConfig"].is_null() {
+    if spec["pluginConfig"]["program"].is_null() {
         let size = format!("{place}: the program has {program} bytes and is part of the module");
         workload.out.sizes.push(size);
         return;

@@ -188,12 +188,12 @@ fn headers(lines: &mut Lines, request: &Request, forwarded: &[(String, String)])
 
 /// Lines of a name and a value.
 #[derive(Default)]
-struct Lines {
-    text: String,
+pub(crate) struct Lines {
+    pub(crate) text: String,
 }
 
 impl Lines {
-    fn add(&mut self, name: &str, value: &str) {
+    pub(crate) fn add(&mut self, name: &str, value: &str) {
         // Writing to a string does not fail.
         let _ = writeln!(self.text, "{name:<13} {}", printable(value));
     }

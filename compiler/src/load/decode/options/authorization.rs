@@ -74,6 +74,11 @@ fn rule(node: &Node<'_>, diagnostics: &mut Diagnostics) -> Option<AuthorizationR
         return None;
     }
     Some(AuthorizationRule {
+        name: node
+            .get("name")
+            .and_then(Node::string)
+            .unwrap_or_default()
+            .to_owned(),
         denies: node.get("action").and_then(Node::string) == Some("DENY"),
         sources: sources?,
         not_sources: not_sources?,
