@@ -250,8 +250,6 @@ codes! {
     /// A name or path that no cookie can have.
     InvalidCookie = "E0407", "invalid-cookie";
 
-    /// An option of the API that is not supported yet.
-    UnsupportedOption = "E0450", "unsupported-option";
     /// An option that means nothing for the action of its route.
     OptionWithoutEffect = "W0451", "option-without-effect";
     /// An option that concerns destinations stands among those of routes.

@@ -39,7 +39,7 @@ metadata: {name: team, namespace: shop}
 spec:
   routes:
   - name: exact
-    matchers: [{uri: {exact: /team/a}}]
+    matchers: [{uri: {exact: /a}}]
     directResponseAction: {status: 200}
 ";
 

@@ -51,13 +51,27 @@ impl Bucket {
 
 /// The same bucket lets the same requests pass; routes that inherit one share it.
 fn buckets(tools: &Tools) {
+    // On a busy machine a token may come between a question to one and the same question to the other. That does not happen
+    // every time; what differs does.
+    let mut differences = compare(tools);
+    for _ in 0..2 {
+        if differences.is_empty() {
+            return;
+        }
+        differences = compare(tools);
+    }
+    differences.assert_none();
+}
+
+fn compare(tools: &Tools) -> Differences {
+    // A token every other second.
     const BUCKETS: [Bucket; 6] = [
-        Bucket(4, 1, 1_000),
+        Bucket(4, 1, 2_000),
         Bucket(3, 3, 3_600_000),
-        Bucket(1, 1, 1_000),
-        Bucket(2, 5, 5_000),
-        Bucket(6, 2, 2_000),
-        Bucket(3, 30, 30_000),
+        Bucket(1, 1, 2_000),
+        Bucket(2, 5, 10_000),
+        Bucket(6, 2, 4_000),
+        Bucket(3, 30, 60_000),
     ];
     let inheriting = Twin {
         ours: json!({}),
@@ -71,7 +85,7 @@ fn buckets(tools: &Tools) {
         })
         .collect();
     routes.extend([inheriting.clone(), inheriting]);
-    let host = Bucket(5, 1, 1_000);
+    let host = Bucket(5, 1, 2_000);
     let twins = Twins {
         routes,
         policy: host.ours(),
@@ -89,7 +103,7 @@ fn buckets(tools: &Tools) {
     let mut differences = Differences::default();
     let mut statuses = Vec::new();
     // How long to wait before so many requests to each: never near the time of a token.
-    for (wait, count) in [(0, 6), (1_500, 3), (2_000, 4), (6_000, 7)] {
+    for (wait, count) in [(0, 6), (3_000, 3), (4_000, 4), (12_000, 7)] {
         std::thread::sleep(Duration::from_millis(wait));
         for route in 0..twins.routes.len() {
             for n in 0..count {
@@ -113,7 +127,6 @@ fn buckets(tools: &Tools) {
             }
         }
     }
-    differences.assert_none();
     for route in 0..twins.routes.len() {
         for status in [200, 429] {
             assert!(
@@ -123,4 +136,5 @@ fn buckets(tools: &Tools) {
         }
     }
     pair.assert_unharmed();
+    differences
 }

@@ -237,6 +237,10 @@ impl Differences {
         }
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     #[track_caller]
     pub(crate) fn assert_none(&self) {
         let some = self.0.get(..8).unwrap_or(&self.0);
