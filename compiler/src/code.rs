@@ -246,8 +246,6 @@ codes! {
     /// A method that HTTP does not have.
     UnknownMethod = "E0405", "unknown-method";
 
-    /// An option of the API that is not supported yet.
-    UnsupportedOption = "E0450", "unsupported-option";
     /// An option that means nothing for the action of its route.
     OptionWithoutEffect = "W0451", "option-without-effect";
     /// An option that concerns destinations stands among those of routes.

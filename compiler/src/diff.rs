@@ -239,6 +239,7 @@ fn same_auth(old: &AuthService, new: &AuthService) -> bool {
     let GatewayExtauth {
         service: _,
         http,
+        body,
         timeout,
         failure_mode_allow,
         status_on_error,
@@ -246,6 +247,7 @@ fn same_auth(old: &AuthService, new: &AuthService) -> bool {
     } = &old.settings;
     old.destination == new.destination
         && *http == new.settings.http
+        && *body == new.settings.body
         && *timeout == new.settings.timeout
         && *failure_mode_allow == new.settings.failure_mode_allow
         && *status_on_error == new.settings.status_on_error

@@ -89,6 +89,13 @@ impl Tree {
         let gateways = self.gateways.iter();
         gateways.flat_map(|gateway| gateway.services.destinations())
     }
+
+    /// Whether the filter must get bodies of requests.
+    pub(crate) fn needs_bodies(&self) -> bool {
+        let mut auths =
+            (self.gateways.iter()).filter_map(|gateway| gateway.services.extauth.as_ref());
+        auths.any(|auth| auth.settings.body.is_some())
+    }
 }
 
 /// The routes of a list, without the shared ones that were seen before.

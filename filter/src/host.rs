@@ -12,14 +12,15 @@
     reason = "foreign functions pass memory by pointer and length, and callbacks have names without a namespace"
 )]
 
-use std::ptr::{null, null_mut};
+use std::ptr::null_mut;
 
-use proxy_wasm::types::{BufferType, MapType, Status};
+use proxy_wasm::types::{Action, BufferType, MapType, Status};
 
+use crate::body::{self, Piece};
 use crate::contexts::{self, Deleted};
 use crate::external::{Answer, Token};
 use crate::headers::{HeaderPairs, encode_pairs};
-use crate::stream;
+use crate::stream::{self, BodyAction};
 
 // Imports of proxy-wasm ABI 0.2.1. Statuses are numbers here: a host may answer with one that the SDK does not know.
 #[link(wasm_import_module = "env")]
@@ -167,8 +168,47 @@ extern "C" fn meshgate_on_context_create(context: u32, root: u32) {
 
 /// The headers of a request are there.
 #[unsafe(no_mangle)]
-extern "C" fn meshgate_on_request_headers(stream: u32, _count: u32, _end_of_stream: u32) -> u32 {
-    stream::on_request_headers(stream) as u32
+extern "C" fn meshgate_on_request_headers(stream: u32, _count: u32, end_of_stream: u32) -> u32 {
+    const CONTINUE: u32 = 0;
+    /// The body comes to the filter nevertheless.
+    const STOP_HEADERS: u32 = 1;
+    /// The host keeps everything, and slows down the client.
+    const STOP_ALL: u32 = 4;
+    match stream::on_request_headers(stream, end_of_stream != 0) {
+        Action::Continue => CONTINUE,
+        _ if body::is_expected(stream) => STOP_HEADERS,
+        _ => STOP_ALL,
+    }
+}
+
+/// A piece of the body of a request is there. `size`: with all that the host has been told to gather.
+#[unsafe(no_mangle)]
+extern "C" fn meshgate_on_request_body(stream: u32, size: u32, end_of_stream: u32) -> u32 {
+    const CONTINUE: u32 = 0;
+    /// The host gathers it. Too much of it is an error.
+    const STOP_AND_BUFFER: u32 = 1;
+    /// The host keeps it, and slows down the client.
+    const STOP: u32 = 2;
+    let piece = Piece::Data {
+        size: size as usize,
+        is_end: end_of_stream != 0,
+    };
+    match stream::on_request_body(stream, piece) {
+        BodyAction::Continue => CONTINUE,
+        BodyAction::Gather => STOP_AND_BUFFER,
+        BodyAction::Hold => STOP,
+    }
+}
+
+/// The trailers of a request are there, which end its body.
+#[unsafe(no_mangle)]
+extern "C" fn meshgate_on_request_trailers(stream: u32, _count: u32) -> u32 {
+    const CONTINUE: u32 = 0;
+    const STOP: u32 = 1;
+    match stream::on_request_body(stream, Piece::Trailers) {
+        BodyAction::Continue => CONTINUE,
+        BodyAction::Gather | BodyAction::Hold => STOP,
+    }
 }
 
 /// The timer of a root context has run out.
@@ -196,7 +236,7 @@ extern "C" fn meshgate_on_http_call_response(
         0 => Answer::None,
         _ => Answer::Http(
             HeaderPairs::new(header_pairs(MapType::HttpCallResponseHeaders)),
-            buffer(BufferType::HttpCallResponseBody, body_size),
+            answer(BufferType::HttpCallResponseBody, body_size),
         ),
     };
     stream::on_answer(Token::Http(token), answer);
@@ -205,7 +245,7 @@ extern "C" fn meshgate_on_http_call_response(
 /// A call by gRPC was answered.
 #[unsafe(no_mangle)]
 extern "C" fn meshgate_on_grpc_receive(_root: u32, token: u32, size: u32) {
-    let message = buffer(BufferType::GrpcReceiveBuffer, size);
+    let message = answer(BufferType::GrpcReceiveBuffer, size);
     stream::on_answer(Token::Grpc(token), Answer::Grpc(message));
 }
 
@@ -218,9 +258,10 @@ extern "C" fn meshgate_on_grpc_close(_root: u32, token: u32, _status: u32) {
 /// A context ends.
 #[unsafe(no_mangle)]
 extern "C" fn meshgate_on_delete(context: u32) {
-    if contexts::delete(context) == Deleted::Root {
+    match contexts::delete(context) {
         // SAFETY: takes any number. It would panic for a root context that does not exist, which this one does.
-        unsafe { proxy_on_delete(context) };
+        Deleted::Root => unsafe { proxy_on_delete(context) },
+        Deleted::Stream => body::forget(context),
     }
 }
 
@@ -242,13 +283,22 @@ fn header_pairs(map: MapType) -> Vec<u8> {
 const MOST_OF_ANSWER: u32 = 1 << 20;
 
 /// What a service has sent. Of too much, there is nothing.
-fn buffer(buffer: BufferType, size: u32) -> Vec<u8> {
-    if size > MOST_OF_ANSWER {
-        return Vec::new();
+fn answer(buffer: BufferType, size: u32) -> Vec<u8> {
+    match size {
+        0..=MOST_OF_ANSWER => buffer_bytes(buffer, size as usize),
+        _ => Vec::new(),
     }
+}
+
+/// The first bytes of what is there of the body of the request, `most` at most.
+pub(crate) fn request_body(most: usize) -> Vec<u8> {
+    buffer_bytes(BufferType::HttpRequestBody, most)
+}
+
+fn buffer_bytes(buffer: BufferType, most: usize) -> Vec<u8> {
     // SAFETY: the host writes a pointer and a size to two live variables.
     let bytes = returned(|data, returned_size| unsafe {
-        proxy_get_buffer_bytes(buffer as u32, 0, size as usize, data, returned_size)
+        proxy_get_buffer_bytes(buffer as u32, 0, most, data, returned_size)
     });
     bytes.unwrap_or_default()
 }
@@ -265,10 +315,11 @@ pub(crate) fn has_header(map: MapType, name: &[u8]) -> bool {
     status == OK
 }
 
-/// Calls a service by HTTP, without a body. Returns the token of the call, unless it fails at once.
+/// Calls a service by HTTP. Returns the token of the call, unless it fails at once.
 pub(crate) fn http_call(
     cluster: &[u8],
     headers: &[(&[u8], &[u8])],
+    body: &[u8],
     milliseconds: u32,
 ) -> Option<Token> {
     let mut pairs = Vec::new();
@@ -283,8 +334,8 @@ pub(crate) fn http_call(
             cluster.len(),
             pairs.as_ptr(),
             pairs.len(),
-            null(),
-            0,
+            body.as_ptr(),
+            body.len(),
             none.as_ptr(),
             none.len(),
             milliseconds,

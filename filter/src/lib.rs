@@ -12,6 +12,7 @@
 
 #![deny(unsafe_code)]
 
+mod body;
 mod configuration;
 mod connection;
 mod contexts;

@@ -11,6 +11,7 @@ use meshgate_engine::{
 };
 use proxy_wasm::types::{Action, MapType};
 
+use crate::body::{self, Piece, Receipt};
 use crate::contexts::{self, Origin, ResponseChanges, Waiting, Watch};
 use crate::external::{Answer, Carried, Question, Token};
 use crate::headers::HeaderPairs;
@@ -20,7 +21,7 @@ use crate::{connection, control, effects, explain, external, host, timer};
 
 /// A request in the making of its decision.
 pub(crate) struct Exchange<'a> {
-    stream: u32,
+    pub(crate) stream: u32,
     origin: &'a Origin,
     pub(crate) program: &'a Program,
     pub(crate) request: &'a Request<'a, HeaderPairs>,
@@ -40,8 +41,19 @@ pub(crate) enum Step {
     Ask(Question),
 }
 
+/// What becomes of a piece of a body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum BodyAction {
+    /// It goes on.
+    Continue,
+    /// It is kept, and comes again with the next one.
+    Gather,
+    /// It is kept as long as the request is held.
+    Hold,
+}
+
 /// Decides a request, and carries out what has been decided.
-pub(crate) fn on_request_headers(stream: u32) -> Action {
+pub(crate) fn on_request_headers(stream: u32, has_ended: bool) -> Action {
     let mut origin = contexts::origin(stream).unwrap_or_default();
     let pairs = HeaderPairs::new(host::request_headers());
     let (request, control) = pairs.request();
@@ -56,19 +68,24 @@ pub(crate) fn on_request_headers(stream: u32) -> Action {
         // Everything after this sees the request as if it had come like this.
         let pairs = HeaderPairs::new(host::request_headers());
         let (request, _) = pairs.request();
-        let step = begin(stream, &origin, &request);
+        let step = begin(stream, has_ended, &origin, &request);
         return carry_on(stream, origin, pairs, step);
     }
-    let step = begin(stream, &origin, &request);
+    let step = begin(stream, has_ended, &origin, &request);
     carry_on(stream, origin, pairs, step)
 }
 
 /// Decides a request that has come.
-fn begin(stream: u32, origin: &Origin, request: &Request<'_, HeaderPairs>) -> Step {
+fn begin(
+    stream: u32,
+    has_ended: bool,
+    origin: &Origin,
+    request: &Request<'_, HeaderPairs>,
+) -> Step {
     match &origin.router.program {
         Some(program) => {
             effects::set_generation(program.generation());
-            let carried = Carried::default();
+            let carried = Carried::new(!has_ended);
             Exchange::new(stream, origin, program, request, carried).route(Stage::Start)
         }
         None => {
@@ -84,6 +101,19 @@ fn begin(stream: u32, origin: &Origin, request: &Request<'_, HeaderPairs>) -> St
     }
 }
 
+/// A piece of the body of a request is there.
+pub(crate) fn on_request_body(stream: u32, piece: Piece) -> BodyAction {
+    match body::receive(stream, piece) {
+        Receipt::NotExpected => BodyAction::Continue,
+        Receipt::More => BodyAction::Gather,
+        Receipt::Held => BodyAction::Hold,
+        Receipt::Enough => match take_up(Token::Body(stream), Answer::None) {
+            Action::Continue => BodyAction::Continue,
+            _ => BodyAction::Hold,
+        },
+    }
+}
+
 /// Goes on with every request of a root context that has waited long enough.
 pub(crate) fn on_tick(root: u32) {
     let now = host::now();
@@ -91,9 +121,12 @@ pub(crate) fn on_tick(root: u32) {
         contexts::take_waiting(root, now)
     {
         let carried = Carried::default();
-        resume(stream, origin, pairs, carried, |exchange| {
+        let action = resume(stream, origin, pairs, carried, |exchange| {
             exchange.route(stage)
         });
+        if action == Action::Continue {
+            host::continue_request();
+        }
     }
     // The last request was acted for; the timer is that of the root context.
     host::act_for(root);
@@ -102,13 +135,20 @@ pub(crate) fn on_tick(root: u32) {
 
 /// Goes on with a request about which a service was asked.
 pub(crate) fn on_answer(token: Token, answer: Answer) {
-    // The client may be gone.
-    if let Some((stream, origin, pairs, mut question)) = contexts::take_asked(token) {
-        let carried = mem::take(&mut question.carried);
-        resume(stream, origin, pairs, carried, |exchange| {
-            exchange.answered(&question, answer)
-        });
+    if take_up(token, answer) == Action::Continue {
+        host::continue_request();
     }
+}
+
+fn take_up(token: Token, answer: Answer) -> Action {
+    // The client may be gone.
+    let Some((stream, origin, pairs, mut question)) = contexts::take_asked(token) else {
+        return Action::Pause;
+    };
+    let carried = mem::take(&mut question.carried);
+    resume(stream, origin, pairs, carried, |exchange| {
+        exchange.answered(&question, answer)
+    })
 }
 
 /// Goes on with a request that has waited. It is as it was, and so is the program.
@@ -118,19 +158,21 @@ fn resume(
     pairs: HeaderPairs,
     carried: Carried,
     decide: impl FnOnce(&Exchange<'_>) -> Step,
-) {
+) -> Action {
     // The client may be gone.
     if !host::act_for(stream) {
-        return;
+        return Action::Pause;
     }
     let Some(program) = &origin.router.program else {
-        return;
+        return Action::Pause;
     };
     let (request, _) = pairs.request();
     let step = decide(&Exchange::new(stream, &origin, program, &request, carried));
-    if carry_on(stream, origin, pairs, step) == Action::Continue {
-        host::continue_request();
+    let action = carry_on(stream, origin, pairs, step);
+    if action == Action::Continue {
+        body::forget(stream);
     }
+    action
 }
 
 fn carry_on(stream: u32, origin: Origin, pairs: HeaderPairs, step: Step) -> Action {
@@ -334,6 +376,9 @@ impl<'a> Exchange<'a> {
     /// Carries out what the policies of the route decide from a stage on; `None` if its action takes place.
     #[cold]
     fn check(&self, gateway: usize, found: &Match<'_>, stage: Stage) -> Option<Step> {
+        if mem::take(&mut self.carried.borrow_mut().body_follows) {
+            external::expect_body(self, gateway, found);
+        }
         let mut changes = RequestChanges::new();
         let verdict = found.check(self.request, stage, &*self.origin.router, &mut changes);
         effects::set_request_headers(&changes);

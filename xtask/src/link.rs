@@ -18,7 +18,7 @@ const PACKAGED: [&str; 2] = ["meshgate_packaged_size", "meshgate_packaged_copy"]
 
 /// What a finished module exports: its memory, the marker of the ABI, how to begin and how to get memory, what
 /// `meshgate package` replaces, and the callbacks that the filter has a use for.
-const EXPORTS: [&str; 15] = [
+const EXPORTS: [&str; 17] = [
     "memory",
     "proxy_abi_version_0_2_1",
     "_initialize",
@@ -31,7 +31,9 @@ const EXPORTS: [&str; 15] = [
     "proxy_on_grpc_close",
     "proxy_on_grpc_receive",
     "proxy_on_http_call_response",
+    "proxy_on_request_body",
     "proxy_on_request_headers",
+    "proxy_on_request_trailers",
     "proxy_on_response_headers",
     "proxy_on_tick",
 ];

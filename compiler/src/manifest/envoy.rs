@@ -58,6 +58,7 @@ pub fn bootstrap(
     }
     let configuration = plugin_configuration(program, options.settings);
     let routes = route_config(tree);
+    let filter = wasm_filter(&configuration, options.filter, tree.needs_bodies());
     let listeners: Vec<Value> = tree
         .gateways
         .iter()
@@ -66,7 +67,7 @@ pub fn bootstrap(
             report_listener(gateway, port, diagnostics);
             match &gateway.tcp {
                 Some(tcp) => super::tcp::listener(gateway, tcp, port, options, diagnostics),
-                None => listener(gateway, port, &configuration, &routes, options),
+                None => listener(gateway, port, &filter, &routes, options),
             }
         })
         .collect();
@@ -147,7 +148,7 @@ fn report_listener(gateway: &Gateway, port: u16, diagnostics: &mut Diagnostics) 
 fn listener(
     gateway: &Gateway,
     port: u16,
-    configuration: &Value,
+    filter: &Value,
     routes: &Value,
     options: &EnvoyOptions<'_>,
 ) -> Value {
@@ -178,7 +179,7 @@ fn listener(
                 "upgrade_configs": [{ "upgrade_type": "websocket" }],
                 "route_config": routes,
                 "http_filters": [
-                    wasm_filter(configuration, options.filter),
+                    filter,
                     {
                         "name": "envoy.filters.http.router",
                         "typed_config": { "@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router" },
@@ -218,23 +219,28 @@ fn route(mirrors: &[&str]) -> Value {
     json!({ "match": { "prefix": "/" }, "route": action })
 }
 
-fn wasm_filter(configuration: &Value, filter: &Path) -> Value {
+fn wasm_filter(configuration: &Value, filter: &Path, needs_bodies: bool) -> Value {
+    let mut config = json!({
+        "name": "meshgate",
+        "root_id": "meshgate",
+        // Never let requests pass without the filter: the client would choose the cluster.
+        "failure_policy": "FAIL_RELOAD",
+        "vm_config": {
+            "vm_id": "meshgate",
+            "runtime": "envoy.wasm.runtime.v8",
+            "code": { "local": { "filename": filter.to_string_lossy() } },
+        },
+        "configuration": configuration,
+    });
+    if needs_bodies {
+        // Bodies come to the filter while it holds the headers.
+        config["allow_on_headers_stop_iteration"] = json!(true);
+    }
     json!({
         "name": "meshgate",
         "typed_config": {
             "@type": "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm",
-            "config": {
-                "name": "meshgate",
-                "root_id": "meshgate",
-                // Never let requests pass without the filter: the client would choose the cluster.
-                "failure_policy": "FAIL_RELOAD",
-                "vm_config": {
-                    "vm_id": "meshgate",
-                    "runtime": "envoy.wasm.runtime.v8",
-                    "code": { "local": { "filename": filter.to_string_lossy() } },
-                },
-                "configuration": configuration,
-            },
+            "config": config,
         },
     })
 }

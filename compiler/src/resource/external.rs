@@ -13,6 +13,8 @@ pub struct GatewayExtauth {
     pub service: Option<ObjectRef>,
     /// `httpService`: HTTP is spoken, not gRPC.
     pub http: Option<ExtauthHttp>,
+    /// `requestBody`; absent: it is asked without bodies.
+    pub body: Option<ExtauthBody>,
     /// `requestTimeout`.
     pub timeout: Duration,
     /// `failureModeAllow`.
@@ -36,6 +38,17 @@ pub struct ExtauthHttp {
     pub upstream_headers: Vec<String>,
     /// `response.allowedClientHeaders`.
     pub client_headers: Vec<String>,
+}
+
+/// `requestBody`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ExtauthBody {
+    /// `maxRequestBytes`.
+    pub max_bytes: u32,
+    /// `allowPartialMessage`.
+    pub allow_partial: bool,
+    /// `packAsBytes`.
+    pub as_bytes: bool,
 }
 
 /// `routeOptions.rateLimit` of a gateway.

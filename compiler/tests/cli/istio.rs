@@ -383,3 +383,21 @@ fn programs_are_measured_against_what_kubernetes_takes() {
         );
     }
 }
+
+#[test]
+fn bodies_for_authorization_need_what_a_plugin_does_not_have() {
+    let folder = folder();
+    let service = "---
+apiVersion: v1
+kind: Service
+metadata: {name: ext-auth-service, namespace: shop}
+spec: {ports: [{name: grpc, port: 8083}]}
+";
+    let asking = "http:\n      routeOptions: {extauth: {requestBody: {}}}\n      routeConfig: [{virtualHostSelector: {}}]";
+    let resources = RESOURCES.replace("http: {routeConfig: [{virtualHostSelector: {}}]}", asking);
+    assert_ne!(resources, RESOURCES);
+    folder.write("shop.yaml", (resources + service).as_bytes());
+    compile(&folder, &MODULE)
+        .ended_with(1)
+        .said("`extauth.requestBody` needs a setting of Envoy that a WasmPlugin does not have");
+}

@@ -141,9 +141,14 @@ fn services_are_found_with_the_port_that_speaks_the_protocol() {
     let (ports, findings) = asked("{extauth: {extauthzRef: {name: ext-auth-service}}}");
     assert_eq!(ports, [0; 0]);
     assert!(findings[0].starts_with("E0364"), "{findings:?}");
-    let (ports, findings) = asked("{extauth: {requestBody: {maxRequestBytes: 10}}}");
+    let body = "{extauth: {requestBody: {maxRequestBytes: 10, packAsBytes: true}}}";
+    assert_eq!(asked(body), (vec![8083], none()));
+    let (ports, findings) = asked("{extauth: {requestBody: {maxRequestBytes: 1048577}}}");
     assert_eq!(ports, [0; 0]);
-    assert!(findings[0].starts_with("E0450"), "{findings:?}");
+    assert!(
+        findings[0].contains("`maxRequestBytes` must be between 0 and 1048576"),
+        "{findings:?}"
+    );
 }
 
 #[test]

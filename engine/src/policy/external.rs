@@ -26,6 +26,9 @@ pub struct AuthService {
     pub failure_mode_allow: bool,
     /// Status of the answer when there is none from the service.
     pub status_on_error: u16,
+    /// What it gets of the bodies of requests; absent: nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body: Option<AuthBody>,
 }
 
 /// How an authorization service is asked.
@@ -33,8 +36,22 @@ pub struct AuthService {
 pub enum AuthProtocol {
     /// `envoy.service.auth.v3.Authorization/Check`.
     Grpc,
-    /// A request like the one to decide, without its body.
+    /// A request like the one to decide.
     Http(AuthHttp),
+}
+
+/// Most bytes of a body that a service can be sent: what Envoy holds of a body unless told otherwise.
+pub const MOST_OF_BODY: u32 = 1 << 20;
+
+/// What an authorization service gets of the body of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuthBody {
+    /// Most bytes of it; from 1 to [`MOST_OF_BODY`].
+    pub max_bytes: u32,
+    /// Whether the service gets the beginning of a longer one. Without, requests with longer ones are refused.
+    pub allow_partial: bool,
+    /// Whether it is sent by gRPC as it is (`raw_body`), not as text (`body`).
+    pub as_bytes: bool,
 }
 
 /// The HTTP variant. Names of headers are lower-case.

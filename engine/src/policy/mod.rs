@@ -25,8 +25,8 @@ pub use self::credentials::{CredentialCheck, HASH, User};
 pub use self::csrf::Csrf;
 pub use self::descriptor::Descriptor;
 pub use self::external::{
-    Auth, AuthHttp, AuthProtocol, AuthService, DescriptorEntry, HeaderCondition, HeaderValue,
-    RateLimit, RateLimitService, RateLimits, Services, TokenBucket,
+    Auth, AuthBody, AuthHttp, AuthProtocol, AuthService, DescriptorEntry, HeaderCondition,
+    HeaderValue, MOST_OF_BODY, RateLimit, RateLimitService, RateLimits, Services, TokenBucket,
 };
 pub use self::fault::{Fault, FaultKind};
 pub use self::jwt::{Issuer, Jwt, MAX_TOKEN, MAX_TRIES};

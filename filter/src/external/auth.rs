@@ -13,6 +13,7 @@ use super::proto::{
     TlsSession,
 };
 use super::{Refusal, text};
+use crate::body::Part;
 use crate::control;
 use crate::headers::HeaderPairs;
 
@@ -36,10 +37,34 @@ pub(super) struct Connection<P> {
     pub(super) now: u64,
 }
 
-/// The message that asks whether a request may pass.
+/// Tells the service whether the body that it gets is only the beginning.
+const PARTIAL: &[u8] = b"x-envoy-auth-partial-body";
+
+fn is_partial(part: &Part) -> &'static str {
+    match part.is_whole {
+        true => "false",
+        false => "true",
+    }
+}
+
+/// Whether what follows the headers is no body, but a connection of its own, which waits for the answer. A body that has a
+/// length is one, whatever else the headers say.
+pub(super) fn is_tunnel(request: &Request<'_, HeaderPairs>) -> bool {
+    let has = |name| request.header(name).is_some();
+    let is_websocket = || {
+        let upgrade = request.header(b"upgrade");
+        upgrade.is_some_and(|upgrade| upgrade.eq_ignore_ascii_case(b"websocket"))
+            && !has(b"content-length")
+            && !has(b"transfer-encoding")
+    };
+    request.method == b"CONNECT" || is_websocket()
+}
+
+/// The message that asks whether a request may pass. `body`: what the service gets of it, and whether as bytes.
 pub(super) fn question<P: Fn(&[u8]) -> Option<Vec<u8>>>(
     auth: &Auth,
     request: &Request<'_, HeaderPairs>,
+    body: Option<(Part, bool)>,
     connection: &Connection<P>,
 ) -> Vec<u8> {
     let property = |path: &[u8]| (connection.property)(path).map(|value| text(&value));
@@ -48,10 +73,19 @@ pub(super) fn question<P: Fn(&[u8]) -> Option<Vec<u8>>>(
         principal: property(principal).unwrap_or_default(),
     };
     let length = request.header(b"content-length");
+    let mut headers = headers(request);
+    let (mut body_text, mut raw_body) = (String::new(), Vec::new());
+    if let Some((part, as_bytes)) = body {
+        headers.insert(text(PARTIAL), is_partial(&part).to_owned());
+        match as_bytes {
+            true => raw_body = part.bytes,
+            false => body_text = text(&part.bytes),
+        }
+    }
     let http = HttpRequest {
         id: property(b"request\0id").unwrap_or_default(),
         method: text(request.method),
-        headers: headers(request),
+        headers,
         path: text(request.path),
         host: text(request.authority),
         scheme: text(request.scheme),
@@ -59,6 +93,8 @@ pub(super) fn question<P: Fn(&[u8]) -> Option<Vec<u8>>>(
             .and_then(|length| text(&length).parse().ok())
             .unwrap_or(-1),
         protocol: property(b"request\0protocol").unwrap_or_default(),
+        body: body_text,
+        raw_body,
     };
     let sni = property(b"connection\0requested_server_name").filter(|name| !name.is_empty());
     let attributes = AttributeContext {
@@ -87,7 +123,7 @@ pub(super) fn question<P: Fn(&[u8]) -> Option<Vec<u8>>>(
 fn headers(request: &Request<'_, HeaderPairs>) -> BTreeMap<String, String> {
     let mut headers: BTreeMap<String, String> = BTreeMap::new();
     for (name, value) in request.headers.iter() {
-        if control::is_control(name) {
+        if control::is_control(name) || name == PARTIAL {
             continue;
         }
         let value = text(value);
@@ -183,16 +219,21 @@ const ALWAYS: [&[u8]; 1] = [b"authorization"];
 pub(super) fn http_question(
     http: &AuthHttp,
     request: &Request<'_, HeaderPairs>,
+    part: Option<&Part>,
 ) -> Vec<(Vec<u8>, Vec<u8>)> {
     let pair = |name: &[u8], value: &[u8]| (name.to_vec(), value.to_vec());
     let path = [http.path_prefix.as_bytes(), request.path].concat();
+    let length = part.map_or(0, |part| part.bytes.len());
     let mut question = vec![
         pair(b":method", request.method),
         pair(b":path", &path),
         pair(b":authority", request.authority),
         pair(b":scheme", request.scheme),
-        pair(b"content-length", b"0"),
+        pair(b"content-length", length.to_string().as_bytes()),
     ];
+    if let Some(part) = part {
+        question.push(pair(PARTIAL, is_partial(part).as_bytes()));
+    }
     let is_allowed = |name: &[u8]| {
         let mut allowed = http.allowed_headers.iter();
         ALWAYS.contains(&name) || allowed.any(|allowed| allowed.as_bytes() == name)
@@ -201,7 +242,10 @@ pub(super) fn http_question(
         |name: &[u8]| (http.headers_to_add.iter()).any(|(added, _)| added.as_bytes() == name);
     let sent = request.headers.iter().filter(|(name, _)| {
         // Checked like what a service asks for: it must not be steered either.
-        is_allowed(name) && !is_added(name) && Change::new(Operation::Set, name, b"").is_some()
+        is_allowed(name)
+            && !is_added(name)
+            && **name != *PARTIAL
+            && Change::new(Operation::Set, name, b"").is_some()
     });
     question.extend(sent.map(|(name, value)| pair(name, value)));
     let added = http.headers_to_add.iter();

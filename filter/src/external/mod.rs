@@ -21,6 +21,7 @@ use self::bucket::Failure;
 pub(crate) use self::bucket::create as create_buckets;
 pub(crate) use self::changes::{Change, apply};
 use self::proto::{EnvoyGrpc, GrpcService};
+use crate::body::{self, Taken};
 use crate::headers::HeaderPairs;
 use crate::stats::Outcome;
 use crate::stream::{Exchange, Step};
@@ -44,6 +45,8 @@ pub(crate) struct Question {
 pub(crate) enum Token {
     Grpc(u32),
     Http(u32),
+    /// The host is no service, but gives the body of this stream.
+    Body(u32),
 }
 
 /// What a request has got on its way through services.
@@ -53,12 +56,26 @@ pub(crate) struct Carried {
     pub(crate) random: Option<f64>,
     /// Changes of its response.
     pub(crate) response: Vec<Change>,
+    /// Whether a body follows the headers, which are all that has been seen of the request.
+    pub(crate) body_follows: bool,
     /// Whether the request is not as it was any more.
     has_changed: bool,
 }
 
+impl Carried {
+    /// Of a request that begins. `body_follows`: not all of it is there.
+    pub(crate) fn new(body_follows: bool) -> Carried {
+        Carried {
+            body_follows,
+            ..Carried::default()
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Asked {
+    /// The host, for the body that the authorization service gets.
+    Body,
     Auth,
     RateLimit,
 }
@@ -70,7 +87,7 @@ pub(crate) enum Answer {
     Grpc(Vec<u8>),
     /// A response by HTTP: headers and body.
     Http(HeaderPairs, Vec<u8>),
-    /// Nothing: the call failed, or took too long.
+    /// Nothing: the call failed, or took too long; or the body is there.
     None,
 }
 
@@ -97,6 +114,20 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
+/// A body follows the headers of a request. If the authorization service of its route gets bodies, the request is held for
+/// it from now on.
+pub(crate) fn expect_body(exchange: &Exchange<'_>, gateway: usize, found: &Match<'_>) {
+    let is_asked = (found.policies()).is_some_and(|policies| policies.auth.is_some());
+    let services = exchange.program.services(gateway);
+    if let Some(auth) = services.and_then(|services| services.auth.as_ref())
+        && let Some(wanted) = auth.body
+        && is_asked
+        && !auth::is_tunnel(exchange.request)
+    {
+        body::expect(exchange.stream, wanted);
+    }
+}
+
 /// Goes through the services of a request from a stage on. `None`: there is nothing more to ask, and it passes.
 pub(crate) fn ask(
     exchange: &Exchange<'_>,
@@ -116,10 +147,10 @@ pub(crate) fn ask(
         false => [Asked::Auth, Asked::RateLimit],
     };
     for (number, asked) in (0..).zip(order).skip(usize::from(first)) {
-        let next = Stage::Service(number + 1);
+        let (here, next) = (Stage::Service(number), Stage::Service(number + 1));
         let step = match (asked, &policies.auth, &policies.rate_limit) {
             (Asked::Auth, Some(auth), _) => {
-                ask_auth(exchange, auth, services.auth.as_ref(), found, next)
+                ask_auth(exchange, auth, services.auth.as_ref(), found, here, next)
             }
             (Asked::RateLimit, _, Some(limit)) => {
                 ask_rate_limit(exchange, limit, &services.rate_limits, found, next)
@@ -138,6 +169,7 @@ fn ask_auth(
     auth: &Auth,
     service: Option<&AuthService>,
     found: &Match<'_>,
+    here: Stage,
     next: Stage,
 ) -> Option<Step> {
     let Some(service) = service else {
@@ -149,13 +181,26 @@ fn ask_auth(
             Refusal::with_status(403),
         ));
     };
+    let stream = exchange.stream;
+    let part = match service.body.map_or(Taken::Nothing, |_| body::take(stream)) {
+        Taken::Nothing => None,
+        Taken::Part(part) => Some(part),
+        Taken::Coming => return Some(wait(exchange, Token::Body(stream), Asked::Body, here)),
+        Taken::TooLong => {
+            let mut refusal = Refusal::with_status(413);
+            refusal.body = b"Payload Too Large".to_vec();
+            return Some(refuse(exchange, found, Asked::Body, refusal));
+        }
+    };
     let token = match &service.protocol {
         AuthProtocol::Grpc => {
             let connection = Connection {
                 property: host::property,
                 now: host::now(),
             };
-            let question = auth::question(auth, exchange.request, &connection);
+            let as_bytes = service.body.is_some_and(|body| body.as_bytes);
+            let body = part.map(|part| (part, as_bytes));
+            let question = auth::question(auth, exchange.request, body, &connection);
             host::grpc_call(
                 &grpc_service(&service.cluster),
                 b"envoy.service.auth.v3.Authorization",
@@ -165,12 +210,13 @@ fn ask_auth(
             )
         }
         AuthProtocol::Http(http) => {
-            let question = auth::http_question(http, exchange.request);
+            let question = auth::http_question(http, exchange.request, part.as_ref());
             let pairs: Vec<(&[u8], &[u8])> = question
                 .iter()
                 .map(|(name, value)| (name.as_slice(), value.as_slice()))
                 .collect();
-            host::http_call(service.cluster.as_bytes(), &pairs, service.timeout_ms)
+            let body = part.as_ref().map_or(&[][..], |part| &part.bytes);
+            host::http_call(service.cluster.as_bytes(), &pairs, body, service.timeout_ms)
         }
     };
     match token {
@@ -293,6 +339,7 @@ pub(crate) fn answered(
 ) -> Option<Step> {
     let services = exchange.program.services(gateway)?;
     let decision = match (question.asked, answer) {
+        (Asked::Body, _) => return None,
         (Asked::Auth, answer) => {
             let service = services.auth.as_ref()?;
             let decision = match (&service.protocol, answer) {
@@ -337,6 +384,7 @@ fn limit_failed(exchange: &Exchange<'_>, limits: &RateLimits, found: &Match<'_>)
 
 fn refuse(exchange: &Exchange<'_>, found: &Match<'_>, asked: Asked, refusal: Refusal) -> Step {
     let details = match asked {
+        Asked::Body => "meshgate_refused_body_too_long",
         Asked::Auth => "meshgate_refused_extauth",
         Asked::RateLimit => "meshgate_refused_rate_limit",
     };

@@ -97,6 +97,10 @@ pub(super) struct HttpRequest {
     pub(super) size: i64,
     #[prost(string, tag = "10")]
     pub(super) protocol: String,
+    #[prost(string, tag = "11")]
+    pub(super) body: String,
+    #[prost(bytes = "vec", tag = "12")]
+    pub(super) raw_body: Vec<u8>,
 }
 
 #[derive(Clone, PartialEq, Message)]

@@ -268,19 +268,16 @@ pub(super) fn wait_for(
     }
 }
 
-/// What `meshgate compile --target istio` writes for the gateways of a cluster.
+/// What `meshgate compile --target istio` writes, of several clusters the folder of the group's own.
 fn compile(
     configuration: &Configuration,
     group: &Group,
     filter: &Path,
 ) -> Result<(Vec<WorkloadProgram>, Vec<Manifest>), String> {
-    let options = CompileOptions {
-        cluster: group.clusters.as_ref().map(|clusters| clusters.own.clone()),
-        ..CompileOptions::default()
-    };
     // They have been looked at already.
     let mut diagnostics = Diagnostics::default();
-    let (resources, programs) =
+    let options = CompileOptions::default();
+    let (resources, mut programs) =
         workload_programs(&configuration.sources, &options, &mut diagnostics);
     let options = IstioOptions {
         module: Module {
@@ -295,9 +292,12 @@ fn compile(
     };
     let written = manifests(&programs, &resources, &options);
     if written.errors.is_empty() {
-        let own = group.clusters.as_ref().map(|clusters| &clusters.own);
         let mut manifests = written.list;
-        manifests.retain(|manifest| manifest.cluster.as_ref() == own);
+        if let Some(clusters) = &group.clusters {
+            let own = Some(&clusters.own);
+            programs.retain(|program| program.cluster.as_ref() == own);
+            manifests.retain(|manifest| manifest.cluster.as_ref() == own);
+        }
         Ok((programs, manifests))
     } else {
         Err(written.errors.join("\n"))

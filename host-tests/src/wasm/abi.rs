@@ -33,6 +33,8 @@ impl MapType {
     }
 }
 
+/// Buffer number of the body of a request.
+pub(super) const BUFFER_REQUEST_BODY: u32 = 0;
 /// Buffer number of the VM configuration, which is always empty here.
 pub(super) const BUFFER_VM_CONFIGURATION: u32 = 6;
 /// Buffer number of the plugin configuration.
@@ -40,6 +42,10 @@ pub(super) const BUFFER_PLUGIN_CONFIGURATION: u32 = 7;
 
 /// What a headers callback answers to let the stream go on; everything else pauses it.
 pub(super) const ACTION_CONTINUE: u32 = 0;
+/// What it answers to get the body of a request that it pauses.
+pub(super) const ACTION_STOP_HEADERS: u32 = 1;
+/// What a body callback answers to get the piece again, with the next one after it.
+pub(super) const ACTION_GATHER: u32 = 1;
 
 /// Severity of a log line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -60,7 +60,7 @@ impl Request {
         self
     }
 
-    /// Announces a body. The host never delivers one.
+    /// Announces a body, which comes with [`Vm::body`](super::Vm::body).
     pub fn with_body(mut self) -> Request {
         self.end_of_stream = false;
         self

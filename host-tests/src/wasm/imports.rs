@@ -163,20 +163,23 @@ fn get_buffer_bytes(
     data: u32,
     length: u32,
 ) -> Answer {
-    let bytes = match buffer {
-        abi::BUFFER_VM_CONFIGURATION => Vec::new(),
-        abi::BUFFER_PLUGIN_CONFIGURATION => {
-            let configuration = &guest.host().plugin_configuration;
-            let start = usize::try_from(start)
-                .unwrap_or(usize::MAX)
-                .min(configuration.len());
-            let end = start
-                .saturating_add(usize::try_from(size).unwrap_or(usize::MAX))
-                .min(configuration.len());
-            configuration.get(start..end).unwrap_or_default().to_vec()
-        }
+    let host = guest.host();
+    let whole: &[u8] = match buffer {
+        abi::BUFFER_REQUEST_BODY => match host.streams.get(&host.context) {
+            Some(stream) => &stream.body.bytes,
+            None => return not_found(),
+        },
+        abi::BUFFER_VM_CONFIGURATION => &[],
+        abi::BUFFER_PLUGIN_CONFIGURATION => &host.plugin_configuration,
         _ => return not_found(),
     };
+    let start = usize::try_from(start)
+        .unwrap_or(usize::MAX)
+        .min(whole.len());
+    let end = start
+        .saturating_add(usize::try_from(size).unwrap_or(usize::MAX))
+        .min(whole.len());
+    let bytes = whole.get(start..end).unwrap_or_default().to_vec();
     guest.give(&bytes, data, length)
 }
 

@@ -79,6 +79,18 @@ pub(super) struct Stream {
     pub(super) sent_reply: Option<SentReply>,
     /// Whether the guest let its request go on after a pause.
     pub(super) continued: bool,
+    pub(super) body: RequestBody,
+}
+
+/// The body of a request, as far as the guest gets it.
+#[derive(Debug, Default)]
+pub(super) struct RequestBody {
+    /// Whether it gets it at all.
+    pub(super) is_heard: bool,
+    /// Whether the next piece is put after the last one.
+    pub(super) is_gathered: bool,
+    /// What the guest can read of it.
+    pub(super) bytes: Vec<u8>,
 }
 
 impl Host {

@@ -11,7 +11,7 @@ use wasmtime::{
 use super::exchange::{Forwarded, LocalReply, OpenStream, Outcome, Request};
 use super::headers::Headers;
 use super::local_reply::{self, SentReply};
-use super::state::{Host, LogLine, Phase, Root, Stream};
+use super::state::{Host, LogLine, Phase, RequestBody, Root, Stream};
 use super::store::Metric;
 use super::{abi, imports, wasi};
 
@@ -59,6 +59,7 @@ struct Callbacks {
     vm_start: Option<TypedFunc<(u32, u32), u32>>,
     configure: Option<TypedFunc<(u32, u32), u32>>,
     queue_ready: Option<TypedFunc<(u32, u32), ()>>,
+    request_body: Option<TypedFunc<(u32, u32, u32), u32>>,
     request_headers: Option<TypedFunc<(u32, u32, u32), u32>>,
     response_headers: Option<TypedFunc<(u32, u32, u32), u32>>,
     tick: Option<TypedFunc<u32, ()>>,
@@ -242,6 +243,7 @@ impl Vm {
             properties: request.properties,
             sent_reply: None,
             continued: false,
+            body: RequestBody::default(),
         };
         self.store.data_mut().streams.insert(context, stream);
         self.call(
@@ -251,7 +253,37 @@ impl Vm {
         )?;
         let arguments = (context, header_count, u32::from(request.end_of_stream));
         let action = self.call(context, |callbacks| &callbacks.request_headers, arguments)?;
+        if let Some(state) = self.store.data_mut().streams.get_mut(&context) {
+            state.body.is_heard = action == Some(abi::ACTION_STOP_HEADERS);
+        }
         let continued = action.is_none_or(|action| action == abi::ACTION_CONTINUE);
+        self.outcome_so_far(context, continued)
+    }
+
+    /// Hands the guest a piece of the body of a request that it holds, if it wants bodies of it.
+    pub fn body(&mut self, stream: OpenStream, piece: &[u8], is_end: bool) -> Outcome {
+        self.begin();
+        self.run_body(stream.context, piece, is_end)
+            .unwrap_or_else(Outcome::Trapped)
+    }
+
+    fn run_body(&mut self, context: u32, piece: &[u8], is_end: bool) -> Result<Outcome, Trap> {
+        let mut continued = false;
+        if let Some(state) = self.store.data_mut().streams.get_mut(&context)
+            && state.body.is_heard
+        {
+            if !state.body.is_gathered {
+                state.body.bytes.clear();
+            }
+            state.body.bytes.extend_from_slice(piece);
+            let size = u32::try_from(state.body.bytes.len()).unwrap_or(u32::MAX);
+            let arguments = (context, size, u32::from(is_end));
+            let action = self.call(context, |callbacks| &callbacks.request_body, arguments)?;
+            continued = action.is_none_or(|action| action == abi::ACTION_CONTINUE);
+            if let Some(state) = self.store.data_mut().streams.get_mut(&context) {
+                state.body.is_gathered = action == Some(abi::ACTION_GATHER);
+            }
+        }
         self.outcome_so_far(context, continued)
     }
 
@@ -489,6 +521,7 @@ impl Callbacks {
             configure: find(instance, store, "proxy_on_configure")?,
             queue_ready: find(instance, store, "proxy_on_queue_ready")?,
             request_headers: find(instance, store, "proxy_on_request_headers")?,
+            request_body: find(instance, store, "proxy_on_request_body")?,
             response_headers: find(instance, store, "proxy_on_response_headers")?,
             tick: find(instance, store, "proxy_on_tick")?,
             log: find(instance, store, "proxy_on_log")?,

@@ -108,6 +108,18 @@ impl Gateway {
         services: &[Place<'_>],
         workers: u32,
     ) -> Gateway {
+        Gateway::start_with(tools, resources, services, workers, |_| ())
+    }
+
+    /// The same with another bootstrap.
+    #[track_caller]
+    pub(crate) fn start_with(
+        tools: &Tools,
+        resources: &str,
+        services: &[Place<'_>],
+        workers: u32,
+        change: impl FnOnce(&mut serde_json::Value),
+    ) -> Gateway {
         let compiled = compiled(resources);
         let clusters: BTreeSet<String> = compiled
             .tree
@@ -139,7 +151,7 @@ impl Gateway {
             access_log: true,
             settings: &FilterSettings::default(),
         };
-        let bootstrap = bootstrap(
+        let mut bootstrap = bootstrap(
             &compiled.tree,
             &compiled.resources,
             compiled.program.as_deref().unwrap(),
@@ -147,6 +159,7 @@ impl Gateway {
             &options,
             &mut Diagnostics::default(),
         );
+        change(&mut bootstrap);
         let envoy = Envoy::start(&Settings {
             binary: &tools.envoy,
             bootstrap: &bootstrap.to_string(),

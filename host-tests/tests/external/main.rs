@@ -8,6 +8,8 @@
 )]
 
 mod authorization;
+mod bodies;
+mod bodies_envoy;
 mod clients;
 mod gateway;
 mod limits;
@@ -27,6 +29,7 @@ fn main() {
     let arguments = Arguments::from_args();
     let tests: Vec<Test> = [
         authorization::TESTS,
+        bodies::TESTS,
         clients::TESTS,
         limits::TESTS,
         local::TESTS,

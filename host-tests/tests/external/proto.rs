@@ -64,6 +64,10 @@ pub(crate) struct HttpRequest {
     pub(crate) size: i64,
     #[prost(string, tag = "10")]
     pub(crate) protocol: String,
+    #[prost(string, tag = "11")]
+    pub(crate) body: String,
+    #[prost(bytes = "vec", tag = "12")]
+    pub(crate) raw_body: Vec<u8>,
 }
 
 #[derive(Clone, PartialEq, Message)]

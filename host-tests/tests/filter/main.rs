@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test may fail")]
 
 mod access;
+mod bodies;
 mod configuration;
 mod hostile;
 mod module;

@@ -27,7 +27,9 @@ fn exports_are_those_that_the_filter_needs() {
         "proxy_on_grpc_close",
         "proxy_on_grpc_receive",
         "proxy_on_http_call_response",
+        "proxy_on_request_body",
         "proxy_on_request_headers",
+        "proxy_on_request_trailers",
         "proxy_on_response_headers",
         "proxy_on_tick",
     ];

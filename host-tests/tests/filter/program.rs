@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use meshgate_engine::policy::Policies;
+use meshgate_engine::policy::{Policies, Services};
 use meshgate_engine::write::{ClauseName, Entry, Hosts, PathTries, TrieEntry, Writer};
 use meshgate_engine::{
     Action, ActionKind, Destination, DestinationKind, Forward, Gateway, Head, HeaderOperations,
@@ -129,6 +129,12 @@ impl ProgramBuilder {
         if let Some(action) = self.head.actions.last_mut() {
             action.policies = Some(id);
         }
+        self
+    }
+
+    /// The services that every gateway asks.
+    pub(crate) fn services(mut self, services: Services) -> ProgramBuilder {
+        self.head.services = vec![services];
         self
     }
 

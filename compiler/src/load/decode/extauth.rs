@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use meshgate_engine::policy::MOST_OF_BODY;
+
 use super::every;
 use super::value::{
     duration, header_name, header_safe, integer_in, missing, object_ref, path, string_entries,
@@ -10,12 +12,14 @@ use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::load::node::{Entry, Node};
 use crate::policy::external::Extauth;
-use crate::resource::external::{ExtauthHttp, GatewayExtauth};
+use crate::resource::external::{ExtauthBody, ExtauthHttp, GatewayExtauth};
 use crate::source::Span;
 
 const MILLISECOND: Duration = Duration::from_millis(1);
 const DEFAULT_TIMEOUT: Duration = Duration::from_millis(2000);
 const DEFAULT_STATUS: u16 = 403;
+/// `maxRequestBytes`.
+const DEFAULT_BODY: u32 = 4096;
 
 /// `routeOptions.extauth`.
 pub(super) fn gateway(entry: &Entry<'_>, diagnostics: &mut Diagnostics) -> Option<GatewayExtauth> {
@@ -28,7 +32,7 @@ pub(super) fn gateway(entry: &Entry<'_>, diagnostics: &mut Diagnostics) -> Optio
     let status = optional(node, "statusOnError", |node| {
         integer_in(node, "`statusOnError`", 400..=599, diagnostics)
     });
-    let without_body = refuse_body(node, diagnostics);
+    let body = optional(node, "requestBody", |node| request_body(node, diagnostics));
     for key in ["clearRouteCache", "statPrefix"] {
         if let Some(entry) = node.entry(key) {
             diagnostics.push(
@@ -44,10 +48,10 @@ pub(super) fn gateway(entry: &Entry<'_>, diagnostics: &mut Diagnostics) -> Optio
     if node.faulty {
         return None;
     }
-    without_body?;
     Some(GatewayExtauth {
         service: service?,
         http: http?,
+        body: body?,
         timeout: timeout?,
         failure_mode_allow: node.flag("failureModeAllow"),
         status_on_error: match status? {
@@ -58,20 +62,21 @@ pub(super) fn gateway(entry: &Entry<'_>, diagnostics: &mut Diagnostics) -> Optio
     })
 }
 
-/// Bodies are not sent. A service that decides by the body must not be asked without it.
-fn refuse_body(node: &Node<'_>, diagnostics: &mut Diagnostics) -> Option<()> {
-    let Some(entry) = node.entry("requestBody") else {
-        return Some(());
-    };
-    diagnostics.push(
-        Diagnostic::at(
-            Code::UnsupportedOption,
-            entry.key_span,
-            "`requestBody` is not supported: services are asked by the headers of a request",
-        )
-        .help("remove it, or the requests that this gateway should have authorized are refused"),
-    );
-    None
+/// `requestBody`.
+fn request_body(node: &Node<'_>, diagnostics: &mut Diagnostics) -> Option<ExtauthBody> {
+    let max_bytes = optional(node, "maxRequestBytes", |node| {
+        let limits = 0..=i64::from(MOST_OF_BODY);
+        integer_in(node, "`maxRequestBytes`", limits, diagnostics)
+    })?;
+    Some(ExtauthBody {
+        // Zero means the same as an absent number, as everywhere in the API.
+        max_bytes: match max_bytes.map_or(0, |number| number.value) {
+            0 => DEFAULT_BODY,
+            number => u32::try_from(number).ok()?,
+        },
+        allow_partial: node.flag("allowPartialMessage"),
+        as_bytes: node.flag("packAsBytes"),
+    })
 }
 
 fn http_service(node: &Node<'_>, diagnostics: &mut Diagnostics) -> Option<ExtauthHttp> {

@@ -52,6 +52,11 @@ pub(in crate::lower) fn services(services: &Services) -> engine::Services {
                     client_headers: http.client_headers.clone(),
                 }),
             },
+            body: settings.body.map(|body| engine::AuthBody {
+                max_bytes: body.max_bytes,
+                allow_partial: body.allow_partial,
+                as_bytes: body.as_bytes,
+            }),
             failure_mode_allow: settings.failure_mode_allow,
             status_on_error: settings.status_on_error,
         }

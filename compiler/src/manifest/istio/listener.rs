@@ -17,6 +17,13 @@ const CLUSTER_HEADER: &str = "x-meshgate-cluster";
 /// Writes the listeners of a workload.
 pub(super) fn write(workload: &mut Workload<'_>) {
     let program = workload.program;
+    if program.tree.needs_bodies() {
+        let place = workload.place();
+        workload.error(format!(
+            "{place}: `extauth.requestBody` needs a setting of Envoy that a WasmPlugin does not have \
+             (`allow_on_headers_stop_iteration`); remove it, and the service is asked by the headers of requests"
+        ));
+    }
     let mut gateways = Vec::new();
     let mut patches = Vec::new();
     if program

@@ -3,7 +3,8 @@
 use super::{check, is_header_name, is_text};
 use crate::error::FormatError;
 use crate::policy::{
-    AuthHttp, AuthProtocol, DescriptorEntry, HeaderValue, RateLimit, Services, TextMatch,
+    AuthHttp, AuthProtocol, DescriptorEntry, HeaderValue, MOST_OF_BODY, RateLimit, Services,
+    TextMatch,
 };
 
 /// The services of a gateway.
@@ -20,6 +21,10 @@ pub(super) fn services(services: &Services) -> Result<(), FormatError> {
         if let AuthProtocol::Http(http) = &auth.protocol {
             check(is_http(http), "authorization service is malformed")?;
         }
+        check(
+            (auth.body).is_none_or(|body| (1..=MOST_OF_BODY).contains(&body.max_bytes)),
+            "authorization service gets too much or nothing of bodies",
+        )?;
     }
     let service = services.rate_limits.service.as_ref();
     check(
