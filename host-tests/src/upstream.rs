@@ -121,6 +121,7 @@ impl Upstreams {
             .build()?;
         let servers = names
             .map(|(name, address)| {
+                let address = SocketAddr::from((address, 0));
                 let server = runtime.block_on(Server::start(name.clone(), address))?;
                 Ok((name, server))
             })
@@ -176,11 +177,22 @@ impl Upstreams {
         server.stop.send_replace(true);
         self.runtime.block_on(server.stop.closed());
     }
+
+    /// Starts a server where one was that has been stopped.
+    ///
+    /// # Errors
+    /// When the port is not to be had any more.
+    pub fn start_again(&mut self, name: &str, address: SocketAddr) -> io::Result<()> {
+        let server = Server::start(name.to_owned(), address);
+        let server = self.runtime.block_on(server)?;
+        self.servers.insert(name.to_owned(), server);
+        Ok(())
+    }
 }
 
 impl Server {
-    async fn start(name: String, address: Ipv4Addr) -> io::Result<Server> {
-        let listener = TcpListener::bind((address, 0)).await?;
+    async fn start(name: String, address: SocketAddr) -> io::Result<Server> {
+        let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
         let state = Arc::new(State {
             name,

@@ -1,9 +1,10 @@
 //! The destinations of a configuration as echo servers: which there are, and how the mesh comes to know them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 
 use meshgate_compiler::manifest::istio::Manifest;
-use meshgate_compiler::tree::{DestinationTarget, Tree};
+use meshgate_compiler::tree::{Destination, DestinationTarget, Tree};
 use serde_json::{Value, json};
 
 use super::kubernetes::Backend;
@@ -35,16 +36,16 @@ impl Destinations {
             .collect();
         let mut all = BTreeMap::new();
         for destination in tree.destinations() {
-            let Some((_, host)) = subset_and_host(&destination.cluster) else {
-                continue;
-            };
-            let pods = Pods {
-                host: host.to_owned(),
-                port: destination.port,
-                labels: labels(&destination.target).clone(),
-                http2: grpc.contains(destination.cluster.as_str()),
-            };
-            all.insert(destination.cluster.clone(), pods);
+            let subset = subset_and_host(&destination.cluster).map_or("", |(subset, _)| subset);
+            for (host, port) in services(tree, destination) {
+                let pods = Pods {
+                    host: host.to_owned(),
+                    port,
+                    labels: labels(&destination.target).clone(),
+                    http2: grpc.contains(destination.cluster.as_str()),
+                };
+                all.insert(format!("outbound|{port}|{subset}|{host}"), pods);
+            }
         }
         Destinations(all)
     }
@@ -93,7 +94,7 @@ impl Destinations {
                 "metadata": metadata,
                 "spec": { "hosts": [host], "location": "MESH_INTERNAL", "ports": ports },
             });
-            self.lead_home(&mut entry, upstreams);
+            self.lead_home(&mut entry, |name| upstreams.address(name));
             objects.push(entry);
             let subsets: Vec<Value> = pods()
                 .filter(|(_, pods)| !pods.labels.is_empty())
@@ -116,7 +117,11 @@ impl Destinations {
 
     /// Has an object lead to echo servers on this machine instead of other clusters or the rest of the world: a
     /// ServiceEntry gets their addresses, a DestinationRule for hosts of other clusters loses its mutual TLS.
-    pub(super) fn lead_home(&self, object: &mut Value, upstreams: &Upstreams) {
+    pub(super) fn lead_home(
+        &self,
+        object: &mut Value,
+        address: impl Fn(&str) -> Option<SocketAddr>,
+    ) {
         if object["kind"] == "DestinationRule" {
             let is_local = |host: &str| host.ends_with(LOCAL);
             if object["spec"]["host"]
@@ -138,7 +143,7 @@ impl Destinations {
         let mut endpoints = Vec::new();
         for (name, pods) in &self.0 {
             let port = names.get(&pods.port.into()).and_then(Value::as_str);
-            let (Some(port), Some(address)) = (port, upstreams.address(name)) else {
+            let (Some(port), Some(address)) = (port, address(name)) else {
                 continue;
             };
             if is_entry_for(object, &pods.host) {
@@ -171,9 +176,24 @@ pub(super) fn leads_to(tree: &Tree, cluster: &str, upstream: &str) -> bool {
         return false;
     };
     let mut subset = labels(&asked.target).iter();
-    subset_and_host(cluster).is_some_and(|(_, host)| host == pods.host)
-        && asked.port == pods.port
+    services(tree, asked).contains(&(pods.host.as_str(), pods.port))
         && subset.all(|(key, value)| pods.labels.get(key) == Some(value))
+}
+
+/// Host and port of every service behind a destination. Only a virtual destination has more than one.
+fn services<'t>(tree: &'t Tree, destination: &'t Destination) -> Vec<(&'t str, u16)> {
+    if let DestinationTarget::VirtualDestination { name, .. } = &destination.target {
+        let mut virtuals = tree.virtual_destinations.iter();
+        let found = virtuals.find(|one| one.name == *name);
+        let backends = found.into_iter().flat_map(|found| &found.backends);
+        return backends
+            .map(|backend| (backend.host.as_str(), backend.port))
+            .collect();
+    }
+    let host = subset_and_host(&destination.cluster).map(|(_, host)| host);
+    host.map(|host| (host, destination.port))
+        .into_iter()
+        .collect()
 }
 
 /// Of `outbound|9080|version-v2|reviews.bookinfo.svc.cluster.local`: `version-v2` and the host.
@@ -200,7 +220,8 @@ fn without_tls(policies: &mut Value) {
     if policies["trafficPolicy"]["tls"].is_object() {
         policies["trafficPolicy"]["tls"] = json!({ "mode": "DISABLE" });
     }
-    for subset in policies["subsets"].as_array_mut().into_iter().flatten() {
+    let subsets = policies.get_mut("subsets").and_then(Value::as_array_mut);
+    for subset in subsets.into_iter().flatten() {
         if subset["trafficPolicy"]["tls"].is_object() {
             subset["trafficPolicy"]["tls"] = json!({ "mode": "DISABLE" });
         }

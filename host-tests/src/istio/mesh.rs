@@ -55,6 +55,8 @@ pub struct Mesh {
     pub manifests: Vec<Manifest>,
     /// Ports of the pods of every gateway, in the order of its virtual gateways.
     ports: Vec<Vec<u16>>,
+    /// Servers that take the place of echo servers, by their names.
+    elsewhere: BTreeMap<String, SocketAddr>,
     group: Group,
     filter: PathBuf,
 }
@@ -109,6 +111,7 @@ impl Mesh {
             programs,
             manifests,
             ports,
+            elsewhere: BTreeMap::new(),
             group,
             filter: tools.filter.clone(),
         })
@@ -138,10 +141,18 @@ impl Mesh {
         let destinations = Destinations::of(&self.configuration.compiled.tree);
         for manifest in self.manifests.iter().filter(|one| one.wave == wave) {
             let mut object = manifest.object.clone();
-            destinations.lead_home(&mut object, &self.upstreams);
+            destinations.lead_home(&mut object, |name| {
+                let elsewhere = self.elsewhere.get(name).copied();
+                elsewhere.or_else(|| self.upstreams.address(name))
+            });
             self.istiod.apply(&object)?;
         }
         Ok(())
+    }
+
+    /// Has what is applied from now on lead to another server than the echo server of this name.
+    pub fn lead(&mut self, upstream: &str, elsewhere: SocketAddr) {
+        self.elsewhere.insert(upstream.to_owned(), elsewhere);
     }
 
     /// Takes other resources for the same gateways. Nothing is applied, and there are no echo servers for destinations
@@ -268,19 +279,16 @@ pub(super) fn wait_for(
     }
 }
 
-/// What `meshgate compile --target istio` writes for the gateways of a cluster.
+/// What `meshgate compile --target istio` writes, of several clusters the folder of the group's own.
 fn compile(
     configuration: &Configuration,
     group: &Group,
     filter: &Path,
 ) -> Result<(Vec<WorkloadProgram>, Vec<Manifest>), String> {
-    let options = CompileOptions {
-        cluster: group.clusters.as_ref().map(|clusters| clusters.own.clone()),
-        ..CompileOptions::default()
-    };
     // They have been looked at already.
     let mut diagnostics = Diagnostics::default();
-    let (resources, programs) =
+    let options = CompileOptions::default();
+    let (resources, mut programs) =
         workload_programs(&configuration.sources, &options, &mut diagnostics);
     let options = IstioOptions {
         module: Module {
@@ -295,9 +303,12 @@ fn compile(
     };
     let written = manifests(&programs, &resources, &options);
     if written.errors.is_empty() {
-        let own = group.clusters.as_ref().map(|clusters| &clusters.own);
         let mut manifests = written.list;
-        manifests.retain(|manifest| manifest.cluster.as_ref() == own);
+        if let Some(clusters) = &group.clusters {
+            let own = Some(&clusters.own);
+            programs.retain(|program| program.cluster.as_ref() == own);
+            manifests.retain(|manifest| manifest.cluster.as_ref() == own);
+        }
         Ok((programs, manifests))
     } else {
         Err(written.errors.join("\n"))
