@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::policy::external::Extauth;
+use crate::resource::{self, RetryConditions};
 use crate::tree;
 
 /// The answer to one request. A part that does not apply is `null`.
@@ -135,6 +136,55 @@ pub struct Retries {
     /// Time limit of each try.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub per_try_timeout: Option<String>,
+    /// Conditions, by Envoy's names. Both lists are empty for the conditions that hold where nothing is written.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub retry_on: Vec<String>,
+    /// Statuses for the condition `retriable-status-codes`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub retriable_status_codes: Vec<u16>,
+}
+
+impl Retries {
+    /// Retries with the conditions that a proxy is told: three lists with commas.
+    pub fn new(attempts: u32, each: Option<String>, on: &str, grpc_on: &str, codes: &str) -> Self {
+        let conditions = on.split(',').chain(grpc_on.split(','));
+        let conditions = conditions.filter(|name| !name.is_empty());
+        let retries = Self {
+            attempts,
+            per_try_timeout: each,
+            retry_on: conditions.map(str::to_owned).collect(),
+            retriable_status_codes: (codes.split(','))
+                .filter_map(|code| code.parse().ok())
+                .collect(),
+        };
+        retries.without_usual()
+    }
+
+    /// Leaves the usual conditions out.
+    fn without_usual(mut self) -> Self {
+        let usual = RetryConditions::default();
+        if self.retriable_status_codes == usual.status_codes
+            && (self.retry_on.iter()).eq(usual.http.iter().chain(&usual.grpc))
+        {
+            self.retry_on.clear();
+            self.retriable_status_codes.clear();
+        }
+        self
+    }
+}
+
+impl From<&resource::Retries> for Retries {
+    fn from(retries: &resource::Retries) -> Self {
+        let conditions = &retries.conditions;
+        let names = conditions.http.iter().chain(&conditions.grpc);
+        let retries = Self {
+            attempts: retries.attempts,
+            per_try_timeout: retries.per_try_timeout.map(duration),
+            retry_on: names.copied().map(str::to_owned).collect(),
+            retriable_status_codes: conditions.status_codes.clone(),
+        };
+        retries.without_usual()
+    }
 }
 
 impl Answer {
@@ -190,10 +240,10 @@ impl From<&tree::Options> for Options {
                 .request_timeout
                 .as_ref()
                 .map(|timeout| duration(timeout.value)),
-            retries: options.retries.as_ref().map(|retries| Retries {
-                attempts: retries.attempts,
-                per_try_timeout: retries.per_try_timeout.map(duration),
-            }),
+            retries: options
+                .retries
+                .as_ref()
+                .map(|retries| (&retries.value).into()),
             delay: None,
             extauth: (options.extauth.as_ref())
                 .is_some_and(|extauth| matches!(*extauth.value, Extauth::Custom(_))),

@@ -245,6 +245,10 @@ codes! {
     CommandOperator = "W0404", "command-operator";
     /// A method that HTTP does not have.
     UnknownMethod = "E0405", "unknown-method";
+    /// A condition for retries that Envoy does not have.
+    UnknownRetryCondition = "E0406", "unknown-retry-condition";
+    /// A name or path that no cookie can have.
+    InvalidCookie = "E0407", "invalid-cookie";
 
     /// An option that means nothing for the action of its route.
     OptionWithoutEffect = "W0451", "option-without-effect";

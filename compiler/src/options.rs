@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use crate::policy::access::{Authorization, Jwt};
 use crate::policy::external::{Extauth, RateLimit};
+use crate::policy::stickiness::Stickiness;
 use crate::policy::{Cors, Csrf, Fault, Mirror};
 use crate::rare::Empty;
 use crate::resource::{HeaderManipulation, Retries};
@@ -86,6 +87,8 @@ options! {
     request_timeout: Duration,
     /// `retries`.
     retries: Retries,
+    /// `stickiness`.
+    stickiness: Arc<Stickiness>,
     /// `headerManipulation`.
     header_manipulation: Arc<HeaderManipulation>,
     /// `faultInjection`.

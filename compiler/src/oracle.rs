@@ -8,6 +8,7 @@ mod hosts;
 mod paths;
 mod policies;
 mod rewrite;
+mod stickiness;
 mod walk;
 
 use std::borrow::Cow;
@@ -180,7 +181,7 @@ pub fn response_headers(
     let Action::Forward(action) = &route.action else {
         return None;
     };
-    let destination = choose(&action.destinations, request.random)?;
+    let destination = choose(action, route, request)?;
     let mut headers = lower_case(headers);
     for level in route_headers(route)
         .into_iter()
@@ -189,6 +190,11 @@ pub fn response_headers(
         change_response(&mut headers, level);
     }
     policies::change_response(route, request, &mut headers);
+    let cookies = (route.options.stickiness.as_ref())
+        .filter(|_| action.destinations.len() > 1)
+        .map(|stickiness| stickiness::cookies(stickiness, request));
+    let cookies = cookies.into_iter().flatten();
+    headers.extend(cookies.map(|cookie| ("set-cookie".to_owned(), cookie)));
     Some(headers)
 }
 
@@ -397,7 +403,7 @@ fn forward(
     sent: SentAndMatched<'_>,
     request: &Request,
 ) -> Answer {
-    let Some(chosen) = choose(&action.destinations, request.random) else {
+    let Some(chosen) = choose(action, route, request) else {
         return answer;
     };
     let mut headers = lower_case(&request.headers);
@@ -469,13 +475,24 @@ fn forward(
     }
 }
 
-/// The first destination whose cumulated share exceeds the random number.
-fn choose(destinations: &[WeightedDestination], random: f64) -> Option<&WeightedDestination> {
+/// The destination that the request sticks to, or the first whose cumulated share exceeds the random number.
+fn choose<'d>(
+    action: &'d Forward,
+    route: &Route,
+    request: &Request,
+) -> Option<&'d WeightedDestination> {
+    let destinations = &action.destinations;
+    if let Some(stickiness) = &route.options.stickiness
+        && destinations.len() > 1
+        && let Some(chosen) = stickiness::choose(stickiness, destinations, request)
+    {
+        return Some(chosen);
+    }
     let total: u32 = destinations
         .iter()
         .map(|destination| destination.weight)
         .sum();
-    let point = random * f64::from(total);
+    let point = request.random * f64::from(total);
     let mut cumulated = 0;
     destinations.iter().find(|destination| {
         cumulated += destination.weight;

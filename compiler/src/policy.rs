@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod external;
+pub mod stickiness;
 
 use std::sync::Arc;
 use std::time::Duration;

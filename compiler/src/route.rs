@@ -195,7 +195,7 @@ pub fn response_headers(
     {
         return None;
     }
-    let forwarding = found.forward(&received, request.random)?;
+    let forwarding = found.forward(&received, request.random, || request.source())?;
     let mut headers = lower_case(headers);
     for operations in forwarding.headers.into_iter().flatten() {
         change_response(&mut headers, operations);
@@ -309,7 +309,7 @@ fn forward(
     request: &Request,
     changes: &RequestChanges<'_>,
 ) -> Answer {
-    let Some(forwarding) = found.forward(received, request.random) else {
+    let Some(forwarding) = found.forward(received, request.random, || request.source()) else {
         return answer;
     };
     let mut headers = lower_case(&request.headers);
@@ -413,9 +413,15 @@ fn options(found: &Match<'_>, forward: &Forward) -> answer::Options {
     let text = |millis: u64| duration(Duration::from_millis(millis));
     answer::Options {
         request_timeout: forward.timeout_ms.map(text),
-        retries: forward.retries.as_ref().map(|retries| answer::Retries {
-            attempts: retries.attempts,
-            per_try_timeout: retries.per_try_timeout_ms.map(text),
+        retries: forward.retries.as_ref().map(|retries| {
+            let each = retries.per_try_timeout_ms.map(text);
+            answer::Retries::new(
+                retries.attempts,
+                each,
+                &retries.on,
+                &retries.grpc_on,
+                &retries.status_codes,
+            )
         }),
         delay: None,
         extauth: policies.is_some_and(|policies| policies.auth.is_some()),

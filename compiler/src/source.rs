@@ -113,11 +113,13 @@ impl SourceMap {
         id
     }
 
-    /// Declares a file, by its position, to be part of the inventory of a cluster, if one is given.
-    pub(crate) fn declare(&mut self, at: usize, cluster: Option<&str>) {
-        if let (Some(file), Some(cluster)) = (self.files.get_mut(at), cluster) {
-            file.cluster = Some(cluster.to_owned());
-        }
+    /// Declares a file, by its position, to be part of the inventory of a cluster, if one is given. `false` if it is part of
+    /// that of another cluster: two clusters may have the same in them.
+    pub(crate) fn declare(&mut self, at: usize, cluster: Option<&str>) -> bool {
+        let (Some(file), Some(cluster)) = (self.files.get_mut(at), cluster) else {
+            return true;
+        };
+        *file.cluster.get_or_insert_with(|| cluster.to_owned()) == cluster
     }
 
     /// The file of an id that this map gave out.

@@ -359,6 +359,75 @@ fn durations() {
 }
 
 #[test]
+fn conditions_for_retries() {
+    for good in [
+        "retryOn: 5xx",
+        "retryOn: ' reset , unavailable '",
+        "retryOn: [reset, 'connect-failure,internal'], retriableStatusCodes: [100, 599]",
+        "retryOn: [retriable-status-codes], retriableStatusCodes: [404]",
+        "retriableStatusCodes: []",
+    ] {
+        let options = format!("{{retries: {{attempts: 1, {good}}}}}");
+        assert!(check_options(&options, &[]), "{good}");
+    }
+    for (bad, expected) in [
+        (
+            "retryOn: 'reset,gateway_errors'",
+            "error[E0406]: `gateway_errors` is not a condition for retries (help: did you mean `gateway-error`?)",
+        ),
+        (
+            "retryOn: 5XX",
+            "error[E0406]: `5XX` is not a condition for retries (help: did you mean `5xx`?)",
+        ),
+        (
+            "retryOn: [503]",
+            "error[E0406]: `503` is not a condition for retries (help: write `retriableStatusCodes: [503]` for a status)",
+        ),
+        (
+            "retryOn: 'reset,503'",
+            "error[E0406]: `503` is not a condition for retries (help: write `retriableStatusCodes: [503]` for a status)",
+        ),
+        (
+            "retryOn: retriable-headers",
+            "error[E0406]: `retriable-headers` is not a condition for retries (help: retries because of a response \
+             header are not supported; use another condition)",
+        ),
+        (
+            "retryOn: ''",
+            "error[E0406]: `retryOn` has no condition (help: write `attempts: 0` for no retries, or leave `retryOn` \
+             out for the usual ones)",
+        ),
+        (
+            "retryOn: []",
+            "error[E0406]: `retryOn` has no condition (help: write `attempts: 0` for no retries, or leave `retryOn` \
+             out for the usual ones)",
+        ),
+        (
+            "retryOn: {a: b}",
+            "error[E0034]: expected the name of a condition for retries (help: write a list of names, or one text \
+             with commas between them)",
+        ),
+        (
+            "retryOn: retriable-status-codes",
+            "error[E0037]: the condition `retriable-status-codes` needs `retriableStatusCodes`",
+        ),
+    ] {
+        let options = format!("{{retries: {{attempts: 1, {bad}}}}}");
+        // An element of a list stands in its brackets.
+        let column = if bad == "retryOn: [503]" { 46 } else { 45 };
+        let expected = format!("1:{column}: {expected}");
+        assert!(!check_options(&options, &[&expected]), "{bad}");
+    }
+    for status in [99, 600] {
+        let expected = format!(
+            "1:57: error[E0038]: a status to retry on must be between 100 and 599, but is {status}"
+        );
+        let options = format!("{{retries: {{attempts: 1, retriableStatusCodes: [{status}]}}}}");
+        assert!(!check_options(&options, &[&expected]));
+    }
+}
+
+#[test]
 fn requests_keep_the_header_that_envoy_cannot_do_without() {
     let finding = |at: &str, what: &str| {
         format!(

@@ -1,5 +1,7 @@
 //! What a forwarded request becomes.
 
+use std::net::IpAddr;
+
 use crate::decision::Match;
 use crate::replace::Replacement;
 use crate::request::{Headers, Request};
@@ -20,30 +22,32 @@ pub struct Forwarding<'p> {
     pub path: Option<Vec<u8>>,
     /// The new host; `None` = unchanged.
     pub host: Option<Vec<u8>>,
+    /// Cookies that the client is given with the response: values of `set-cookie`.
+    pub cookies: Vec<Vec<u8>>,
     /// The action, for timeouts and retries.
     pub forward: &'p Forward,
 }
 
 impl<'p> Match<'p> {
     /// Chooses a destination and computes the new path and host; `None` for other actions, and for a path or host that a
-    /// pattern cannot rewrite in reasonable time. `random` (0 ≤ r < 1) decides
-    /// between weighted destinations: the first whose cumulative share of the weights exceeds it.
+    /// pattern cannot rewrite in reasonable time. Between weighted destinations decides what the request has, if clients
+    /// stay with them, or `random` (0 ≤ r < 1): the first whose cumulative share of the weights exceeds it.
+    /// `source` tells the address of who connects; it is asked only if that matters.
     pub fn forward<H: Headers + ?Sized>(
         &self,
         request: &Request<'_, H>,
         random: f64,
+        source: impl Fn() -> Option<IpAddr>,
     ) -> Option<Forwarding<'p>> {
         let ActionKind::Forward(forward) = &self.action().kind else {
             return None;
         };
-        let point = (random * f64::from(forward.total_weight)) as u32;
-        let mut sum = 0_u32;
-        let share = forward.shares.iter().find(|share| {
-            sum = sum.saturating_add(share.weight);
-            point < sum
-        });
-        // A random number out of its range still finds a destination that takes requests.
-        let share = share.or_else(|| forward.shares.iter().rfind(|share| share.weight > 0))?;
+        let stickiness = forward.stickiness.as_ref();
+        let key = stickiness.map(|stickiness| stickiness.key(request, random, &source));
+        let key = key.unwrap_or_default();
+        let sticky = stickiness.zip(key.value);
+        let sticky = sticky.and_then(|(stickiness, key)| stickiness.choose(&forward.shares, key));
+        let share = sticky.or_else(|| by_chance(forward, random))?;
         Some(Forwarding {
             share,
             destination: self
@@ -63,9 +67,22 @@ impl<'p> Match<'p> {
                 Some(rewrite) => self.host(rewrite, request)?,
                 None => None,
             },
+            cookies: key.cookies,
             forward,
         })
     }
+}
+
+/// The share that a random number stands for.
+fn by_chance(forward: &Forward, random: f64) -> Option<&Share> {
+    let point = (random * f64::from(forward.total_weight)) as u32;
+    let mut sum = 0_u32;
+    let share = forward.shares.iter().find(|share| {
+        sum = sum.saturating_add(share.weight);
+        point < sum
+    });
+    // A random number out of its range still finds a destination that takes requests.
+    share.or_else(|| forward.shares.iter().rfind(|share| share.weight > 0))
 }
 
 impl Match<'_> {

@@ -41,6 +41,7 @@ mod request;
 mod rule_set;
 mod search;
 mod signature;
+mod stickiness;
 mod surroundings;
 mod tables;
 mod trie;
@@ -57,6 +58,7 @@ pub use normalize::Normalization;
 pub use program::{Program, SectionSize};
 pub use request::{Headers, Request};
 pub use signature::{Algorithm, Key, KeyMaterial};
+pub use stickiness::{Property, PropertyKind, Stickiness};
 pub use surroundings::Surroundings;
 pub use tables::{
     Action, ActionKind, Destination, DestinationKind, DirectResponse, Forward, Gateway, Head,

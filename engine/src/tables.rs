@@ -8,6 +8,7 @@ use crate::normalize::Normalization;
 use crate::policy::{Policies, Services};
 use crate::replace::Replacement;
 use crate::signature::Key;
+use crate::stickiness::Stickiness;
 
 /// The cold part of a program.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -84,6 +85,8 @@ pub struct Forward {
     pub host: Option<HostRewrite>,
     /// Whole-request timeout in milliseconds; 0 = none; absent = the proxy's default.
     pub timeout_ms: Option<u64>,
+    /// How a share is chosen; absent = by chance.
+    pub stickiness: Option<Stickiness>,
     /// Retries; absent = the proxy's default.
     pub retries: Option<Retries>,
 }
@@ -146,6 +149,12 @@ pub struct Retries {
     pub attempts: u32,
     /// Time limit of each try in milliseconds.
     pub per_try_timeout_ms: Option<u64>,
+    /// What a request is tried again for, by Envoy's names, with commas between them.
+    pub on: String,
+    /// The same for statuses of gRPC.
+    pub grpc_on: String,
+    /// Statuses that it is tried again for if `on` says so, with commas between them.
+    pub status_codes: String,
 }
 
 /// Answer with a redirect.

@@ -87,6 +87,8 @@ pub(crate) struct ResponseChanges {
     pub(crate) headers: Rc<[(&'static str, Vec<u8>)]>,
     /// What services want.
     pub(crate) changes: Rc<[Change]>,
+    /// Cookies that the client is given, beside those of the destination.
+    pub(crate) cookies: Rc<[Vec<u8>]>,
     /// What has been decided, for `x-meshgate-explain`.
     pub(crate) explanation: Option<Rc<[u8]>>,
     /// Histogram for the time until the response.

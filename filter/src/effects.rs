@@ -10,12 +10,6 @@ use proxy_wasm::types::MapType;
 use crate::control::{self, ControlHeaders};
 use crate::{headers, host};
 
-/// Conditions under which a route that asks for retries gets them: the request has not reached the upstream, or the
-/// upstream says that another try may succeed. None of them repeats a request that was worked on.
-const RETRY_ON: &[u8] = b"connect-failure,refused-stream,retriable-status-codes";
-const RETRY_GRPC_ON: &[u8] = b"cancelled,unavailable";
-const RETRIABLE_STATUS_CODES: &[u8] = b"503";
-
 /// Removes the control headers that the client sent.
 pub(crate) fn remove_control_headers(sent: ControlHeaders) {
     for name in sent.names() {
@@ -60,20 +54,16 @@ pub(crate) fn forward(forwarding: &Forwarding<'_>) {
 fn set_retries(retries: &Retries) {
     // Zero is said too: the catch-all route may retry by default.
     set_number(control::MAX_RETRIES, retries.attempts);
-    if retries.attempts == 0 {
-        return;
+    let conditions = [
+        (control::RETRY_ON, &retries.on),
+        (control::RETRY_GRPC_ON, &retries.grpc_on),
+        (control::RETRIABLE_STATUS_CODES, &retries.status_codes),
+    ];
+    let told = |(_, names): &(_, &String)| retries.attempts > 0 && !names.is_empty();
+    for (header, names) in conditions.into_iter().filter(told) {
+        host::replace_header(MapType::HttpRequestHeaders, header, names.as_bytes());
     }
-    host::replace_header(MapType::HttpRequestHeaders, control::RETRY_ON, RETRY_ON);
-    host::replace_header(
-        MapType::HttpRequestHeaders,
-        control::RETRY_GRPC_ON,
-        RETRY_GRPC_ON,
-    );
-    host::replace_header(
-        MapType::HttpRequestHeaders,
-        control::RETRIABLE_STATUS_CODES,
-        RETRIABLE_STATUS_CODES,
-    );
+    // The only try has a limit too.
     if let Some(timeout) = retries.per_try_timeout_ms {
         set_number(control::PER_TRY_TIMEOUT, timeout);
     }
@@ -188,6 +178,13 @@ pub(crate) fn set_request_headers(changes: &RequestChanges<'_>) {
 pub(crate) fn set_response_headers(headers: &[(&'static str, Vec<u8>)]) {
     for (name, value) in headers {
         host::replace_header(MapType::HttpResponseHeaders, name.as_bytes(), value);
+    }
+}
+
+/// Gives the client cookies.
+pub(crate) fn add_cookies(cookies: &[Vec<u8>]) {
+    for cookie in cookies {
+        host::add_header(MapType::HttpResponseHeaders, b"set-cookie", cookie);
     }
 }
 

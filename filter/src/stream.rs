@@ -7,7 +7,8 @@ use std::rc::Rc;
 
 use meshgate_engine::policy::{RequestChanges, Stage, Verdict};
 use meshgate_engine::{
-    ActionKind, Decision, Gateway, HeaderOperations, Match, Program, Request, Surroundings,
+    ActionKind, Decision, Forwarding, Gateway, HeaderOperations, Match, Program, Request,
+    Surroundings,
 };
 use proxy_wasm::types::{Action, MapType};
 
@@ -226,6 +227,7 @@ pub(crate) fn on_response_headers(stream: u32) -> Action {
         }
         effects::set_response_headers(&response.headers);
         external::apply(MapType::HttpResponseHeaders, &response.changes);
+        effects::add_cookies(&response.cookies);
         if let Some(explanation) = &response.explanation {
             effects::explain(explanation);
         }
@@ -367,10 +369,12 @@ impl<'a> Exchange<'a> {
         }
     }
 
-    /// The number that chooses the destination.
-    pub(crate) fn random(&self) -> f64 {
+    /// Where the request goes, if it is forwarded: the same answer every time.
+    pub(crate) fn forwarding<'p>(&self, found: &Match<'p>) -> Option<Forwarding<'p>> {
+        let router = &self.origin.router;
         let random = &mut self.carried.borrow_mut().random;
-        *random.get_or_insert_with(|| self.origin.router.random())
+        let random = *random.get_or_insert_with(|| router.random());
+        found.forward(self.request, random, || router.source())
     }
 
     /// Carries out what the policies of the route decide from a stage on; `None` if its action takes place.
@@ -425,14 +429,15 @@ impl<'a> Exchange<'a> {
     }
 
     fn forward(&self, found: &Match<'_>) -> Step {
-        let Some(mut forwarding) = found.forward(self.request, self.random()) else {
+        let Some(mut forwarding) = self.forwarding(found) else {
             return self.not_found();
         };
         if self.request.path.is_empty() {
             // CONNECT has no path, and must not get one.
             forwarding.path = None;
         }
-        self.keep(found, forwarding.share.headers, false);
+        let cookies = mem::take(&mut forwarding.cookies);
+        self.keep(found, forwarding.share.headers, cookies, false);
         effects::forward(&forwarding);
         let cluster = &forwarding.destination.cluster;
         self.done(Some(found), Outcome::Forwarded, cluster)
@@ -449,12 +454,18 @@ impl<'a> Exchange<'a> {
 
     /// Keeps the stream of a request that the gateway answers itself, if that answer is to be changed.
     pub(crate) fn keep_own(&self, found: &Match<'_>) {
-        self.keep(found, None, true);
+        self.keep(found, None, Vec::new(), true);
     }
 
-    /// Keeps the stream if its response is to be changed: by route and policies, and by header operations of the
-    /// destination.
-    fn keep(&self, found: &Match<'_>, destination: Option<u32>, is_own: bool) {
+    /// Keeps the stream if its response is to be changed: by route and policies, by header operations of the destination, and
+    /// with cookies.
+    fn keep(
+        &self,
+        found: &Match<'_>,
+        destination: Option<u32>,
+        cookies: Vec<Vec<u8>>,
+        is_own: bool,
+    ) {
         let operations = [found.action().headers, destination];
         let headers = match found.action().policies {
             Some(_) => found.response_headers(self.request),
@@ -468,12 +479,14 @@ impl<'a> Exchange<'a> {
         let changes = mem::take(&mut self.carried.borrow_mut().response);
         if !headers.is_empty()
             || !changes.is_empty()
+            || !cookies.is_empty()
             || operations.into_iter().any(changes_response)
         {
             let response = ResponseChanges {
                 operations,
                 headers: headers.into(),
                 changes: changes.into(),
+                cookies: cookies.into(),
                 is_own,
                 ..ResponseChanges::default()
             };

@@ -4,7 +4,7 @@
 //! arrived, unless a test has told it to do something else ([`Reply`]). HTTP/1.1 and HTTP/2 without TLS; a request for a
 //! protocol upgrade is granted, and what follows on the connection is sent back.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -49,8 +49,10 @@ pub struct Reply {
     pub headers: Vec<(String, String)>,
     /// How long to wait before answering.
     pub delay: Duration,
-    /// Close the connection instead of answering.
+    /// Close the connection (with HTTP/2, reset the stream) instead of answering.
     pub hang_up: bool,
+    /// With HTTP/2, refuse the stream instead of answering.
+    pub refuse_stream: bool,
 }
 
 impl Default for Reply {
@@ -61,6 +63,7 @@ impl Default for Reply {
             headers: Vec::new(),
             delay: Duration::ZERO,
             hang_up: false,
+            refuse_stream: false,
         }
     }
 }
@@ -83,6 +86,8 @@ struct Server {
 struct State {
     name: String,
     reply: Mutex<Reply>,
+    /// What comes before it.
+    next_replies: Mutex<VecDeque<Reply>>,
     last_request: Mutex<Option<Echo>>,
     requests: AtomicU64,
 }
@@ -116,6 +121,7 @@ impl Upstreams {
             .build()?;
         let servers = names
             .map(|(name, address)| {
+                let address = SocketAddr::from((address, 0));
                 let server = runtime.block_on(Server::start(name.clone(), address))?;
                 Ok((name, server))
             })
@@ -132,6 +138,14 @@ impl Upstreams {
     pub fn set_reply(&self, name: &str, reply: Reply) {
         if let Some(server) = self.servers.get(name) {
             *lock(&server.state.reply) = reply;
+        }
+    }
+
+    /// Tells a server what to do with its next requests, one after the other. For those that follow, the reply stays that was
+    /// set before.
+    pub fn set_next_replies(&self, name: &str, replies: impl IntoIterator<Item = Reply>) {
+        if let Some(server) = self.servers.get(name) {
+            *lock(&server.state.next_replies) = replies.into_iter().collect();
         }
     }
 
@@ -163,15 +177,27 @@ impl Upstreams {
         server.stop.send_replace(true);
         self.runtime.block_on(server.stop.closed());
     }
+
+    /// Starts a server where one was that has been stopped.
+    ///
+    /// # Errors
+    /// When the port is not to be had any more.
+    pub fn start_again(&mut self, name: &str, address: SocketAddr) -> io::Result<()> {
+        let server = Server::start(name.to_owned(), address);
+        let server = self.runtime.block_on(server)?;
+        self.servers.insert(name.to_owned(), server);
+        Ok(())
+    }
 }
 
 impl Server {
-    async fn start(name: String, address: Ipv4Addr) -> io::Result<Server> {
-        let listener = TcpListener::bind((address, 0)).await?;
+    async fn start(name: String, address: SocketAddr) -> io::Result<Server> {
+        let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
         let state = Arc::new(State {
             name,
             reply: Mutex::default(),
+            next_replies: Mutex::default(),
             last_request: Mutex::default(),
             requests: AtomicU64::new(0),
         });
@@ -215,9 +241,12 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The connection is to be closed without an answer.
+/// There is to be no answer.
 #[derive(Debug)]
-struct HangUp;
+struct HangUp {
+    /// What an HTTP/2 client is told.
+    reason: h2::Error,
+}
 
 impl std::fmt::Display for HangUp {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -225,17 +254,29 @@ impl std::fmt::Display for HangUp {
     }
 }
 
-impl std::error::Error for HangUp {}
+impl std::error::Error for HangUp {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.reason)
+    }
+}
 
 async fn answer(
     state: Arc<State>,
     mut request: hyper::Request<Incoming>,
 ) -> Result<hyper::Response<Full<Bytes>>, HangUp> {
     state.requests.fetch_add(1, Ordering::Relaxed);
-    let reply = lock(&state.reply).clone();
+    let next = lock(&state.next_replies).pop_front();
+    let reply = next.unwrap_or_else(|| lock(&state.reply).clone());
     tokio::time::sleep(reply.delay).await;
-    if reply.hang_up {
-        return Err(HangUp);
+    let reason = match (reply.refuse_stream, reply.hang_up) {
+        (true, _) => Some(h2::Reason::REFUSED_STREAM),
+        (false, true) => Some(h2::Reason::INTERNAL_ERROR),
+        (false, false) => None,
+    };
+    if let Some(reason) = reason {
+        return Err(HangUp {
+            reason: reason.into(),
+        });
     }
     if let Some(protocol) = request.headers().get(UPGRADE).cloned() {
         return Ok(upgrade(&mut request, protocol));

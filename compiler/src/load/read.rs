@@ -148,8 +148,9 @@ impl Reader {
     fn file(&mut self, path: &Path) {
         if let Ok(path) = path.canonicalize() {
             let at = self.sources.files().len();
-            if let Some(&seen) = self.seen.get(&path) {
-                self.sources.declare(seen, self.cluster.as_deref());
+            if let Some(&seen) = self.seen.get(&path)
+                && self.sources.declare(seen, self.cluster.as_deref())
+            {
                 return;
             }
             self.seen.insert(path, at);

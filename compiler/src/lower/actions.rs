@@ -9,8 +9,9 @@ use foldhash::fast::RandomState;
 use meshgate_engine as engine;
 use meshgate_engine::{ActionKind, Head, HeaderOperations, HostRewrite, PathRewrite, RedirectPath};
 
+use crate::policy::stickiness::{self, Property, PropertyKind, Stickiness};
 use crate::regex::RegexError;
-use crate::resource::HeaderManipulation;
+use crate::resource::{HeaderManipulation, Retries};
 use crate::rewrite::{self, Replacement, TemplatePart};
 use crate::tree::{self, Action, DestinationTarget, PathMatch, PathTail, Route};
 
@@ -107,14 +108,9 @@ impl Actions {
                     .request_timeout
                     .as_ref()
                     .map(|timeout| milliseconds(timeout.value)),
-                retries: route
-                    .options
-                    .retries
-                    .as_ref()
-                    .map(|retries| engine::Retries {
-                        attempts: retries.attempts,
-                        per_try_timeout_ms: retries.per_try_timeout.map(milliseconds),
-                    }),
+                stickiness: (route.options.stickiness.as_ref())
+                    .and_then(|written| stickiness(written, &forward.destinations)),
+                retries: (route.options.retries.as_ref()).map(|retries| self::retries(retries)),
             }),
             Action::Redirect(redirect) => ActionKind::Redirect(engine::Redirect {
                 status: redirect.status,
@@ -262,6 +258,42 @@ impl Actions {
         head.destinations = self.destinations.into_list();
         head.header_operations = self.headers.into_list();
         head.replacements = self.replacements.into_list();
+    }
+}
+
+/// `None` where there is nothing to choose, or nothing to choose by.
+fn stickiness(
+    written: &Stickiness,
+    destinations: &[tree::WeightedDestination],
+) -> Option<engine::Stickiness> {
+    let property = |property: &Property| engine::Property {
+        kind: match &property.kind {
+            PropertyKind::Header(name) => engine::PropertyKind::Header(name.clone()),
+            PropertyKind::Cookie(cookie) => engine::PropertyKind::Cookie {
+                name: cookie.name.clone(),
+                attributes: cookie.attributes(),
+            },
+            PropertyKind::SourceIp => engine::PropertyKind::SourceAddress,
+        },
+        is_terminal: property.is_terminal,
+    };
+    let properties: Vec<_> = written.properties.iter().map(property).collect();
+    (destinations.len() > 1 && !properties.is_empty()).then(|| engine::Stickiness {
+        properties,
+        names: stickiness::names(destinations),
+    })
+}
+
+fn retries(retries: &Retries) -> engine::Retries {
+    let conditions = &retries.conditions;
+    let codes = conditions.status_codes.iter();
+    let codes: Vec<String> = codes.map(u16::to_string).collect();
+    engine::Retries {
+        attempts: retries.attempts,
+        per_try_timeout_ms: retries.per_try_timeout.map(milliseconds),
+        on: conditions.http.join(","),
+        grpc_on: conditions.grpc.join(","),
+        status_codes: codes.join(","),
     }
 }
 

@@ -256,6 +256,7 @@ impl<'t, 'r> Flattener<'t, 'r> {
                 if !matches!(&action, Action::Forward(_)) {
                     options.request_timeout = None;
                     options.retries = None;
+                    options.stickiness = None;
                     options.mirrors = None;
                 }
                 flat.entries.push(Draft::Route(Arc::new(Route {

@@ -459,7 +459,13 @@ fn report_idle_options(level: &Level, diagnostics: &mut Diagnostics) {
         .mirrors
         .as_ref()
         .map(|option| ("mirror", option.span));
-    for (name, span) in timeout.into_iter().chain(retries).chain(mirrors) {
+    let stickiness = level
+        .options
+        .stickiness
+        .as_ref()
+        .map(|option| ("stickiness", option.span));
+    let idle = timeout.into_iter().chain(retries).chain(stickiness);
+    for (name, span) in idle.chain(mirrors) {
         diagnostics.push(
             Diagnostic::at(
                 Code::OptionWithoutEffect,

@@ -34,7 +34,7 @@ pub use inventory::{
     Mesh, Node, Pods, ServiceMatcher, ServiceRef, VirtualMesh,
 };
 pub use listener::{Listener, Tls, TlsFiles};
-pub use options::{HeaderManipulation, Retries, WrittenOptions};
+pub use options::{HeaderManipulation, Retries, RetryConditions, WrittenOptions};
 pub use route::{
     Action, DelegateAction, DirectResponseAction, ForwardAction, HeaderMatcher, Matcher, PathKind,
     QueryMatcher, RedirectAction, Route, SortMethod, TextPlace, Uri, ValueMatcher,

@@ -48,6 +48,35 @@ pub struct Retries {
     pub attempts: u32,
     /// Time limit of each try, at least 1 ms.
     pub per_try_timeout: Option<Duration>,
+    /// What a request is tried again for.
+    pub conditions: RetryConditions,
+}
+
+/// `retryOn` and `retriableStatusCodes`, by Envoy's names: each once, in the order of their names.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct RetryConditions {
+    /// Those that look at a response, or at the lack of one.
+    pub http: Vec<&'static str>,
+    /// Those that look at the status of a gRPC response.
+    pub grpc: Vec<&'static str>,
+    /// Statuses for `retriable-status-codes`, which is among the conditions if there are any.
+    pub status_codes: Vec<u16>,
+}
+
+/// Where nothing is written: the request has not reached its destination, or the destination says that another try may
+/// succeed. None of them repeats a request that was worked on.
+impl Default for RetryConditions {
+    fn default() -> Self {
+        Self {
+            http: vec![
+                "connect-failure",
+                "refused-stream",
+                "retriable-status-codes",
+            ],
+            grpc: vec!["cancelled", "unavailable"],
+            status_codes: vec![503],
+        }
+    }
 }
 
 /// `headerManipulation`: removal, then setting, then addition.

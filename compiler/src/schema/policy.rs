@@ -24,11 +24,12 @@ objects! {
         rateLimit: ROUTE_RATE_LIMIT,
         requestTimeout: string,
         retries: RETRIES,
+        stickiness: STICKINESS,
         trafficShift: TRAFFIC_SHIFT,
     }
     .one_of(&[&["mirror", "mirrors"]])
     .misplaced(&[("trafficPolicy", "on a route the options stand directly under `options`")])
-    .renamed(&[("timeout", "requestTimeout"), ("cors", "corsPolicy"), ("headers", "headerManipulation")]);
+    .renamed(&[("timeout", "requestTimeout"), ("cors", "corsPolicy"), ("headers", "headerManipulation"), ("sessionAffinity", "stickiness"), ("lbHash", "stickiness"), ("hashPolicies", "stickiness")]);
     CORS_POLICY {
         allowCredentials: nullable_boolean,
         allowHeaders: [string],
@@ -115,7 +116,20 @@ objects! {
     METADATA_KEY { key: string, path: [METADATA_PATH] };
     METADATA_PATH { key: string };
     REQUEST_HEADERS_ACTION { descriptorKey: string, headerName: string };
-    RETRIES { attempts: int32, perTryTimeout: string };
+    RETRIES {
+        attempts: int32,
+        perTryTimeout: string,
+        retriableStatusCodes: [uint32],
+        // A list of names, or one text with commas.
+        retryOn: any,
+    }
+    .renamed(&[("numRetries", "attempts"), ("retriableCodes", "retriableStatusCodes")]);
+    STICKINESS { hashPolicies: [HASH_POLICY] }
+    .renamed(&[("hashPolicy", "hashPolicies")]);
+    HASH_POLICY { cookie: HASH_COOKIE, header: string, sourceIp: boolean, terminal: boolean }
+    .one_of(&[&["cookie", "header", "sourceIp"]])
+    .renamed(&[("httpHeaderName", "header"), ("httpCookie", "cookie"), ("useSourceIp", "sourceIp")]);
+    HASH_COOKIE { name: string, path: string, ttl: string };
     TRAFFIC_SHIFT { destinations: [WEIGHTED_DESTINATION] };
     TRAFFIC_POLICY {
         destinationSelector: [DESTINATION_SELECTOR],

@@ -123,6 +123,21 @@ fn every_gateway_that_runs_has_a_program_of_its_own() {
 }
 
 #[test]
+fn one_file_may_be_the_inventory_of_several_clusters() {
+    let folder = folder(RESOURCES);
+    let inventories = ["east", "west"].map(|cluster| format!("{cluster}=inventory/east.yaml"));
+    let [east, west] = inventories.each_ref().map(String::as_str);
+    let args = ["compile", "shop.yaml", "--target", "program"];
+    let inventories = ["--inventory", east, "--inventory", west];
+    let args = [&args[..], &inventories, &["--output-dir", "out"]].concat();
+    folder.run(&args).ended_with(0);
+    for cluster in ["east", "west"] {
+        let path = format!("out/{cluster}/istio-ingress.ingress.bin");
+        assert!(folder.path().join(path).exists(), "{cluster}");
+    }
+}
+
+#[test]
 fn findings_of_every_cluster_are_reported() {
     let folder = folder(&RESOURCES.replace("  federation: {selectors: [{}]}\n", ""));
     let args = [&["check", "--format", "short", "."], &INVENTORIES[..]].concat();

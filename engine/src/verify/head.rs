@@ -3,8 +3,10 @@
 use crate::error::{FormatError, FormatErrorKind};
 use crate::replace::{Part, Replacement};
 use crate::signature::Key;
+use crate::stickiness::{PropertyKind, Stickiness};
 use crate::tables::{
     ActionKind, Forward, Head, HeaderOperations, HostRewrite, PathRewrite, Redirect, RedirectPath,
+    Retries,
 };
 
 mod access;
@@ -61,6 +63,17 @@ pub(super) fn verify(head: &Head, records: Records) -> Result<(), FormatError> {
                 check(has_weight(forward), "weights do not add up")?;
                 check(
                     forward
+                        .stickiness
+                        .as_ref()
+                        .is_none_or(|stickiness| is_stickiness(stickiness, forward)),
+                    "stickiness is malformed",
+                )?;
+                check(
+                    forward.retries.as_ref().is_none_or(is_retries),
+                    "retries are malformed",
+                )?;
+                check(
+                    forward
                         .rewrite
                         .as_ref()
                         .is_none_or(|rewrite| is_rewrite(rewrite, head)),
@@ -111,6 +124,22 @@ fn has_weight(forward: &Forward) -> bool {
         .iter()
         .try_fold(0_u32, |sum, share| sum.checked_add(share.weight));
     forward.total_weight > 0 && sum == Some(forward.total_weight)
+}
+
+fn is_stickiness(stickiness: &Stickiness, forward: &Forward) -> bool {
+    stickiness.names.len() == forward.shares.len()
+        && (stickiness.properties.iter()).all(|property| match &property.kind {
+            PropertyKind::Header(name) => is_header_name(name),
+            PropertyKind::Cookie { name, attributes } => {
+                is_header_name(&name.to_ascii_lowercase())
+                    && attributes.as_deref().is_none_or(is_text)
+            }
+            PropertyKind::SourceAddress => true,
+        })
+}
+
+fn is_retries(retries: &Retries) -> bool {
+    is_text(&retries.on) && is_text(&retries.grpc_on) && is_text(&retries.status_codes)
 }
 
 fn is_rewrite(rewrite: &PathRewrite, head: &Head) -> bool {

@@ -2,14 +2,18 @@
 
 use meshgate_engine::write::{ClauseName, Hosts};
 use meshgate_engine::{
-    ActionKind, Destination, DestinationKind, Forward, HeaderOperations, PathRewrite, Redirect,
-    RedirectPath, Retries, SegmentKind, Share,
+    ActionKind, Destination, DestinationKind, Forward, HeaderOperations, PathRewrite, Property,
+    PropertyKind, Redirect, RedirectPath, Retries, SegmentKind, Share, Stickiness,
 };
 
 use crate::builder::{Builder, reversed, text};
 
 pub(crate) const ACTIONS: &str = "\
 GET http://a.example/old/x?q=1
+GET http://a.example/old/x | x-user: alice
+GET http://a.example/old/x | x-user: bob
+GET http://a.example/old/x | cookie: a=b; visit=\"before\"
+GET http://a.example/old/x | cookie: visit=twice
 GET http://a.example/whole/x?q=1
 GET http://a.example/plain
 GET http://a.example:80/https/x?q
@@ -68,13 +72,17 @@ pub(crate) fn actions() -> Vec<u8> {
     let forward = |shares: Vec<Share>, rewrite| {
         ActionKind::Forward(Forward {
             total_weight: shares.iter().map(|share| share.weight).sum(),
-            shares,
             rewrite,
             host: None,
             timeout_ms: Some(1500),
+            stickiness: (shares.len() > 1).then(stickiness),
+            shares,
             retries: Some(Retries {
                 attempts: 2,
                 per_try_timeout_ms: Some(500),
+                on: "5xx,retriable-status-codes".to_owned(),
+                grpc_on: "unavailable".to_owned(),
+                status_codes: "418,503".to_owned(),
             }),
         })
     };
@@ -96,6 +104,7 @@ pub(crate) fn actions() -> Vec<u8> {
         rewrite: None,
         host: None,
         timeout_ms: None,
+        stickiness: None,
         retries: None,
     });
     let redirect = |status, host: Option<&str>, path, https: bool, strip_query| {
@@ -176,6 +185,22 @@ pub(crate) fn actions() -> Vec<u8> {
         ..Hosts::default()
     });
     b.finish()
+}
+
+fn stickiness() -> Stickiness {
+    let property = |kind, is_terminal| Property { kind, is_terminal };
+    let cookie = PropertyKind::Cookie {
+        name: "visit".to_owned(),
+        attributes: Some("; Path=/".to_owned()),
+    };
+    Stickiness {
+        properties: vec![
+            property(PropertyKind::Header("x-user".to_owned()), true),
+            property(PropertyKind::SourceAddress, false),
+            property(cookie, false),
+        ],
+        names: vec!["one".to_owned(), "two".to_owned()],
+    }
 }
 
 impl Builder {

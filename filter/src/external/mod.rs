@@ -290,7 +290,7 @@ fn descriptors<'p>(
     let wants_destination = (limit.descriptors.iter().flatten())
         .any(|entry| matches!(entry, DescriptorEntry::DestinationCluster));
     let destination = wants_destination
-        .then(|| found.forward(exchange.request, exchange.random()))
+        .then(|| exchange.forwarding(found))
         .flatten();
     let destination = destination.map(|forwarding| forwarding.destination.cluster.as_str());
     if exchange.carried.borrow().has_changed {

@@ -171,9 +171,16 @@ fn options(headers: &Headers) -> answer::Options {
     let attempts = number("x-envoy-max-retries").and_then(|attempts| u32::try_from(attempts).ok());
     answer::Options {
         request_timeout: time("x-envoy-upstream-rq-timeout-ms"),
-        retries: attempts.map(|attempts| answer::Retries {
-            attempts,
-            per_try_timeout: time("x-envoy-upstream-rq-per-try-timeout-ms"),
+        retries: attempts.map(|attempts| {
+            let each = time("x-envoy-upstream-rq-per-try-timeout-ms");
+            let list = |name: &str| headers.get(name).map(text).unwrap_or_default();
+            answer::Retries::new(
+                attempts,
+                each,
+                &list("x-envoy-retry-on"),
+                &list("x-envoy-retry-grpc-on"),
+                &list("x-envoy-retriable-status-codes"),
+            )
         }),
         ..answer::Options::default()
     }

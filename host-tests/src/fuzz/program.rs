@@ -1,5 +1,7 @@
 //! Whatever the bytes, loading them as a program ends, and a program that was accepted answers every request.
 
+use std::net::Ipv4Addr;
+
 use meshgate_compiler::oracle;
 use meshgate_engine::write::{Parts, parts, seal};
 use meshgate_engine::{ActionKind, Decision, Match, Program, Request};
@@ -113,7 +115,8 @@ fn use_match(found: &Match<'_>, request: &Request<'_, [(Vec<u8>, Vec<u8>)]>) {
     match &found.action().kind {
         ActionKind::Forward(_) => {
             for random in [0.0, 0.5, 1.0, -1.0, f64::NAN, f64::INFINITY] {
-                let forwarding = found.forward(request, random);
+                let source = || Some(Ipv4Addr::LOCALHOST.into());
+                let forwarding = found.forward(request, random, source);
                 assert!(forwarding.is_some(), "there is a destination");
             }
         }

@@ -10,7 +10,7 @@ pub(super) const TOKEN: &str = "eyJhbGciOiJFZERTQSIsImtpZCI6ImVkZHNhIn0.eyJhZG1p
 pub(super) const TOKEN_HEADER: &str = "x-2";
 
 /// How many levels of options there are.
-pub(super) const OPTIONS: usize = 15;
+pub(super) const OPTIONS: usize = 17;
 
 /// One of the levels of options; most are empty.
 pub(super) fn options(number: usize) -> Option<Value> {
@@ -23,7 +23,9 @@ pub(super) fn options(number: usize) -> Option<Value> {
             },
             "requestTimeout": "2s",
         })),
-        1 => Some(json!({"retries": {"attempts": 2, "perTryTimeout": "150ms"}})),
+        1 => Some(
+            json!({"retries": {"attempts": 2, "perTryTimeout": "150ms", "retryOn": "5xx,internal", "retriableStatusCodes": [404]}}),
+        ),
         2 => Some(json!({
             "corsPolicy": {
                 "allowOrigins": [{"exact": "v1"}, {"prefix": "V2", "ignoreCase": true}, {"suffix": "3"}, {"regex": "v[45]"}],
@@ -67,6 +69,12 @@ pub(super) fn options(number: usize) -> Option<Value> {
                 {"paths": [{"prefix": "/a"}]},
             ]},
         })),
+        12 => Some(json!({"stickiness": {"hashPolicies": [
+            {"header": "x-0", "terminal": true}, {"cookie": {"name": "c"}}, {"header": "X-1"},
+        ]}})),
+        13 => Some(json!({"stickiness": {"hashPolicies": [
+            {"header": "x-1"}, {"header": "via"},
+        ]}})),
         _ => None,
     }
 }

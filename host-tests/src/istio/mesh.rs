@@ -55,6 +55,8 @@ pub struct Mesh {
     pub manifests: Vec<Manifest>,
     /// Ports of the pods of every gateway, in the order of its virtual gateways.
     ports: Vec<Vec<u16>>,
+    /// Servers that take the place of echo servers, by their names.
+    elsewhere: BTreeMap<String, SocketAddr>,
     group: Group,
     filter: PathBuf,
 }
@@ -109,6 +111,7 @@ impl Mesh {
             programs,
             manifests,
             ports,
+            elsewhere: BTreeMap::new(),
             group,
             filter: tools.filter.clone(),
         })
@@ -138,10 +141,18 @@ impl Mesh {
         let destinations = Destinations::of(&self.configuration.compiled.tree);
         for manifest in self.manifests.iter().filter(|one| one.wave == wave) {
             let mut object = manifest.object.clone();
-            destinations.lead_home(&mut object, &self.upstreams);
+            destinations.lead_home(&mut object, |name| {
+                let elsewhere = self.elsewhere.get(name).copied();
+                elsewhere.or_else(|| self.upstreams.address(name))
+            });
             self.istiod.apply(&object)?;
         }
         Ok(())
+    }
+
+    /// Has what is applied from now on lead to another server than the echo server of this name.
+    pub fn lead(&mut self, upstream: &str, elsewhere: SocketAddr) {
+        self.elsewhere.insert(upstream.to_owned(), elsewhere);
     }
 
     /// Takes other resources for the same gateways. Nothing is applied, and there are no echo servers for destinations

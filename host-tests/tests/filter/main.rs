@@ -13,6 +13,7 @@ mod program;
 mod routing;
 mod shadow;
 mod shares;
+mod stickiness;
 mod waiting;
 
 use meshgate_host_tests::wasm::{Forwarded, LocalReply, Outcome, Request, Vm};

@@ -110,6 +110,7 @@ impl ProgramBuilder {
             rewrite: None,
             host: None,
             timeout_ms: None,
+            stickiness: None,
             retries: None,
         };
         change(&mut forward);

@@ -26,7 +26,7 @@ fn direct(status: u16, body: &str) -> ActionKind {
     })
 }
 
-fn response(headers: &[(&str, &str)]) -> Headers {
+pub(crate) fn response(headers: &[(&str, &str)]) -> Headers {
     [(":status", "200")]
         .iter()
         .chain(headers)
@@ -109,14 +109,22 @@ fn timeouts_and_retries_are_told_to_the_router() {
         .forward("/retried", "a", |forward| {
             forward.timeout_ms = Some(1500);
             forward.retries = Some(Retries {
-                attempts: 3,
                 per_try_timeout_ms: Some(250),
+                ..retries(3)
+            });
+        })
+        .forward("/statuses", "a", |forward| {
+            forward.retries = Some(Retries {
+                on: "5xx,reset".to_owned(),
+                grpc_on: String::new(),
+                status_codes: String::new(),
+                ..retries(1)
             });
         })
         .forward("/never", "a", |forward| {
             forward.retries = Some(Retries {
-                attempts: 0,
                 per_try_timeout_ms: Some(250),
+                ..retries(0)
             });
         });
     let mut vm = start(program);
@@ -141,7 +149,27 @@ fn timeouts_and_retries_are_told_to_the_router() {
             "x-envoy-upstream-rq-per-try-timeout-ms: 250",
         ]
     );
-    assert_eq!(control("/never"), ["x-envoy-max-retries: 0"]);
+    assert_eq!(
+        control("/statuses"),
+        ["x-envoy-max-retries: 1", "x-envoy-retry-on: 5xx,reset"]
+    );
+    assert_eq!(
+        control("/never"),
+        [
+            "x-envoy-max-retries: 0",
+            "x-envoy-upstream-rq-per-try-timeout-ms: 250",
+        ]
+    );
+}
+
+fn retries(attempts: u32) -> Retries {
+    Retries {
+        attempts,
+        per_try_timeout_ms: None,
+        on: "connect-failure,refused-stream,retriable-status-codes".to_owned(),
+        grpc_on: "cancelled,unavailable".to_owned(),
+        status_codes: "503".to_owned(),
+    }
 }
 
 #[test]
@@ -165,6 +193,7 @@ fn header_operations_apply_at_the_route_and_then_at_the_destination() {
         rewrite: None,
         host: None,
         timeout_ms: None,
+        stickiness: None,
         retries: None,
     };
     let mut vm = start(program.route("/", ActionKind::Forward(forward), Some(route)));
@@ -210,6 +239,7 @@ fn operations_cannot_take_the_control_headers_away() {
         rewrite: None,
         host: None,
         timeout_ms: None,
+        stickiness: None,
         retries: None,
     };
     let mut vm = start(program.route("/", ActionKind::Forward(forward), Some(route)));
@@ -295,6 +325,7 @@ fn requests_are_spread_by_weight() {
         rewrite: None,
         host: None,
         timeout_ms: None,
+        stickiness: None,
         retries: None,
     };
     let mut vm = start(program.route("/", ActionKind::Forward(forward), None));

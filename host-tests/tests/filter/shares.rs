@@ -33,7 +33,7 @@ fn count(vm: &mut Vm) -> BTreeMap<String, u32> {
 
 /// Holds counts to expected shares. `limit` is the value that chance exceeds once in a thousand times.
 #[track_caller]
-fn check(counts: &BTreeMap<String, u32>, shares: &[(&str, f64)], limit: f64) {
+pub(crate) fn check(counts: &BTreeMap<String, u32>, shares: &[(&str, f64)], limit: f64) {
     let chi_square: f64 = shares
         .iter()
         .map(|(what, share)| {
@@ -57,6 +57,7 @@ fn weights_are_shares() {
         rewrite: None,
         host: None,
         timeout_ms: None,
+        stickiness: None,
         retries: None,
     });
     let counts = count(&mut start(program.route("/", forward, None)));

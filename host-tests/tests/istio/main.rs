@@ -2,6 +2,7 @@
 //! `cargo xtask istio-e2e` builds the control plane; without it, the tests are ignored.
 
 mod examples;
+mod failover;
 mod updates;
 
 use libtest_mimic::{Arguments, Trial};
@@ -18,6 +19,7 @@ fn main() {
     arguments.test_threads.get_or_insert(2);
     let mut tests = examples::tests();
     tests.extend(updates::tests());
+    tests.extend(failover::tests());
     let trials = tests.into_iter().map(|(name, run)| match tools.clone() {
         Ok(tools) => Trial::test(name, move || run(&tools).map_err(Into::into)),
         Err(_) => Trial::test(name, || Ok(())).with_ignored_flag(true),

@@ -14,6 +14,7 @@ mod faults;
 mod headers;
 mod limits;
 mod pair;
+mod retries;
 mod tls;
 
 use std::path::PathBuf;
@@ -39,6 +40,7 @@ fn main() {
         headers::TESTS,
         limits::TESTS,
         tls::TESTS,
+        retries::TESTS,
     ]
     .concat();
     let filter = tools::filter();

@@ -6,24 +6,22 @@ pub(super) mod csrf;
 mod fault;
 mod jwt;
 mod mirror;
+mod retries;
+mod stickiness;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::inventory::outlier_detection;
-use super::value::{
-    duration, header_name, header_safe, integer_in, missing, required, string_entries,
-};
+use super::value::{duration, header_name, header_safe, required, string_entries};
 use super::{every, extauth, rate_limit};
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::load::node::{Entry, Node};
 use crate::policy::external::Extauth;
 use crate::resource::options::WrittenOptions;
-use crate::resource::{HeaderManipulation, ObjectName, Retries};
+use crate::resource::{HeaderManipulation, ObjectName};
 use crate::source::{Span, Spanned};
-
-const MILLISECOND: Duration = Duration::from_millis(1);
 
 /// Options that concern the destinations themselves, with what to do instead of writing them on a route.
 const OF_DESTINATIONS: [(&str, &str); 3] = [
@@ -91,9 +89,14 @@ pub(super) fn of_traffic_policy(
                 plain.request_timeout.is_some()
             }
             "retries" => {
-                plain.retries =
-                    retries(value, diagnostics).map(|retries| Spanned::new(retries, *key_span));
+                plain.retries = retries::retries(value, diagnostics)
+                    .map(|retries| Spanned::new(retries, *key_span));
                 plain.retries.is_some()
+            }
+            "stickiness" => {
+                plain.stickiness = stickiness::stickiness(value, diagnostics)
+                    .map(|stickiness| Spanned::new(Arc::new(stickiness), *key_span));
+                plain.stickiness.is_some()
             }
             "headerManipulation" => {
                 plain.header_manipulation = header_manipulation(value, diagnostics)
@@ -165,32 +168,6 @@ fn auth_config(reference: &Node<'_>, diagnostics: &mut Diagnostics) -> Option<Ex
         namespace: namespace?.value,
         name: name?.value,
     }))
-}
-
-fn retries(node: &Node<'_>, diagnostics: &mut Diagnostics) -> Option<Retries> {
-    let attempts = match node.get("attempts") {
-        Some(attempts) => integer_in(
-            attempts,
-            "the number of attempts",
-            0..=i64::from(i32::MAX),
-            diagnostics,
-        ),
-        None => {
-            if !node.faulty {
-                diagnostics.push(missing(node.span, "attempts", "`retries`"));
-            }
-            None
-        }
-    };
-    let per_try_timeout = match node.get("perTryTimeout") {
-        Some(timeout) => duration(timeout, "`perTryTimeout`", MILLISECOND, diagnostics)
-            .map(|timeout| Some(timeout.value)),
-        None => Some(None),
-    };
-    Some(Retries {
-        attempts: u32::try_from(attempts?.value).ok()?,
-        per_try_timeout: per_try_timeout?,
-    })
 }
 
 fn header_manipulation(

@@ -244,6 +244,14 @@ fn route() -> Value {
                     "typed_config": { "@type": "type.googleapis.com/envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate" },
                 }],
                 "host_selection_retry_max_attempts": "5",
+                // The service that comes next behind a virtual destination, not again the one that has just failed.
+                "retry_priority": {
+                    "name": "envoy.retry_priorities.previous_priorities",
+                    "typed_config": {
+                        "@type": "type.googleapis.com/envoy.extensions.retry.priority.previous_priorities.v3.PreviousPrioritiesConfig",
+                        "update_frequency": 1,
+                    },
+                },
             },
         },
         "request_headers_to_remove": [CLUSTER_HEADER],

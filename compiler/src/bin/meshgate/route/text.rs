@@ -124,7 +124,18 @@ fn value(name: &str, options: Option<&Options>) -> String {
             let each = retries.per_try_timeout.as_ref();
             let each = each.map(|timeout| format!(", {timeout} each"));
             let attempts = retries.attempts;
-            format!("{attempts} after the first try{}", each.unwrap_or_default())
+            let conditions = match retries.retry_on.as_slice() {
+                [] => String::new(),
+                conditions => format!(", on {}", conditions.join(", ")),
+            };
+            let codes = retries.retriable_status_codes.iter();
+            let codes: Vec<String> = codes.map(u16::to_string).collect();
+            let codes = match codes.as_slice() {
+                [] => String::new(),
+                codes => format!(" ({})", codes.join(", ")),
+            };
+            let each = each.unwrap_or_default();
+            format!("{attempts} after the first try{each}{conditions}{codes}")
         }),
         "faultInjection" => (options.delay.as_ref()).map(|delay| format!("waits {delay}")),
         _ => None,
