@@ -77,7 +77,12 @@ impl MeshSession {
         address: SocketAddr,
         request: &Request,
     ) -> Result<Seen, String> {
-        let response = client::send(address, &http1(request))
+        let mut request = request.clone();
+        if request.scheme == "https" {
+            let name = "x-forwarded-proto".to_owned();
+            request.headers.push((name, request.scheme.clone()));
+        }
+        let response = client::send(address, &http1(&request))
             .map_err(|error| format!("no answer: {error}"))?;
         let proxy = self
             .mesh

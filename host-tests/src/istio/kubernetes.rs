@@ -60,6 +60,7 @@ pub(super) fn objects(
             pod,
             namespace,
             labels,
+            ..
         } = &entrance.identity;
         for (name, number, target) in &entrance.ports {
             let port = Port {

@@ -74,7 +74,12 @@ impl Mesh {
         let destinations = Destinations::of(&configuration.compiled.tree);
         let upstreams =
             Upstreams::start_apart(destinations.names()).map_err(|error| error.to_string())?;
-        let entrances = entrances(&programs)?;
+        // There is no TLS here: a request that came with it is one that a proxy in front of the gateway says came with it.
+        let behind_proxy = group
+            .cases
+            .iter()
+            .any(|case| case.request.scheme == "https");
+        let entrances = entrances(&programs, u32::from(behind_proxy))?;
         let ports = programs.iter().zip(&entrances).map(|(program, entrance)| {
             let target = |port: u16| {
                 let mut ports = entrance.ports.iter();
@@ -352,7 +357,7 @@ fn with_free_ports(group: &Group) -> Result<(Group, Value), String> {
 }
 
 /// The pod of every gateway that runs, and its Service. What the inventory does not tell is made up.
-fn entrances(programs: &[WorkloadProgram]) -> Result<Vec<Entrance>, String> {
+fn entrances(programs: &[WorkloadProgram], trusted_proxies: u32) -> Result<Vec<Entrance>, String> {
     let mut entrances = Vec::new();
     for (n, program) in programs.iter().enumerate() {
         let service = program.service.clone();
@@ -375,6 +380,7 @@ fn entrances(programs: &[WorkloadProgram]) -> Result<Vec<Entrance>, String> {
                 pod: format!("{service}-0"),
                 namespace: program.namespace.clone(),
                 labels: program.labels.clone(),
+                trusted_proxies,
             },
             service,
             ports: ports.into_values().collect(),

@@ -21,6 +21,8 @@ pub(super) struct Identity {
     pub(super) namespace: String,
     /// Labels of its pod.
     pub(super) labels: BTreeMap<String, String>,
+    /// How many proxies there are in front of it whose word it takes for what they say of a client.
+    pub(super) trusted_proxies: u32,
 }
 
 /// A gateway.
@@ -83,6 +85,7 @@ fn bootstrap(identity: &Identity, discovery: SocketAddr) -> Value {
         pod,
         namespace,
         labels,
+        trusted_proxies,
     } = identity;
     let source = json!({ "ads": {}, "initial_fetch_timeout": "0s", "resource_api_version": "V3" });
     json!({
@@ -96,7 +99,7 @@ fn bootstrap(identity: &Identity, discovery: SocketAddr) -> Value {
                 "CLUSTER_ID": "Kubernetes",
                 "INSTANCE_IPS": address,
                 "ISTIO_VERSION": "1.32.0",
-                "PROXY_CONFIG": {},
+                "PROXY_CONFIG": { "gatewayTopology": { "numTrustedProxies": trusted_proxies } },
             },
         },
         "dynamic_resources": {
