@@ -138,8 +138,6 @@ impl Destinations {
             .flatten()
             .filter_map(|port| Some((port["number"].as_u64()?, port["name"].clone())))
             .collect();
-        // Labels of the gateways between clusters, by which subsets choose them.
-        let more = object["spec"]["endpoints"][0]["labels"].clone();
         let mut endpoints = Vec::new();
         for (name, pods) in &self.0 {
             let port = names.get(&pods.port.into()).and_then(Value::as_str);
@@ -147,14 +145,10 @@ impl Destinations {
                 continue;
             };
             if is_entry_for(object, &pods.host) {
-                let mut labels = json!(pods.labels);
-                for (key, value) in more.as_object().into_iter().flatten() {
-                    labels[key] = value.clone();
-                }
                 endpoints.push(json!({
                     "address": address.ip().to_string(),
                     "ports": { port: address.port() },
-                    "labels": labels,
+                    "labels": pods.labels,
                 }));
             }
         }
