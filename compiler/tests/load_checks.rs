@@ -414,7 +414,7 @@ fn conditions_for_retries() {
     ] {
         let options = format!("{{retries: {{attempts: 1, {bad}}}}}");
         // An element of a list stands in its brackets.
-        let column = if bad == "retryOn: [503]" { 46 } else { 45 };
+        let column = if bad == "retryOn: [503]" { 45 } else { 44 };
         let expected = format!("1:{column}: {expected}");
         assert!(!check_options(&options, &[&expected]), "{bad}");
     }
