@@ -420,7 +420,7 @@ fn conditions_for_retries() {
     }
     for status in [99, 600] {
         let expected = format!(
-            "1:57: error[E0038]: a status to retry on must be between 100 and 599, but is {status}"
+            "1:58: error[E0038]: a status to retry on must be between 100 and 599, but is {status}"
         );
         let options = format!("{{retries: {{attempts: 1, retriableStatusCodes: [{status}]}}}}");
         assert!(!check_options(&options, &[&expected]));
