@@ -5,9 +5,9 @@ use meshgate_compiler::manifest::settings::{FilterSettings, Metric, TokenDigest}
 use meshgate_host_tests::envoy::client::Response;
 use meshgate_host_tests::envoy::delivery::{Payload, manager};
 
-use crate::Test;
-use crate::gateway::{Gateway, Start, Tools, echo, received, wait_for};
+use crate::gateway::{Gateway, Start, echo, received, wait_for};
 use crate::shop;
+use crate::{Test, Tools};
 
 pub(crate) const TESTS: &[Test] = &[
     ("observe/refusals_are_in_the_log", refusals_in_the_log),
