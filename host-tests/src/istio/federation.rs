@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use meshgate_compiler::compile::WorkloadProgram;
-use meshgate_compiler::manifest::istio::{Manifest, Wave};
+use meshgate_compiler::manifest::istio::{Attach, Manifest, Wave};
 use meshgate_compiler::source::SourceMap;
 use serde_json::{Value, json};
 
@@ -85,7 +85,7 @@ impl Federation {
             sources.add_inventory(cluster, name, inventory.to_string());
             known.insert(cluster.clone(), inventory);
         }
-        let (mut programs, manifests) = compile(&sources, &tools.filter)?;
+        let (mut programs, manifests) = compile(&sources, &tools.filter, Attach::Exclusive)?;
         let authority = Authority::new().map_err(|error| error.to_string())?;
         let names: Vec<String> = known.keys().cloned().collect();
         let mut clusters = BTreeMap::new();
@@ -303,7 +303,7 @@ impl Cluster {
                 Wave::Destinations => wait::for_clusters(program, proxy)?,
                 Wave::Listeners => {
                     for workload in &program.workloads {
-                        wait::for_listener(proxy, workload.port)?;
+                        wait::for_listener(proxy, workload.port, Attach::Exclusive)?;
                     }
                 }
                 Wave::Program => wait::for_program(program, proxy)?,

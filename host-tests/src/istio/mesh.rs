@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use meshgate_compiler::compile::{CompileOptions, WorkloadProgram, workload_programs};
 use meshgate_compiler::diagnostic::Diagnostics;
 use meshgate_compiler::manifest::istio::{
-    FailStrategy, IstioOptions, Manifest, Module, Wave, manifests,
+    Attach, FailStrategy, IstioOptions, Manifest, Module, Wave, manifests,
 };
 use meshgate_compiler::manifest::settings::FilterSettings;
 use meshgate_compiler::source::SourceMap;
@@ -53,6 +53,7 @@ pub struct Mesh {
     ports: Vec<Vec<u16>>,
     group: Group,
     filter: PathBuf,
+    attach: Attach,
 }
 
 impl Mesh {
@@ -60,11 +61,11 @@ impl Mesh {
     ///
     /// # Errors
     /// When the resources do not compile, or something does not start.
-    pub fn start(tools: &Tools, group: &Group) -> Result<Mesh, String> {
+    pub fn start(tools: &Tools, group: &Group, attach: Attach) -> Result<Mesh, String> {
         let (group, mut inventory) = with_free_ports(group)?;
         let configuration = Configuration::of(&group, 1);
         configuration.program()?;
-        let (programs, manifests) = compile_own(&configuration, &group, &tools.filter)?;
+        let (programs, manifests) = compile_own(&configuration, &group, &tools.filter, attach)?;
         let destinations = Destinations::of(&configuration.compiled.tree);
         let upstreams =
             Upstreams::start_apart(destinations.names()).map_err(|error| error.to_string())?;
@@ -116,6 +117,7 @@ impl Mesh {
             ports,
             group,
             filter: tools.filter.clone(),
+            attach,
         })
     }
 
@@ -143,7 +145,7 @@ impl Mesh {
         let destinations = Destinations::of(&self.configuration.compiled.tree);
         for manifest in self.manifests.iter().filter(|one| one.wave == wave) {
             let mut object = manifest.object.clone();
-            destinations.lead_home(&mut object, |name| self.upstreams.address(name));
+            destinations.lead_home(&mut object, &self.upstreams);
             self.istiod.apply(&object)?;
         }
         Ok(())
@@ -159,7 +161,7 @@ impl Mesh {
         self.configuration = Configuration::of(&self.group, 1);
         self.configuration.program()?;
         (self.programs, self.manifests) =
-            compile_own(&self.configuration, &self.group, &self.filter)?;
+            compile_own(&self.configuration, &self.group, &self.filter, self.attach)?;
         Ok(())
     }
 
@@ -174,14 +176,15 @@ impl Mesh {
         Ok(())
     }
 
-    /// Waits until every port that has no program yet answers 503, or redirects.
+    /// Waits until every port that has no program yet answers 503, or redirects: for want of a cluster, or of a route where
+    /// every cluster has its own.
     ///
     /// # Errors
     /// When one gives another answer, or none for long.
     pub fn wait_for_listeners(&mut self) -> Result<(), String> {
         for (proxy, ports) in self.proxies.iter_mut().zip(&self.ports) {
             for &port in ports {
-                wait::for_listener(proxy, port)?;
+                wait::for_listener(proxy, port, self.attach)?;
             }
         }
         Ok(())
@@ -220,6 +223,7 @@ impl Mesh {
 pub(super) fn compile(
     sources: &SourceMap,
     filter: &Path,
+    attach: Attach,
 ) -> Result<(Vec<WorkloadProgram>, Vec<Manifest>), String> {
     // They have been looked at already.
     let mut diagnostics = Diagnostics::default();
@@ -235,6 +239,7 @@ pub(super) fn compile(
         fail_strategy: FailStrategy::Reload,
         owner: "meshgate".to_owned(),
         settings: FilterSettings::default(),
+        attach,
     };
     let written = manifests(&programs, &resources, &options);
     if written.errors.is_empty() {
@@ -249,8 +254,9 @@ fn compile_own(
     configuration: &Configuration,
     group: &Group,
     filter: &Path,
+    attach: Attach,
 ) -> Result<(Vec<WorkloadProgram>, Vec<Manifest>), String> {
-    let (mut programs, mut manifests) = compile(&configuration.sources, filter)?;
+    let (mut programs, mut manifests) = compile(&configuration.sources, filter, attach)?;
     if let Some(clusters) = &group.clusters {
         let own = Some(&clusters.own);
         programs.retain(|program| program.cluster.as_ref() == own);

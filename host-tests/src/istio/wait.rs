@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use meshgate_compiler::compile::WorkloadProgram;
+use meshgate_compiler::manifest::istio::Attach;
 use meshgate_compiler::verify::{Known, State};
 
 use super::proxy::Proxy;
@@ -49,8 +50,9 @@ pub(super) fn for_clusters(program: &WorkloadProgram, proxy: &Proxy) -> Result<(
     })
 }
 
-/// Waits until a port of a gateway that has no program yet answers 503, or redirects.
-pub(super) fn for_listener(proxy: &mut Proxy, port: u16) -> Result<(), String> {
+/// Waits until a port of a gateway that has no program yet answers 503, or redirects: for want of a cluster, or of a route
+/// where every cluster has its own.
+pub(super) fn for_listener(proxy: &mut Proxy, port: u16, attach: Attach) -> Result<(), String> {
     let request = request_head("GET", b"/", HOST);
     wait_for("the listener answers", || {
         let response = match client::send(address(port), &request) {
@@ -59,9 +61,10 @@ pub(super) fn for_listener(proxy: &mut Proxy, port: u16) -> Result<(), String> {
         };
         proxy.log.next_entry().map_err(|error| error.to_string())?;
         let body = String::from_utf8_lossy(&response.body);
+        let has_placeholder = attach == Attach::Stable;
         Ok(match response.status {
             301 => Ok(()),
-            503 if body.is_empty() => Ok(()),
+            503 if body.is_empty() != has_placeholder => Ok(()),
             status => Err(format!("port {port} answers {status} {body}")),
         })
     })
