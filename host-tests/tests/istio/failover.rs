@@ -49,6 +49,9 @@ pub(crate) fn tests() -> Vec<Test> {
     tests.map(test).into()
 }
 
+/// Each worker of a gateway learns on its own which instances are left alone; by then all of them know.
+const WORKERS: Duration = Duration::from_millis(500);
+
 /// The service ended while it had the request. That is no reason for a retry: it may have been worked on.
 const INTERRUPTED: &str = "interrupted";
 
@@ -129,6 +132,7 @@ fn the_other_cluster_takes_over(tools: &Tools, loss: Loss, retries: bool) -> Res
     if !is_good || interrupted > CLIENTS {
         return Err(format!("{interrupted} interrupted, {failed} failed"));
     }
+    thread::sleep(WORKERS);
     all_from(to_east, "west")?;
     all_from(to_west, "west")?;
 
@@ -146,8 +150,7 @@ fn the_other_cluster_takes_over(tools: &Tools, loss: Loss, retries: bool) -> Res
             other => return Err(format!("{other:?} while east comes back")),
         }
     }
-    // Each worker of the gateway learns of it on its own.
-    thread::sleep(Duration::from_millis(500));
+    thread::sleep(WORKERS);
     all_from(to_east, "east")
 }
 
