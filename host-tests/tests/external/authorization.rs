@@ -8,8 +8,8 @@ use serde_json::json;
 
 use crate::gateway::{Gateway, echo, received, resources};
 use crate::proto::{
-    Allowed, CheckRequest, CheckResponse, Denied, Http, RateLimitRequest, RateLimitResponse, Status,
-    append, set,
+    Allowed, CheckRequest, CheckResponse, Denied, Http, RateLimitRequest, RateLimitResponse,
+    Status, append, set,
 };
 use crate::service::{Behaviour, Service, message};
 use crate::{Test, Tools};
@@ -345,7 +345,12 @@ fn after_tokens(tools: &Tools) {
         ("ext-auth-service", service.address),
         ("rate-limiter", limiter.address),
     ];
-    let gateway = Gateway::start(tools, &resources("{requestBody: {maxRequestBytes: 8}}"), &services, 1);
+    let gateway = Gateway::start(
+        tools,
+        &resources("{requestBody: {maxRequestBytes: 8}}"),
+        &services,
+        1,
+    );
     let body: &[(&str, &[u8])] = &[("content-length", b"0")];
     for (headers, user) in [(sent, Some("jason")), (nobody, None)] {
         for more in [&[][..], body] {
@@ -369,7 +374,10 @@ fn after_tokens(tools: &Tools) {
     let gateway = Gateway::start(tools, &resources(by_http), &services, 1);
     echo(&gateway.send("GET", "/", sent));
     let asked = service.last().headers;
-    assert_eq!(asked.get_all("x-user").iter().collect::<Vec<_>>(), ["jason"]);
+    assert_eq!(
+        asked.get_all("x-user").iter().collect::<Vec<_>>(),
+        ["jason"]
+    );
     echo(&gateway.send("GET", "/", nobody));
     assert_eq!(service.last().headers.get("x-user"), None);
     gateway.assert_unharmed();
