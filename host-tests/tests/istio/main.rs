@@ -3,6 +3,7 @@
 
 mod examples;
 mod failover;
+mod reach;
 mod updates;
 
 use libtest_mimic::{Arguments, Trial};
@@ -20,6 +21,7 @@ fn main() {
     let mut tests = examples::tests();
     tests.extend(updates::tests());
     tests.extend(failover::tests());
+    tests.extend(reach::tests());
     let trials = tests.into_iter().map(|(name, run)| match tools.clone() {
         Ok(tools) => Trial::test(name, move || run(&tools).map_err(Into::into)),
         Err(_) => Trial::test(name, || Ok(())).with_ignored_flag(true),

@@ -13,6 +13,7 @@ mod federated;
 mod listener;
 mod name;
 mod plugin;
+pub mod reach;
 mod rules;
 pub mod schema;
 mod service_entry;
