@@ -13,6 +13,7 @@ mod istio;
 mod istio_clusters;
 mod istio_connections;
 mod istio_differences;
+mod istio_validation;
 mod package;
 mod route;
 mod settings;

@@ -18,6 +18,7 @@ mod rules;
 pub mod schema;
 mod service_entry;
 mod tcp;
+pub mod validation;
 mod virtual_destination;
 
 use std::collections::{BTreeMap, BTreeSet};
