@@ -414,13 +414,13 @@ fn conditions_for_retries() {
     ] {
         let options = format!("{{retries: {{attempts: 1, {bad}}}}}");
         // An element of a list stands in its brackets.
-        let column = if bad == "retryOn: [503]" { 46 } else { 45 };
+        let column = if bad == "retryOn: [503]" { 45 } else { 44 };
         let expected = format!("1:{column}: {expected}");
         assert!(!check_options(&options, &[&expected]), "{bad}");
     }
     for status in [99, 600] {
         let expected = format!(
-            "1:57: error[E0038]: a status to retry on must be between 100 and 599, but is {status}"
+            "1:58: error[E0038]: a status to retry on must be between 100 and 599, but is {status}"
         );
         let options = format!("{{retries: {{attempts: 1, retriableStatusCodes: [{status}]}}}}");
         assert!(!check_options(&options, &[&expected]));

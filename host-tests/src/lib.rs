@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod both_envoys;
 pub mod cases;
 pub mod demo;
 pub mod envoy;

@@ -10,6 +10,7 @@ mod explain;
 mod folder;
 mod inspect;
 mod istio;
+mod istio_attach;
 mod istio_clusters;
 mod istio_connections;
 mod istio_differences;

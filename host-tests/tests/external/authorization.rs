@@ -4,10 +4,10 @@ use std::time::{Duration, Instant};
 
 use prost::Message;
 
-use crate::Test;
-use crate::gateway::{Gateway, Tools, echo, received, resources};
+use crate::gateway::{Gateway, echo, received, resources};
 use crate::proto::{Allowed, CheckRequest, CheckResponse, Denied, Http, Status, append, set};
 use crate::service::{Behaviour, Service, message};
+use crate::{Test, Tools};
 
 pub(crate) const TESTS: &[Test] = &[
     ("authorization/questions", questions),

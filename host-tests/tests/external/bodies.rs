@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 use meshgate_host_tests::envoy::client::{Connection, Response, request_head, send};
 use prost::Message;
 
-use crate::Test;
 use crate::authorization::pass;
-use crate::gateway::{Gateway, Tools, resources, wait_for};
+use crate::gateway::{Gateway, resources, wait_for};
 use crate::proto::{CheckRequest, CheckResponse, Status};
 use crate::service::{Asked, Behaviour, Service, message};
+use crate::{Test, Tools};
 
 pub(crate) const TESTS: &[Test] = &[
     ("bodies/whole", whole),

@@ -8,8 +8,8 @@ use meshgate_host_tests::envoy::client::send;
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 
+use crate::Tools;
 use crate::bodies::{FRAMINGS, Got, PROTOCOLS, Protocol, Scene, letters, post};
-use crate::gateway::Tools;
 
 /// Puts Envoy's own filter in the place of the gateway's.
 fn native(bootstrap: &mut Value, protocol: Protocol, max_bytes: u32, allow_partial: bool) {

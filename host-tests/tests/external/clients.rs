@@ -7,10 +7,10 @@ use std::time::Duration;
 use meshgate_host_tests::envoy::client::request_head;
 use prost::Message;
 
-use crate::Test;
 use crate::authorization::pass;
-use crate::gateway::{Gateway, Tools, echo, resources, wait_for};
+use crate::gateway::{Gateway, echo, resources, wait_for};
 use crate::service::{Behaviour, Service, message};
+use crate::{Test, Tools};
 
 pub(crate) const TESTS: &[Test] = &[
     ("clients/that_leave", that_leave),

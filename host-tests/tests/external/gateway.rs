@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use meshgate_compiler::compile::{CompileOptions, Compiled, compile};
@@ -16,12 +15,7 @@ use meshgate_host_tests::envoy::client::{self, Response, request_head};
 use meshgate_host_tests::envoy::{Envoy, Settings};
 use meshgate_host_tests::upstream::{self, Echo};
 
-/// The files that every test needs.
-#[derive(Clone, Debug)]
-pub(crate) struct Tools {
-    pub(crate) envoy: PathBuf,
-    pub(crate) filter: PathBuf,
-}
+use crate::Tools;
 
 /// A running gateway.
 #[derive(Debug)]

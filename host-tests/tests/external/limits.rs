@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use prost::Message;
 
-use crate::Test;
 use crate::authorization::pass;
-use crate::gateway::{Gateway, Tools, echo, received, resources};
+use crate::gateway::{Gateway, echo, received, resources};
 use crate::proto::{
     Allowed, CheckResponse, Http, RateLimitRequest, RateLimitResponse, header, set,
 };
 use crate::service::{Behaviour, Service, message};
+use crate::{Test, Tools};
 
 pub(crate) const TESTS: &[Test] = &[
     ("limits/descriptors", descriptors),

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use crate::Test;
-use crate::gateway::{Gateway, Tools, resources};
+use crate::gateway::{Gateway, resources};
+use crate::{Test, Tools};
 
 pub(crate) const TESTS: &[Test] = &[
     ("local/shared_by_workers", shared_by_workers),

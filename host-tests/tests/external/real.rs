@@ -11,8 +11,8 @@ use meshgate_compiler::diagnostic::Diagnostics;
 use meshgate_compiler::load;
 use meshgate_compiler::manifest::ratelimit;
 
-use crate::Test;
-use crate::gateway::{Gateway, Tools, echo, received, resources, wait_for};
+use crate::gateway::{Gateway, echo, received, resources, wait_for};
+use crate::{Test, Tools};
 
 /// The tests for which there are servers.
 pub(crate) fn tests() -> Vec<Test> {

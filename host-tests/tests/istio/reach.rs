@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 
 use meshgate_compiler::compile::{CompileOptions, workload_programs};
 use meshgate_compiler::diagnostic::Diagnostics;
-use meshgate_compiler::manifest::istio::{FailStrategy, IstioOptions, Module, Wave, manifests};
+use meshgate_compiler::manifest::istio::{
+    Attach, FailStrategy, IstioOptions, Module, Wave, manifests,
+};
 use meshgate_compiler::manifest::settings::FilterSettings;
 use meshgate_compiler::source::SourceMap;
 use meshgate_host_tests::cases::{Clusters, Group};
@@ -274,12 +276,13 @@ fn verdicts(tools: &Tools) -> Result<(), String> {
         fail_strategy: FailStrategy::Reload,
         owner: "meshgate".to_owned(),
         settings: FilterSettings::default(),
+        attach: Attach::Exclusive,
     };
     let written = manifests(&programs, &resources, &options);
     if !written.errors.is_empty() {
         return Err(written.errors.join("\n"));
     }
-    let mesh = Mesh::start(tools, &input.group(1))?;
+    let mesh = Mesh::start(tools, &input.group(1), Attach::Exclusive)?;
     let objects = written.list.iter();
     for object in objects.filter(|one| one.wave == Wave::Destinations) {
         mesh.istiod.apply(&object.object)?;

@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use meshgate_host_tests::cases::{Executor, InEnvoy, compare, read_examples};
 
-use crate::Test;
-use crate::gateway::Tools;
+use crate::{Test, Tools};
 
 pub(crate) const TESTS: &[Test] = &[("examples", examples)];
 

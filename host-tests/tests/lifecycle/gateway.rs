@@ -1,7 +1,6 @@
 //! An Envoy with the filter whose program can be replaced while it runs, and the upstreams behind it.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use meshgate_host_tests::envoy::bootstrap::{cluster_names, echo_bootstrap};
@@ -12,17 +11,10 @@ use meshgate_host_tests::envoy::{Envoy, Settings};
 use meshgate_host_tests::upstream::{Echo, Upstreams};
 use serde_json::{Value, json};
 
-use crate::shop;
+use crate::{Tools, shop};
 
 /// How long Envoy may take for what it does in its own time. Only a test that fails waits this long.
 const PATIENCE: Duration = Duration::from_secs(20);
-
-/// The files that every test needs.
-#[derive(Clone, Debug)]
-pub(crate) struct Tools {
-    pub(crate) envoy: PathBuf,
-    pub(crate) filter: PathBuf,
-}
 
 /// How a gateway is started.
 #[derive(Clone, Debug)]

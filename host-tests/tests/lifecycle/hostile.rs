@@ -7,9 +7,9 @@ use std::time::Duration;
 use meshgate_host_tests::envoy::client::{self, Connection};
 use meshgate_host_tests::upstream::Reply;
 
-use crate::Test;
-use crate::gateway::{Gateway, Start, Tools, echo, received, wait_for};
+use crate::gateway::{Gateway, Start, echo, received, wait_for};
 use crate::shop;
+use crate::{Test, Tools};
 
 pub(crate) const TESTS: &[Test] = &[
     ("hostile/strangers_cannot_steer", strangers_cannot_steer),

@@ -2,10 +2,10 @@
 
 use meshgate_host_tests::envoy::delivery::Payload;
 
-use crate::Test;
-use crate::gateway::{Gateway, Start, Tools};
+use crate::gateway::{Gateway, Start};
 use crate::load::{Connections, Load};
 use crate::shop;
+use crate::{Test, Tools};
 
 pub(crate) const TESTS: &[Test] = &[("memory/requests", requests), ("memory/programs", programs)];
 

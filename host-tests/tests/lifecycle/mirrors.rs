@@ -2,8 +2,8 @@
 
 use meshgate_host_tests::upstream::Echo;
 
-use crate::Test;
-use crate::gateway::{Gateway, Start, Tools, echo, wait_for};
+use crate::gateway::{Gateway, Start, echo, wait_for};
+use crate::{Test, Tools};
 
 pub(crate) const TESTS: &[Test] = &[
     ("mirrors/requests_are_copied", requests_are_copied),

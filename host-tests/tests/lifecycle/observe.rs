@@ -5,9 +5,9 @@ use meshgate_compiler::manifest::settings::{FilterSettings, Metric, TokenDigest}
 use meshgate_host_tests::envoy::client::Response;
 use meshgate_host_tests::envoy::delivery::{Payload, manager};
 
-use crate::Test;
-use crate::gateway::{Gateway, Start, Tools, echo, received, wait_for};
+use crate::gateway::{Gateway, Start, echo, received, wait_for};
 use crate::shop;
+use crate::{Test, Tools};
 
 pub(crate) const TESTS: &[Test] = &[
     ("observe/refusals_are_in_the_log", refusals_in_the_log),
@@ -86,7 +86,7 @@ fn metric(gateway: &Gateway, name: &str, labels: &[&str]) -> Option<u64> {
 fn metrics_have_labels(tools: &Tools) {
     let settings = FilterSettings {
         metrics: vec![Metric::Route, Metric::Duration],
-        explain: None,
+        ..FilterSettings::default()
     };
     let gateway = start(tools, settings);
     for path in ["/orders/17", "/stock/17", "/fixed", "/elsewhere"] {
@@ -115,8 +115,8 @@ fn metrics_have_labels(tools: &Tools) {
 
 fn explanations(tools: &Tools) {
     let settings = FilterSettings {
-        metrics: Vec::new(),
         explain: TokenDigest::of(TOKEN),
+        ..FilterSettings::default()
     };
     let gateway = start(tools, settings);
     let explained = |method: &str, path: &str, token: &str| {

@@ -4,10 +4,10 @@ use meshgate_host_tests::envoy::client::{Connection, request_head};
 use meshgate_host_tests::envoy::delivery::Payload;
 use meshgate_host_tests::upstream::Reply;
 
-use crate::Test;
-use crate::gateway::{Gateway, Start, Tools, received};
+use crate::gateway::{Gateway, Start, received};
 use crate::grpc;
 use crate::shop;
+use crate::{Test, Tools};
 
 pub(crate) const TESTS: &[Test] = &[
     ("requests/are_logged_and_counted", logged_and_counted),

@@ -9,10 +9,10 @@ use meshgate_host_tests::envoy::client;
 use meshgate_host_tests::envoy::delivery::{Delivery, Payload};
 use meshgate_host_tests::upstream::Reply;
 
-use crate::Test;
-use crate::gateway::{Gateway, Start, Tools, echo, wait_for};
+use crate::gateway::{Gateway, Start, echo, wait_for};
 use crate::load::{Connections, Load};
 use crate::shop;
+use crate::{Test, Tools};
 
 pub(crate) const TESTS: &[Test] = &[
     ("updates/of_the_filter_on_open_connections", of_the_filter),

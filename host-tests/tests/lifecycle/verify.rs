@@ -12,9 +12,9 @@ use meshgate_host_tests::upstream::Upstreams;
 use miniz_oxide::deflate::compress_to_vec_zlib;
 use serde_json::{Value, json};
 
-use crate::Test;
-use crate::gateway::{Gateway, Start, Tools};
+use crate::gateway::{Gateway, Start};
 use crate::shop;
+use crate::{Test, Tools};
 
 pub(crate) const TESTS: &[Test] = &[
     ("verify/good_and_refused_updates", good_and_refused),

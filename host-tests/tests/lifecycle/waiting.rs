@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 use meshgate_host_tests::envoy::client::request_head;
 use meshgate_host_tests::envoy::delivery::Payload;
 
-use crate::Test;
-use crate::gateway::{Gateway, Start, Tools, echo};
+use crate::gateway::{Gateway, Start, echo};
 use crate::shop;
+use crate::{Test, Tools};
 
 pub(crate) const TESTS: &[Test] = &[
     ("waiting/requests_are_delayed", requests_are_delayed),

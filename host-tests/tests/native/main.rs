@@ -17,22 +17,9 @@ mod pair;
 mod retries;
 mod tls;
 
-use std::path::PathBuf;
-
-use libtest_mimic::{Arguments, Trial};
-use meshgate_host_tests::tools;
-
-type Test = (&'static str, fn(&Tools));
-
-/// The files that every test needs.
-#[derive(Clone, Debug)]
-pub(crate) struct Tools {
-    pub(crate) envoy: PathBuf,
-    pub(crate) filter: PathBuf,
-}
+use meshgate_host_tests::both_envoys::{self, Test, Tools};
 
 fn main() {
-    let arguments = Arguments::from_args();
     let tests: Vec<Test> = [
         actions::TESTS,
         browsers::TESTS,
@@ -43,30 +30,5 @@ fn main() {
         retries::TESTS,
     ]
     .concat();
-    let filter = tools::filter();
-    let mut trials = Vec::new();
-    for (name, envoy) in [("newest", tools::envoy()), ("oldest", tools::old_envoy())] {
-        let tools = filter.clone().and_then(|filter| {
-            let envoy = envoy?;
-            Ok(Tools { envoy, filter })
-        });
-        if let Err(reason) = &tools {
-            if tools::envoy_is_required() {
-                eprintln!("error: {reason}");
-                std::process::exit(2);
-            }
-            println!("the tests in the {name} Envoy are ignored: {reason}");
-        }
-        for &(test, run) in &tests {
-            let test = format!("{test} [{name} envoy]");
-            trials.push(match tools.clone() {
-                Ok(tools) => Trial::test(test, move || {
-                    run(&tools);
-                    Ok(())
-                }),
-                Err(_) => Trial::test(test, || Ok(())).with_ignored_flag(true),
-            });
-        }
-    }
-    libtest_mimic::run(&arguments, trials).exit();
+    both_envoys::run(&tests);
 }
