@@ -165,6 +165,8 @@ codes! {
     LongList = "W0261", "long-list";
     /// Very many conditions on one path that can only be tried one after the other.
     TooLongList = "E0262", "too-long-list";
+    /// A matcher beyond the limits of the format: a very long path, very many conditions.
+    MatcherTooLarge = "E0263", "matcher-too-large";
 
     /// A route without an action.
     NoAction = "E0301", "no-action";
@@ -223,6 +225,8 @@ codes! {
     UnknownCluster = "E0371", "unknown-cluster";
     /// A localized virtual destination selects two services of one cluster.
     SeveralServicesInCluster = "E0372", "several-services-in-cluster";
+    /// A gateway will not have a destination.
+    NotAtGateway = "E0375", "not-at-gateway";
 
     /// A gateway asks a service that is not among the input.
     UnknownService = "E0364", "unknown-service";

@@ -287,8 +287,9 @@ fn with_free_ports(group: &Group) -> Result<(Group, Value), String> {
             let is_gateway = services
                 .iter()
                 .any(|(namespace, name)| is_service(item, namespace, name));
-            let ports = item["spec"]["ports"].as_array_mut();
-            for port in ports.into_iter().flatten().filter(|_| is_gateway) {
+            let ports = item.pointer_mut("/spec/ports").filter(|_| is_gateway);
+            let ports = ports.and_then(Value::as_array_mut);
+            for port in ports.into_iter().flatten() {
                 port["targetPort"] = json!(free_ports(1).map_err(|error| error.to_string())?);
             }
         }

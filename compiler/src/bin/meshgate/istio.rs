@@ -205,13 +205,12 @@ impl IstioArgs {
         })
     }
 
-    /// Compiles and writes everything below a folder.
-    pub(crate) fn run(
+    /// Compiles. Findings go to standard error.
+    pub(crate) fn manifests(
         &self,
         build: &BuildArgs,
         settings: FilterSettings,
-        folder: &Path,
-    ) -> Result<(), Failure> {
+    ) -> Result<Vec<Manifest>, Failure> {
         let options = self.options(settings)?;
         let (resources, programs) = build.programs()?;
         if programs.is_empty() {
@@ -237,10 +236,11 @@ impl IstioArgs {
             }
             return Err(Failure::findings());
         }
-        self.write(&manifests.list, folder)
+        Ok(manifests.list)
     }
 
-    fn write(&self, manifests: &[Manifest], folder: &Path) -> Result<(), Failure> {
+    /// Writes everything below a folder.
+    pub(crate) fn write(&self, manifests: &[Manifest], folder: &Path) -> Result<(), Failure> {
         for cluster in manifests.chunk_by(|a, b| a.cluster == b.cluster) {
             let Some(first) = cluster.first() else {
                 continue;
