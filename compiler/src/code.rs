@@ -225,6 +225,8 @@ codes! {
     UnknownCluster = "E0371", "unknown-cluster";
     /// A localized virtual destination selects two services of one cluster.
     SeveralServicesInCluster = "E0372", "several-services-in-cluster";
+    /// A gateway will not have a destination.
+    NotAtGateway = "E0375", "not-at-gateway";
 
     /// A gateway asks a service that is not among the input.
     UnknownService = "E0364", "unknown-service";

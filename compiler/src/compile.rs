@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::diagnostic::Diagnostics;
+use crate::manifest::istio::reach;
 use crate::resolve::{self, ResolveOptions};
 use crate::resource::{ObjectName, Resources};
 use crate::source::SourceMap;
@@ -105,7 +106,9 @@ fn resolve_in(
         cluster: cluster.cloned(),
         ..ResolveOptions::default()
     };
-    resolve::resolve(resources, &options, diagnostics)
+    let tree = resolve::resolve(resources, &options, diagnostics);
+    reach::check(&tree, resources, cluster.map(String::as_str), diagnostics);
+    tree
 }
 
 /// The program of one gateway that runs.

@@ -4,6 +4,7 @@
 //! that the filter names, the program itself, and the clusters that it can choose. Statistics add which updates were refused.
 
 mod dump;
+mod routes;
 
 use std::collections::BTreeSet;
 
@@ -11,7 +12,7 @@ use meshgate_engine::{FormatError, Program};
 use serde::Serialize;
 use serde_json::Value;
 
-use dump::{Filter, Manager, Routing};
+use dump::{Filter, Manager};
 
 /// What is known of a gateway.
 #[derive(Clone, Copy, Debug)]
@@ -82,7 +83,7 @@ pub enum State {
 pub enum Check {
     /// The filter is on a listener.
     Filter,
-    /// The route that reads the cluster from a header.
+    /// The routes to the cluster that a header names.
     Route,
     /// The program that is served.
     Program,
@@ -114,7 +115,7 @@ pub fn verify(gateway: &Gateway<'_>) -> Report {
     let mut report = Report::default();
     let managers = dump::managers(gateway.config_dump);
     let programs = filters(gateway, &managers, &mut report);
-    routes(gateway.config_dump, &managers, &mut report);
+    routes::look(gateway, &managers, &programs, &mut report);
     clusters(gateway, &programs, &mut report);
     updates(gateway, &mut report);
     report
@@ -250,49 +251,6 @@ fn serves(
             format!("{message}, but the program differs from the given one of the same generation"),
         ),
         _ => report.add(State::Ok, Check::Program, message),
-    }
-}
-
-fn routes(config_dump: &Value, managers: &[Manager<'_>], report: &mut Report) {
-    for manager in managers {
-        let listener = manager.listener;
-        let routing = match manager.routes(config_dump) {
-            Some(routes) => dump::routing(routes),
-            None if manager.filters.is_empty() => continue,
-            None => {
-                report.add(
-                    State::Wrong,
-                    Check::Route,
-                    format!("listener `{listener}` has no routes yet: its route configuration has not arrived"),
-                );
-                continue;
-            }
-        };
-        let (state, message) = match routing {
-            // Somebody else's listener.
-            Routing::None if manager.filters.is_empty() => continue,
-            Routing::None => (
-                State::Wrong,
-                "has no route that reads the cluster from `x-meshgate-cluster`: the EnvoyFilter is missing or does not match",
-            ),
-            Routing::Kept(_) if manager.filters.is_empty() => (
-                State::Wrong,
-                "takes the cluster from a header, but has no filter that sets it: clients choose the cluster",
-            ),
-            Routing::Kept(removed) if !removed => (
-                State::Wrong,
-                "sends `x-meshgate-cluster` on to services: the route does not remove it",
-            ),
-            Routing::Kept(_) => (
-                State::Ok,
-                "has the route that reads the cluster from `x-meshgate-cluster`",
-            ),
-        };
-        report.add(
-            state,
-            Check::Route,
-            format!("listener `{listener}` {message}"),
-        );
     }
 }
 

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use meshgate_compiler::code::Code;
 use meshgate_compiler::diagnostic::Diagnostics;
+use meshgate_compiler::manifest::istio::reach;
 use meshgate_compiler::resolve::{self, ResolveOptions};
 use meshgate_compiler::{lint, load, lower, render};
 
@@ -83,6 +84,7 @@ fn every_example_yields_its_code() {
                 ..ResolveOptions::default()
             };
             let tree = resolve::resolve(&resources, &options, &mut diagnostics);
+            reach::check(&tree, &resources, Some("east"), &mut diagnostics);
             lint::lint(&tree, &mut diagnostics);
             lower::lower(&tree, &lower::Options::default(), &mut diagnostics);
             if !has(&diagnostics, &section.code) {

@@ -36,17 +36,21 @@ pub(crate) struct Configuration {
     pub(crate) metrics: Vec<Extra>,
     /// With which token a request gets an explanation.
     pub(crate) explain: Option<Token>,
+    /// The clusters that get a copy of a request follow its own in the header that names it.
+    pub(crate) mirrors_in_header: bool,
 }
 
 /// The JSON form, for the channels that carry text only.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct JsonConfiguration<'a> {
     #[serde(borrow)]
     program: Option<EncodedProgram<'a>>,
     #[serde(default)]
     metrics: Vec<Extra>,
     explain: Option<explain::Written>,
+    #[serde(default)]
+    mirrors_in_header: bool,
 }
 
 #[derive(Deserialize)]
@@ -71,8 +75,8 @@ const MAX_DECOMPRESSED: usize = 64 * 1024 * 1024;
 
 /// Reads a configuration, and verifies its program. A configuration without one leaves it to the program `packaged` with the
 /// module, if any. It is a program as it is, or
-/// `{"program":{"encoding":"base64","data":"…"}}`, with `zlib+base64` for one that is compressed, and perhaps `metrics` and
-/// `explain`; one that is empty, or blank, says nothing.
+/// `{"program":{"encoding":"base64","data":"…"}}`, with `zlib+base64` for one that is compressed, and perhaps settings
+/// beside it; one that is empty, or blank, says nothing.
 pub(crate) fn read(
     configuration: Vec<u8>,
     packaged: impl FnOnce() -> Option<Vec<u8>>,
@@ -103,6 +107,7 @@ pub(crate) fn read(
     Ok(Configuration {
         explain: json.explain.map(token).transpose()?,
         metrics: json.metrics,
+        mirrors_in_header: json.mirrors_in_header,
         program: program.map(verified).transpose()?,
     })
 }

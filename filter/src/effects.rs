@@ -211,18 +211,29 @@ pub(crate) fn explain(explanation: &[u8]) {
 /// Tells the proxy which clusters get a copy of the request: its routes have a name for each choice of mirrors. The header of
 /// the cluster is set later, which makes the proxy look for its route again.
 pub(crate) fn set_mirrors(mirrors: &[&Destination]) {
-    if mirrors.is_empty() {
-        return;
-    }
     with_buffer(|buffer| {
-        for destination in mirrors {
-            if !buffer.is_empty() {
-                buffer.push(b',');
-            }
-            buffer.extend_from_slice(destination.cluster.as_bytes());
-        }
+        join(mirrors, buffer);
         host::set_property(b"meshgate_mirrors", buffer);
     });
+}
+
+/// Tells a proxy that reads no filter state: they follow the cluster that the request goes to, in the header that names it.
+pub(crate) fn set_cluster_and_mirrors(cluster: &Destination, mirrors: &[&Destination]) {
+    with_buffer(|buffer| {
+        buffer.extend_from_slice(cluster.cluster.as_bytes());
+        join(mirrors, buffer);
+        host::replace_header(MapType::HttpRequestHeaders, control::CLUSTER, buffer);
+    });
+}
+
+/// Appends the names of clusters, with commas between.
+fn join(destinations: &[&Destination], buffer: &mut Vec<u8>) {
+    for destination in destinations {
+        if !buffer.is_empty() {
+            buffer.push(b',');
+        }
+        buffer.extend_from_slice(destination.cluster.as_bytes());
+    }
 }
 
 /// Lends an empty buffer, whose memory is used again by the next one.

@@ -20,6 +20,8 @@ pub(crate) struct Router {
     pub(crate) random: Random,
     /// With which token a request gets an explanation.
     pub(crate) explain: Option<Token>,
+    /// The clusters that get a copy of a request follow its own in the header that names it, instead of the filter state.
+    pub(crate) mirrors_in_header: bool,
 }
 
 /// One plugin configuration. The host makes another root context for the next one, and keeps this one until its last
@@ -40,6 +42,7 @@ impl Root {
             program,
             metrics,
             explain,
+            mirrors_in_header,
         } = configuration::read(configuration, host::packaged_program)
             .map_err(|error| error.to_string())?;
         let message = accepted(program.as_ref());
@@ -53,6 +56,7 @@ impl Root {
             stats,
             random: Random::new(host::random_seed()),
             explain,
+            mirrors_in_header,
         };
         contexts::configure(self.id, router);
         Ok(message)

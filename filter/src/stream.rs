@@ -388,11 +388,7 @@ impl<'a> Exchange<'a> {
         effects::set_request_headers(&changes);
         match verdict {
             Verdict::Pass => {
-                let step = external::ask(self, gateway, found, stage);
-                if step.is_none() {
-                    effects::set_mirrors(&found.mirrors(&*self.origin.router));
-                }
-                step
+                external::ask(self, gateway, found, stage).or_else(|| self.mirror(found))
             }
             Verdict::Delay(milliseconds, next) => Some(Step::Wait(milliseconds, next)),
             Verdict::Answer(reply) => {
@@ -405,6 +401,24 @@ impl<'a> Exchange<'a> {
                 Some(self.done(Some(found), outcome, &reply.details))
             }
         }
+    }
+
+    /// Tells the proxy which clusters get a copy of the request; `None` if the action of the route is still to take place.
+    fn mirror(&self, found: &Match<'_>) -> Option<Step> {
+        let router = &self.origin.router;
+        let mirrors = found.mirrors(&**router);
+        if mirrors.is_empty() {
+            return None;
+        }
+        if !router.mirrors_in_header {
+            effects::set_mirrors(&mirrors);
+            return None;
+        }
+        let step = self.act(found);
+        if let Some(forwarding) = self.forwarding(found) {
+            effects::set_cluster_and_mirrors(forwarding.destination, &mirrors);
+        }
+        Some(step)
     }
 
     /// Carries out the action of the route.

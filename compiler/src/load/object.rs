@@ -379,6 +379,10 @@ impl<'d> Loader<'d> {
                 let rule = decode::cluster::destination_rule(metadata, cluster, spec, diagnostics);
                 resources.destination_rules.push(rule.filter(|_| whole)?);
             }
+            "ServiceEntry" => {
+                let entry = decode::cluster::service_entry(metadata, cluster, spec, diagnostics);
+                resources.service_entries.push(entry.filter(|_| whole)?);
+            }
             "KubernetesCluster" => {
                 resources.registered_clusters.insert(metadata.id.name);
             }

@@ -26,8 +26,8 @@ pub(super) fn choices(tree: &Tree) -> BTreeMap<String, Vec<&str>> {
     choices
 }
 
-/// The clusters that can get copies of one request. There are few mirrors.
-fn subsets(mirrors: &[Mirror]) -> Vec<Vec<&str>> {
+/// The clusters that can get copies of one request, in the order in which the filter names them. There are few mirrors.
+pub(super) fn subsets(mirrors: &[Mirror]) -> Vec<Vec<&str>> {
     let mut subsets = vec![Vec::new()];
     for mirror in mirrors {
         let cluster = mirror.destination.cluster.as_str();

@@ -20,6 +20,8 @@ pub struct FilterSettings {
     pub metrics: Vec<Metric>,
     /// The token of those who may ask why a request is answered as it is.
     pub explain: Option<TokenDigest>,
+    /// The clusters that get a copy of a request follow its own in the header that names it, instead of the filter state.
+    pub mirrors_in_header: bool,
 }
 
 /// What the filter counts only if it is asked to.
@@ -65,7 +67,7 @@ impl TokenDigest {
 impl FilterSettings {
     /// Whether there is anything to say.
     pub(super) fn is_empty(&self) -> bool {
-        self.metrics.is_empty() && self.explain.is_none()
+        *self == FilterSettings::default()
     }
 
     /// A configuration of the filter, with a program or without, and the settings beside it.
@@ -75,6 +77,9 @@ impl FilterSettings {
         }
         if let Some(TokenDigest(digest)) = &self.explain {
             configuration["explain"] = json!({ "tokenSha256": digest });
+        }
+        if self.mirrors_in_header {
+            configuration["mirrorsInHeader"] = json!(true);
         }
         configuration
     }

@@ -26,16 +26,7 @@ pub(super) enum Filter {
     Unreadable(String),
 }
 
-/// What the routes of a connection manager do with the header that names the cluster.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Routing {
-    /// None of them reads it.
-    None,
-    /// One does, and it is removed before the request goes out, or not.
-    Kept(bool),
-}
-
-fn list<'a>(value: &'a Value, name: &str) -> impl Iterator<Item = &'a Value> {
+pub(super) fn list<'a>(value: &'a Value, name: &str) -> impl Iterator<Item = &'a Value> {
     value[name].as_array().into_iter().flatten()
 }
 
@@ -43,7 +34,7 @@ fn sections<'a>(dump: &'a Value, list_name: &'a str) -> impl Iterator<Item = &'a
     list(dump, "configs").flat_map(move |section| list(section, list_name))
 }
 
-fn text<'a>(value: &'a Value, name: &str) -> &'a str {
+pub(super) fn text<'a>(value: &'a Value, name: &str) -> &'a str {
     value[name].as_str().unwrap_or_default()
 }
 
@@ -82,6 +73,25 @@ impl<'a> Manager<'a> {
         sections(dump, "dynamic_route_configs")
             .map(|entry| &entry["route_config"])
             .find(|routes| text(routes, "name") == name)
+    }
+
+    /// Whether Istio's authorization refuses requests that have the header which names the cluster.
+    pub(super) fn refuses_cluster_header(&self) -> bool {
+        list(self.config, "http_filters")
+            .map(|filter| &filter["typed_config"]["rules"])
+            .any(|rules| rules["action"] == "DENY" && has_header(&rules["policies"]))
+    }
+}
+
+fn has_header(rules: &Value) -> bool {
+    match rules {
+        Value::Object(fields) => {
+            let name = rules["header"]["name"].as_str();
+            name.is_some_and(|name| name.eq_ignore_ascii_case(CLUSTER_HEADER))
+                || fields.values().any(has_header)
+        }
+        Value::Array(values) => values.iter().any(has_header),
+        _ => false,
     }
 }
 
@@ -145,50 +155,6 @@ fn program(configuration: &Value) -> Filter {
             Ok(json) => read(&json),
             Err(error) => Filter::Unreadable(format!("it is not JSON: {error}")),
         }
-    }
-}
-
-/// What the routes do with the header.
-pub(super) fn routing(routes: &Value) -> Routing {
-    let removes = |place: &Value| {
-        list(place, "request_headers_to_remove")
-            .filter_map(Value::as_str)
-            .any(|name| name.eq_ignore_ascii_case(CLUSTER_HEADER))
-    };
-    let mut routing = Routing::None;
-    for host in list(routes, "virtual_hosts") {
-        let mut routes_of_host: Vec<&Value> = list(host, "routes").collect();
-        collect_routes(&host["matcher"], &mut routes_of_host);
-        for route in routes_of_host {
-            if !text(&route["route"], "cluster_header").eq_ignore_ascii_case(CLUSTER_HEADER) {
-                continue;
-            }
-            let removed = removes(routes) || removes(host) || removes(route);
-            let so_far = !matches!(routing, Routing::Kept(false));
-            routing = Routing::Kept(removed && so_far);
-        }
-    }
-    routing
-}
-
-/// The routes that a matcher can choose, wherever in it they stand.
-fn collect_routes<'v>(matcher: &'v Value, routes: &mut Vec<&'v Value>) {
-    match matcher {
-        Value::Object(fields) => {
-            if fields
-                .get("route")
-                .is_some_and(|route| route["cluster_header"].is_string())
-            {
-                routes.push(matcher);
-            }
-            fields
-                .values()
-                .for_each(|value| collect_routes(value, routes));
-        }
-        Value::Array(values) => values
-            .iter()
-            .for_each(|value| collect_routes(value, routes)),
-        _ => {}
     }
 }
 

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use meshgate_compiler::answer::{Request as Received, Response};
 use meshgate_compiler::cases::{Observed, Request, Unseen, UpstreamResponse};
+use meshgate_compiler::manifest::istio::Attach;
 
 use super::envoy::{http1, text};
 use super::executor::{Executor, Session, needs_no_client};
@@ -17,12 +18,13 @@ use crate::upstream::{Echo, Reply};
 #[derive(Debug)]
 pub struct InIstio {
     tools: Tools,
+    attach: Attach,
 }
 
 impl InIstio {
-    /// An executor that uses these programs.
-    pub fn new(tools: Tools) -> InIstio {
-        InIstio { tools }
+    /// An executor that uses these programs, and attaches to the gateways in this way.
+    pub fn new(tools: Tools, attach: Attach) -> InIstio {
+        InIstio { tools, attach }
     }
 }
 
@@ -32,7 +34,7 @@ impl Executor for InIstio {
     }
 
     fn load(&self, group: &Group) -> Result<Box<dyn Session + '_>, String> {
-        let mut mesh = Mesh::start(&self.tools, group)?;
+        let mut mesh = Mesh::start(&self.tools, group, self.attach)?;
         mesh.deploy()?;
         Ok(Box::new(MeshSession { mesh }))
     }

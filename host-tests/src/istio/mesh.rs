@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use meshgate_compiler::compile::{CompileOptions, WorkloadProgram, workload_programs};
 use meshgate_compiler::diagnostic::Diagnostics;
 use meshgate_compiler::manifest::istio::{
-    FailStrategy, IstioOptions, Manifest, Module, Wave, manifests,
+    Attach, FailStrategy, IstioOptions, Manifest, Module, Wave, manifests,
 };
 use meshgate_compiler::manifest::settings::FilterSettings;
 use meshgate_compiler::verify::{Known, State};
@@ -59,6 +59,7 @@ pub struct Mesh {
     elsewhere: BTreeMap<String, SocketAddr>,
     group: Group,
     filter: PathBuf,
+    attach: Attach,
 }
 
 impl Mesh {
@@ -66,11 +67,11 @@ impl Mesh {
     ///
     /// # Errors
     /// When the resources do not compile, or something does not start.
-    pub fn start(tools: &Tools, group: &Group) -> Result<Mesh, String> {
+    pub fn start(tools: &Tools, group: &Group, attach: Attach) -> Result<Mesh, String> {
         let (group, mut inventory) = with_free_ports(group)?;
         let configuration = Configuration::of(&group, 1);
         configuration.program()?;
-        let (programs, manifests) = compile(&configuration, &group, &tools.filter)?;
+        let (programs, manifests) = compile(&configuration, &group, &tools.filter, attach)?;
         let destinations = Destinations::of(&configuration.compiled.tree);
         let upstreams =
             Upstreams::start_apart(destinations.names()).map_err(|error| error.to_string())?;
@@ -119,6 +120,7 @@ impl Mesh {
             elsewhere: BTreeMap::new(),
             group,
             filter: tools.filter.clone(),
+            attach,
         })
     }
 
@@ -169,7 +171,8 @@ impl Mesh {
         self.group.text = resources.to_owned();
         self.configuration = Configuration::of(&self.group, 1);
         self.configuration.program()?;
-        (self.programs, self.manifests) = compile(&self.configuration, &self.group, &self.filter)?;
+        (self.programs, self.manifests) =
+            compile(&self.configuration, &self.group, &self.filter, self.attach)?;
         Ok(())
     }
 
@@ -193,7 +196,8 @@ impl Mesh {
         Ok(())
     }
 
-    /// Waits until every port that has no program yet answers 503, or redirects.
+    /// Waits until every port that has no program yet answers 503, or redirects: for want of a cluster, or of a route where
+    /// every cluster has its own.
     ///
     /// # Errors
     /// When one gives another answer, or none for long.
@@ -208,9 +212,10 @@ impl Mesh {
                     };
                     proxy.log.next_entry().map_err(|error| error.to_string())?;
                     let body = String::from_utf8_lossy(&response.body);
+                    let has_placeholder = self.attach == Attach::Stable;
                     Ok(match response.status {
                         301 => Ok(()),
-                        503 if body.is_empty() => Ok(()),
+                        503 if body.is_empty() != has_placeholder => Ok(()),
                         status => Err(format!("port {port} answers {status} {body}")),
                     })
                 })?;
@@ -289,6 +294,7 @@ fn compile(
     configuration: &Configuration,
     group: &Group,
     filter: &Path,
+    attach: Attach,
 ) -> Result<(Vec<WorkloadProgram>, Vec<Manifest>), String> {
     // They have been looked at already.
     let mut diagnostics = Diagnostics::default();
@@ -305,6 +311,7 @@ fn compile(
         fail_strategy: FailStrategy::Reload,
         owner: "meshgate".to_owned(),
         settings: FilterSettings::default(),
+        attach,
     };
     let written = manifests(&programs, &resources, &options);
     if written.errors.is_empty() {
@@ -342,8 +349,9 @@ fn with_free_ports(group: &Group) -> Result<(Group, Value), String> {
             let is_gateway = services
                 .iter()
                 .any(|(namespace, name)| is_service(item, namespace, name));
-            let ports = item["spec"]["ports"].as_array_mut();
-            for port in ports.into_iter().flatten().filter(|_| is_gateway) {
+            let ports = item.pointer_mut("/spec/ports").filter(|_| is_gateway);
+            let ports = ports.and_then(Value::as_array_mut);
+            for port in ports.into_iter().flatten() {
                 port["targetPort"] = json!(free_ports(1).map_err(|error| error.to_string())?);
             }
         }

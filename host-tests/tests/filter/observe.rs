@@ -16,7 +16,7 @@ use crate::{cluster, forwarded, get, replied, text};
 const TOKEN: &str = "a-token-of-32-characters-or-more";
 
 /// A VM whose plugin configuration says more than the program.
-fn start_with(program: ProgramBuilder, more: &str) -> Vm {
+pub(crate) fn start_with(program: ProgramBuilder, more: &str) -> Vm {
     let data = STANDARD.encode(program.bytes());
     let configuration = format!(r#"{{"program":{{"encoding":"base64","data":"{data}"}},{more}}}"#);
     Vm::start(module(), configuration.as_bytes()).unwrap_or_else(|refused| panic!("{refused}"))

@@ -1,24 +1,49 @@
-//! Every request of the examples, each example in a mesh of its own.
+//! Every request of the examples, each example in a mesh of its own; of some also in another way to attach.
 
 use std::path::Path;
 
+use meshgate_compiler::manifest::istio::Attach;
 use meshgate_host_tests::cases::{Executor, Group, InIstio, compare, read_examples};
 use meshgate_host_tests::istio::Tools;
 
 use crate::Test;
 
+/// Those that are also served with Istio's stable API alone.
+const STABLE: [&str; 8] = [
+    "bookinfo",
+    "delegate",
+    "direct-response",
+    "extauth",
+    "paths",
+    "retries",
+    "rewrites",
+    "stickiness",
+];
+
 pub(crate) fn tests() -> Vec<Test> {
     let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples");
     let groups = read_examples(&examples).expect("the examples are there");
-    let test = |group: Group| -> Test {
+    let mut tests = Vec::new();
+    for group in groups {
         let name = group.name.clone();
-        (name, Box::new(move |tools| answers(tools, &group)))
-    };
-    groups.into_iter().map(test).collect()
+        let is_in = |list: &[&str]| list.iter().any(|one| name == format!("examples/{one}"));
+        let mut add = |name: String, group: Group, attach: Attach| {
+            let test: Test = (
+                name,
+                Box::new(move |tools: &Tools| answers(tools, &group, attach)),
+            );
+            tests.push(test);
+        };
+        if is_in(&STABLE) {
+            add(format!("stable/{name}"), group.clone(), Attach::Stable);
+        }
+        add(name.clone(), group, Attach::Exclusive);
+    }
+    tests
 }
 
-fn answers(tools: &Tools, group: &Group) -> Result<(), String> {
-    let executor = InIstio::new(tools.clone());
+fn answers(tools: &Tools, group: &Group, attach: Attach) -> Result<(), String> {
+    let executor = InIstio::new(tools.clone(), attach);
     let mut session = executor.load(group)?;
     let mut failures = Vec::new();
     for case in &group.cases {

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use meshgate_compiler::manifest::istio::Attach;
 use meshgate_host_tests::cases::read_examples;
 use meshgate_host_tests::envoy::client::{Connection, request_head};
 use meshgate_host_tests::istio::{Mesh, Tools};
@@ -86,7 +87,7 @@ fn cluster(tools: &Tools, name: &str, retries: bool) -> Result<Mesh, String> {
         }
         group.text = group.text.replace(route, &more);
     }
-    let mesh = Mesh::start(tools, &group)?;
+    let mesh = Mesh::start(tools, &group, Attach::Exclusive)?;
     mesh.upstreams.set_every_reply(&Reply {
         headers: vec![("x-cluster".to_owned(), name.to_owned())],
         ..Reply::default()

@@ -3,6 +3,9 @@
 
 mod examples;
 mod failover;
+mod reach;
+mod shop;
+mod stable;
 mod updates;
 
 use libtest_mimic::{Arguments, Trial};
@@ -20,6 +23,8 @@ fn main() {
     let mut tests = examples::tests();
     tests.extend(updates::tests());
     tests.extend(failover::tests());
+    tests.extend(reach::tests());
+    tests.extend(stable::tests());
     let trials = tests.into_iter().map(|(name, run)| match tools.clone() {
         Ok(tools) => Trial::test(name, move || run(&tools).map_err(Into::into)),
         Err(_) => Trial::test(name, || Ok(())).with_ignored_flag(true),

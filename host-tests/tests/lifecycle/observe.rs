@@ -86,7 +86,7 @@ fn metric(gateway: &Gateway, name: &str, labels: &[&str]) -> Option<u64> {
 fn metrics_have_labels(tools: &Tools) {
     let settings = FilterSettings {
         metrics: vec![Metric::Route, Metric::Duration],
-        explain: None,
+        ..FilterSettings::default()
     };
     let gateway = start(tools, settings);
     for path in ["/orders/17", "/stock/17", "/fixed", "/elsewhere"] {
@@ -115,8 +115,8 @@ fn metrics_have_labels(tools: &Tools) {
 
 fn explanations(tools: &Tools) {
     let settings = FilterSettings {
-        metrics: Vec::new(),
         explain: TokenDigest::of(TOKEN),
+        ..FilterSettings::default()
     };
     let gateway = start(tools, settings);
     let explained = |method: &str, path: &str, token: &str| {

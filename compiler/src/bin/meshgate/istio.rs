@@ -8,7 +8,7 @@ use std::str::FromStr;
 
 use meshgate_compiler::compile::WorkloadProgram;
 use meshgate_compiler::manifest::istio::{
-    self, FailStrategy, IstioOptions, Manifest, Module, Wave,
+    self, Attach, FailStrategy, IstioOptions, Manifest, Module, Wave,
 };
 use meshgate_compiler::manifest::settings::FilterSettings;
 use meshgate_compiler::status::to_yaml;
@@ -46,6 +46,10 @@ pub(crate) struct IstioArgs {
     /// Write FAIL_CLOSE instead of FAIL_RELOAD, for Istio before 1.27
     #[arg(long)]
     fail_close: bool,
+
+    /// How the filter's choice of a destination takes effect
+    #[arg(long, value_enum, default_value_t = Way::Exclusive)]
+    attach: Way,
 
     /// Name of this configuration, with which its objects are labelled
     #[arg(long, value_name = "NAME", default_value = "meshgate")]
@@ -85,6 +89,14 @@ impl FromStr for Packaged {
             "expected CLUSTER/NAMESPACE.SERVICE=oci://REGISTRY/REPOSITORY:TAG@sha256:DIGEST, the image as `meshgate package --push` prints it".to_owned()
         })
     }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Way {
+    /// The ports are meshgate's; an EnvoyFilter makes one route for all destinations
+    Exclusive,
+    /// Without EnvoyFilter: a VirtualService has a route for every destination
+    Stable,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -132,6 +144,7 @@ impl IstioArgs {
             (!self.packaged.is_empty(), "--packaged"),
             (self.pull_secret.is_some(), "--pull-secret"),
             (self.fail_close, "--fail-close"),
+            (self.attach != Way::Exclusive, "--attach"),
             (self.one_file, "--one-file"),
             (self.format != Format::Yaml, "--format"),
         ];
@@ -185,16 +198,19 @@ impl IstioArgs {
             },
             owner: self.owner.clone(),
             settings,
+            attach: match self.attach {
+                Way::Exclusive => Attach::Exclusive,
+                Way::Stable => Attach::Stable,
+            },
         })
     }
 
-    /// Compiles and writes everything below a folder.
-    pub(crate) fn run(
+    /// Compiles. Findings go to standard error.
+    pub(crate) fn manifests(
         &self,
         build: &BuildArgs,
         settings: FilterSettings,
-        folder: &Path,
-    ) -> Result<(), Failure> {
+    ) -> Result<Vec<Manifest>, Failure> {
         let options = self.options(settings)?;
         let (resources, programs) = build.programs()?;
         if programs.is_empty() {
@@ -220,10 +236,11 @@ impl IstioArgs {
             }
             return Err(Failure::findings());
         }
-        self.write(&manifests.list, folder)
+        Ok(manifests.list)
     }
 
-    fn write(&self, manifests: &[Manifest], folder: &Path) -> Result<(), Failure> {
+    /// Writes everything below a folder.
+    pub(crate) fn write(&self, manifests: &[Manifest], folder: &Path) -> Result<(), Failure> {
         for cluster in manifests.chunk_by(|a, b| a.cluster == b.cluster) {
             let Some(first) = cluster.first() else {
                 continue;
@@ -278,7 +295,8 @@ fn make(folder: &Path) -> Result<(), Failure> {
 
 /// Removes the objects that an earlier run wrote. Files of others stay.
 fn empty(folder: &Path) -> Result<(), Failure> {
-    const KINDS: [&str; 6] = [
+    const KINDS: [&str; 7] = [
+        "authorizationpolicy.",
         "serviceentry.",
         "destinationrule.",
         "gateway.",

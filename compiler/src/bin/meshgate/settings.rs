@@ -62,6 +62,7 @@ impl SettingsArgs {
         Ok(FilterSettings {
             metrics,
             explain: explain.transpose()?,
+            ..FilterSettings::default()
         })
     }
 }

@@ -99,6 +99,22 @@ pub(super) fn write<'a>(
     }
 }
 
+/// Whether the objects for a Service of another cluster are written.
+pub(super) fn is_written<'a>(
+    own: &str,
+    (name, cluster): (&'a ObjectName, &'a str),
+    tree: &'a Tree,
+    resources: &'a Resources,
+) -> bool {
+    let service = Service {
+        name,
+        cluster,
+        ports: BTreeSet::new(),
+        subsets: BTreeMap::new(),
+    };
+    way(own, &service, tree, resources).is_ok()
+}
+
 /// The way from a cluster to a Service in another one; or why nothing can be said about it.
 fn way<'a>(
     own: &str,

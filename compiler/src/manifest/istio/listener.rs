@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 
 use super::destination::NETWORKING;
-use super::{Wave, Workload, name, tcp};
+use super::{Attach, Wave, Workload, name, stable, tcp};
+use crate::manifest::envoy::CLUSTER_HEADER;
 use crate::manifest::mirrors;
 use crate::resource::Tls;
 use crate::tree::{Gateway, GatewayWorkload, Tree};
@@ -11,11 +12,8 @@ use crate::tree::{Gateway, GatewayWorkload, Tree};
 /// Name of the placeholder route.
 pub(super) const ROUTE: &str = "meshgate";
 
-/// Request header in which the filter names the cluster.
-const CLUSTER_HEADER: &str = "x-meshgate-cluster";
-
 /// Writes the listeners of a workload.
-pub(super) fn write(workload: &mut Workload<'_>) {
+pub(super) fn write(workload: &mut Workload<'_>, attach: Attach) {
     let program = workload.program;
     if program.tree.needs_bodies() {
         let place = workload.place();
@@ -25,15 +23,11 @@ pub(super) fn write(workload: &mut Workload<'_>) {
         ));
     }
     let mut gateways = Vec::new();
-    let mut patches = Vec::new();
-    if program
-        .tree
-        .gateways
-        .iter()
-        .any(|gateway| gateway.tcp.is_none())
-    {
-        patches = route_patches(&program.tree);
-    }
+    let takes_requests = (program.tree.gateways.iter()).any(|gateway| gateway.tcp.is_none());
+    let mut patches = match attach {
+        Attach::Exclusive if takes_requests => route_patches(&program.tree),
+        Attach::Exclusive | Attach::Stable => Vec::new(),
+    };
     for (gateway, running) in program.tree.gateways.iter().zip(&program.workloads) {
         let id = workload.id.clone();
         let name = name::join(&[&id, &gateway.name.namespace, &gateway.name.name]);
@@ -60,14 +54,19 @@ pub(super) fn write(workload: &mut Workload<'_>) {
     }
     let name = name::join(&["meshgate", &workload.id]);
     if !gateways.is_empty() {
+        let mut routes = match attach {
+            Attach::Exclusive => Vec::new(),
+            Attach::Stable => stable::routes(workload),
+        };
+        routes.push(json!({
+            "name": ROUTE,
+            "directResponse": { "status": 503, "body": { "string": "meshgate is not attached to this gateway\n" } },
+        }));
         let spec = json!({
             "exportTo": ["."],
             "hosts": ["*"],
             "gateways": gateways,
-            "http": [{
-                "name": ROUTE,
-                "directResponse": { "status": 503, "body": { "string": "meshgate is not attached to this gateway\n" } },
-            }],
+            "http": routes,
         });
         workload.add(
             Wave::Listeners,

@@ -3,20 +3,25 @@
 //! For every gateway that runs: a WasmPlugin with the filter and the program, a Gateway per virtual gateway, a
 //! VirtualService whose only route is a placeholder, and an EnvoyFilter that turns this route into one that takes every
 //! request to the cluster the filter names. Without the EnvoyFilter the placeholder answers 503, so that nothing goes to
-//! a wrong place. Destinations that Istio does not know by itself get a ServiceEntry, subsets a DestinationRule.
+//! a wrong place. Destinations that Istio does not know by itself get a ServiceEntry, subsets a DestinationRule. There are
+//! other ways to [`Attach`].
 //!
 //! All objects are in the namespace of the gateway's pods and are visible there only.
 
+mod attach;
 mod destination;
 mod destination_rule;
 mod federated;
 mod listener;
 mod name;
 mod plugin;
+pub mod reach;
 mod rules;
 pub mod schema;
 mod service_entry;
+mod stable;
 mod tcp;
+pub mod validation;
 mod virtual_destination;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,6 +32,7 @@ use super::settings::FilterSettings;
 use crate::compile::WorkloadProgram;
 use crate::resource::Resources;
 
+pub use attach::Attach;
 pub use plugin::{FailStrategy, Module};
 
 /// Label on every object, with the value `meshgate`.
@@ -48,12 +54,14 @@ pub struct IstioOptions {
     pub owner: String,
     /// What the filter is told besides the program.
     pub settings: FilterSettings,
+    /// How the filter's choice takes effect.
+    pub attach: Attach,
 }
 
 /// When an object is applied: those of a wave need the waves before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Wave {
-    /// What requests are sent to.
+    /// What requests are sent to, and who must not choose it.
     Destinations,
     /// Listeners and the route to the filter's choice.
     Listeners,
@@ -147,7 +155,10 @@ pub fn manifests(
             continue;
         }
         virtual_destination::write(&mut workload, resources);
-        listener::write(&mut workload);
+        if options.attach == Attach::Stable {
+            stable::write(&mut workload);
+        }
+        listener::write(&mut workload, options.attach);
         plugin::write(&mut workload, options);
     }
     let order = |m: &Manifest| {

@@ -106,10 +106,11 @@ pub(super) fn write(workload: &mut Workload<'_>, options: &IstioOptions) {
         None => configuration::encode(&program.program),
         Some(_) => json!({}),
     };
-    if packaged.is_none() || !options.settings.is_empty() {
-        spec["pluginConfig"] = options.settings.add_to(configuration);
+    let settings = options.attach.settings(&options.settings, &program.tree);
+    if packaged.is_none() || !settings.is_empty() {
+        spec["pluginConfig"] = settings.add_to(configuration);
     }
-    if let Some(message) = options.settings.too_many_series(&program.tree) {
+    if let Some(message) = settings.too_many_series(&program.tree) {
         let place = workload.place();
         workload.warn(format!("{place}: {message}"));
     }

@@ -1,0 +1,209 @@
+//! Attaching with Istio's stable API alone: the VirtualService has a route for every choice that the program can make.
+//!
+//! The filter names its choice in a request header, as it does everywhere, and each route is taken by one value of it. An
+//! EnvoyFilter would have Envoy strip this header from the requests of clients. Here an AuthorizationPolicy refuses requests
+//! that come with it: Istio's authorization stands before the filter, and it is in place a wave before the routes.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value, json};
+
+use super::destination::subset_and_host;
+use super::{Wave, Workload, name};
+use crate::manifest::envoy::CLUSTER_HEADER;
+use crate::manifest::mirrors;
+use crate::resource::ObjectName;
+use crate::tree::{Action, Destination, DestinationTarget, Tree};
+
+/// With more routes than this a warning says that they cost time.
+const MANY_ROUTES: usize = 300;
+
+/// What the filter can choose for a request: the cluster that it goes to, then those that get a copy.
+type Choice<'t> = Vec<&'t str>;
+
+/// Writes the AuthorizationPolicy of a workload, and says what the routes of its program want that cannot be had.
+pub(super) fn write(workload: &mut Workload<'_>) {
+    refuse(workload);
+    let program = workload.program;
+    let of_requests = || {
+        let gateways = program.tree.gateways.iter().zip(&program.workloads);
+        gateways.filter(|(gateway, _)| gateway.tcp.is_none())
+    };
+    if of_requests().next().is_none() {
+        return;
+    }
+    let mut rule = json!({
+        "when": [{ "key": format!("request.headers[{CLUSTER_HEADER}]"), "values": ["*"] }],
+    });
+    // To connections that are not understood as HTTP, a rule about headers would apply without them.
+    let ports: Option<BTreeSet<u16>> = of_requests().map(|(_, one)| one.target_port).collect();
+    match ports {
+        Some(ports) => {
+            let ports: Vec<String> = ports.iter().map(u16::to_string).collect();
+            rule["to"] = json!([{ "operation": { "ports": ports } }]);
+        }
+        None => {
+            let place = workload.place();
+            workload.warn(format!(
+                "{place}: the ports of its pods are not known, so the AuthorizationPolicy holds on all of them, and refuses every \
+                 connection that is not HTTP; pass its Service with `--inventory`"
+            ));
+        }
+    }
+    let spec = json!({
+        "selector": { "matchLabels": program.labels },
+        "action": "DENY",
+        "rules": [rule],
+    });
+    let name = name::join(&["meshgate", &workload.id]);
+    workload.add(
+        Wave::Destinations,
+        ("security.istio.io/v1", "AuthorizationPolicy"),
+        name,
+        &[],
+        spec,
+    );
+}
+
+/// The routes, one for each choice, in the order of their names.
+pub(super) fn routes(workload: &mut Workload<'_>) -> Vec<Value> {
+    let choices = choices(&workload.program.tree);
+    if choices.len() > MANY_ROUTES {
+        let place = workload.place();
+        workload.warn(format!(
+            "{place}: the program can choose between {} destinations, and Envoy looks at the routes to them one after the other \
+             for every request: from {MANY_ROUTES} on, this is slower than with `--attach exclusive`, which has one route",
+            choices.len()
+        ));
+    }
+    choices.iter().map(|choice| route(choice)).collect()
+}
+
+fn choices(tree: &Tree) -> BTreeSet<Choice<'_>> {
+    let mut choices = BTreeSet::new();
+    for route in tree.routes() {
+        let Action::Forward(forward) = &route.action else {
+            continue;
+        };
+        let mirrors = mirrors::subsets(route.mirrors());
+        for weighted in &forward.destinations {
+            let cluster = weighted.destination.cluster.as_str();
+            choices.extend(
+                mirrors
+                    .iter()
+                    .map(|mirrors| [&[cluster][..], mirrors].concat()),
+            );
+        }
+    }
+    choices
+}
+
+fn route(choice: &[&str]) -> Value {
+    let value = choice.join(",");
+    let mut destinations = choice.iter().filter_map(|cluster| destination(cluster));
+    let mut route = json!({
+        "name": value,
+        "match": [{ "headers": { CLUSTER_HEADER: { "exact": value } } }],
+        "headers": { "request": { "remove": [CLUSTER_HEADER] } },
+        // Without any, Istio retries on its own. This condition holds for no status until the filter names some; whether there
+        // are retries, and when, it says request by request, as it does for timeouts.
+        "retries": { "attempts": 1, "retryOn": "retriable-status-codes" },
+        "route": destinations.next().into_iter().collect::<Value>(),
+    });
+    let mirrors: Vec<Value> = destinations.collect();
+    if !mirrors.is_empty() {
+        route["mirrors"] = mirrors.into();
+    }
+    route
+}
+
+/// The destination that Istio makes this cluster of, as an entry of a list of destinations.
+fn destination(cluster: &str) -> Option<Value> {
+    let port: u16 = cluster.split('|').nth(1)?.parse().ok()?;
+    let (subset, host) = subset_and_host(cluster)?;
+    let mut destination = json!({ "host": host, "port": { "number": port } });
+    if !subset.is_empty() {
+        destination["subset"] = json!(subset);
+    }
+    Some(json!({ "destination": destination }))
+}
+
+/// Says what only an EnvoyFilter can do.
+fn refuse(workload: &mut Workload<'_>) {
+    let tree = &workload.program.tree;
+    let mut faults = Vec::new();
+    for gateway in &tree.gateways {
+        let tcp = gateway.tcp.as_ref();
+        let tcp = tcp.map(|tcp| crate::manifest::tcp::settings(&tcp.settings));
+        for (field, is_set) in [
+            (
+                "options.perConnectionBufferLimitBytes",
+                gateway.listener.buffer_limit.is_some(),
+            ),
+            (
+                "connectionOptions.enableProxyProtocol",
+                gateway.listener.proxy_protocol,
+            ),
+            (
+                "tcpProxySettings",
+                tcp.is_some_and(|settings| !settings.is_empty()),
+            ),
+        ] {
+            if is_set {
+                faults.push(format!(
+                    "`{field}` of virtual gateway `{}` needs an EnvoyFilter: remove it",
+                    gateway.name
+                ));
+            }
+        }
+    }
+    for (name, user) in virtual_destinations(tree) {
+        faults.push(format!(
+            "virtual destination `{name}`, which {user} goes to, needs an EnvoyFilter: name one of its services instead"
+        ));
+    }
+    let place = workload.place();
+    for fault in faults {
+        workload.error(format!("{place}: {fault}, or leave out `--attach stable`"));
+    }
+}
+
+/// The virtual destinations, each with the first route or virtual gateway that goes there.
+fn virtual_destinations(tree: &Tree) -> BTreeMap<&ObjectName, String> {
+    let mut found = BTreeMap::new();
+    for route in tree.routes() {
+        let destinations = match &route.action {
+            Action::Forward(forward) => &forward.destinations[..],
+            Action::Redirect(_) | Action::DirectResponse(_) => &[],
+        };
+        let destinations = destinations.iter().map(|weighted| &weighted.destination);
+        let mirrors = route.mirrors().iter().map(|mirror| &mirror.destination);
+        for name in destinations
+            .chain(mirrors)
+            .filter_map(|one| virtual_name(one))
+        {
+            let user = || format!("route `{}`", route.name);
+            found.entry(name).or_insert_with(user);
+        }
+    }
+    for gateway in &tree.gateways {
+        let of_connections = gateway.tcp.iter().flat_map(|tcp| &tcp.destinations);
+        let destinations = of_connections.map(|(destination, _)| destination);
+        let services = gateway.services.destinations().map(|(service, _)| service);
+        for name in destinations
+            .chain(services)
+            .filter_map(|one| virtual_name(one))
+        {
+            let user = || format!("virtual gateway `{}`", gateway.name);
+            found.entry(name).or_insert_with(user);
+        }
+    }
+    found
+}
+
+fn virtual_name(destination: &Destination) -> Option<&ObjectName> {
+    match &destination.target {
+        DestinationTarget::VirtualDestination { name, .. } => Some(name),
+        DestinationTarget::KubeService { .. } | DestinationTarget::StaticDestination { .. } => None,
+    }
+}

@@ -1,0 +1,192 @@
+//! Gateways without EnvoyFilter: `--attach stable`.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use meshgate_compiler::manifest::istio::{Attach, Wave};
+use meshgate_host_tests::cases::Group;
+use meshgate_host_tests::envoy::client::Response;
+use meshgate_host_tests::istio::{Mesh, Tools};
+use meshgate_host_tests::upstream::Reply;
+use serde_json::Value;
+
+use crate::Test;
+use crate::shop::{ask, ask_until, is_served, mesh, plugin};
+
+pub(crate) fn tests() -> Vec<Test> {
+    type Run = fn(&Tools) -> Result<(), String>;
+    let tests: [(&str, Run); 2] = [
+        ("stable/clients_do_not_choose", clients_do_not_choose),
+        ("stable/mirrors_and_retries", mirrors_and_retries),
+    ];
+    tests
+        .into_iter()
+        .map(|(name, test)| -> Test { (name.to_owned(), Box::new(test)) })
+        .collect()
+}
+
+const STOCK: &str = "outbound|80||stock.shop.svc.cluster.local";
+
+/// What a client sends that wants to choose where its request goes.
+const CHOICE: [(&str, &[u8]); 1] = [("x-meshgate-cluster", STOCK.as_bytes())];
+
+fn is_placeholder(response: &Response, _: &str) -> bool {
+    response.status == 503 && response.body == b"meshgate is not attached to this gateway\n"
+}
+
+/// Asks until it is so.
+fn until(what: &str, is_so: &mut dyn FnMut() -> Result<bool, String>) -> Result<(), String> {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !is_so()? {
+        if Instant::now() > deadline {
+            return Err(format!("not within a minute: {what}"));
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+    Ok(())
+}
+
+/// A request that names a cluster is refused, and reaches none.
+fn refused(mesh: &mut Mesh, when: &str) -> Result<(), String> {
+    let (response, flags) = ask(mesh, "/orders", &CHOICE)?;
+    match response.status == 403 && mesh.upstreams.requests(STOCK) == 0 {
+        true => Ok(()),
+        false => Err(format!(
+            "{when}: a client chose the cluster: {} `{flags}`",
+            response.status
+        )),
+    }
+}
+
+fn of_kind(mesh: &Mesh, kind: &str) -> Result<Value, String> {
+    let mut manifests = mesh.manifests.iter();
+    let found = manifests.find(|one| one.kind == kind);
+    found
+        .map(|one| one.object.clone())
+        .ok_or_else(|| format!("there is no {kind}"))
+}
+
+/// Whether the plugin is not there yet, there, or not there any more.
+fn clients_do_not_choose(tools: &Tools) -> Result<(), String> {
+    let mut mesh = mesh(tools, Attach::Stable)?;
+    let served = |response: &Response, _: &str| is_served(response, 1);
+    mesh.apply(Wave::Destinations)?;
+    mesh.wait_for_clusters()?;
+    mesh.apply(Wave::Listeners)?;
+    mesh.wait_for_listeners()?;
+    refused(&mut mesh, "before the plugin")?;
+    mesh.apply(Wave::Program)?;
+    mesh.wait_for_programs()?;
+    refused(&mut mesh, "with the plugin")?;
+    ask_until(&mut mesh, "the program", served, |_, _| false)?;
+
+    let plugin = plugin(&mesh)?.object.clone();
+    mesh.istiod.delete(&plugin)?;
+    ask_until(&mut mesh, "the placeholder", is_placeholder, served)?;
+    refused(&mut mesh, "after the plugin")?;
+
+    // It is the policy that refuses, and `verify` wants it to be there.
+    mesh.istiod.apply(&plugin)?;
+    mesh.wait_for_programs()?;
+    let policy = of_kind(&mesh, "AuthorizationPolicy")?;
+    mesh.istiod.delete(&policy)?;
+    let mut is_taken = || Ok(ask(&mut mesh, "/orders", &CHOICE)?.0.status != 403);
+    until("the policy is gone", &mut is_taken)?;
+    let (response, flags) = ask(&mut mesh, "/orders", &CHOICE)?;
+    if !served(&response, &flags) {
+        return Err(format!(
+            "the filter keeps what a client chose: {} `{flags}`",
+            response.status
+        ));
+    }
+    let proxy = mesh.proxies.first().ok_or("there is no proxy")?;
+    let report = proxy.verify(None)?;
+    let mut findings = report.findings.iter();
+    if !findings.any(|one| one.message.contains("the AuthorizationPolicy is missing")) {
+        return Err(format!("verify does not see it: {report:#?}"));
+    }
+    // Without both, nothing does.
+    mesh.istiod.delete(&plugin)?;
+    until("the client has its way", &mut || {
+        ask(&mut mesh, "/orders", &CHOICE)?;
+        Ok(mesh.upstreams.requests(STOCK) > 0)
+    })
+}
+
+const RESOURCES: &str = "\
+apiVersion: networking.enterprise.mesh.gloo.solo.io/v1beta1
+kind: VirtualGateway
+metadata: {name: www, namespace: shop}
+spec:
+  ingressGatewaySelectors:
+  - portName: http2
+    destinationSelectors: [{kubeServiceMatcher: {namespaces: [istio-ingress], labels: {istio: ingressgateway}}}]
+  connectionHandlers: [{http: {routeConfig: [{virtualHostSelector: {}}]}}]
+---
+apiVersion: networking.enterprise.mesh.gloo.solo.io/v1beta1
+kind: VirtualHost
+metadata: {name: www, namespace: shop}
+spec:
+  domains: [shop.example]
+  routes:
+  - name: copied
+    matchers: [{uri: {prefix: /copied}}]
+    options:
+      mirrors:
+      - {kubeService: {name: next, namespace: shop}, port: 80}
+      - {kubeService: {name: never, namespace: shop}, port: 80, percentage: 0}
+    routeAction: {destinations: [{kubeService: {name: stock, namespace: shop, port: 80}}]}
+  - name: tried-again
+    matchers: [{uri: {prefix: /again}}]
+    options: {retries: {attempts: 2, perTryTimeout: 5s, retriableStatusCodes: [503]}}
+    routeAction: {destinations: [{kubeService: {name: stock, namespace: shop, port: 80}}]}
+  - name: once
+    routeAction: {destinations: [{kubeService: {name: stock, namespace: shop, port: 80}}]}
+";
+
+/// A copy goes where the program says, without the header. Retries are those of the program, not those that Istio has by
+/// default.
+fn mirrors_and_retries(tools: &Tools) -> Result<(), String> {
+    const NEXT: &str = "outbound|80||next.shop.svc.cluster.local";
+    const NEVER: &str = "outbound|80||never.shop.svc.cluster.local";
+    let mut mesh = Mesh::start(
+        tools,
+        &Group::new("shop", RESOURCES.to_owned()),
+        Attach::Stable,
+    )?;
+    mesh.deploy()?;
+    let (response, flags) = ask(&mut mesh, "/copied", &[])?;
+    if response.status != 200 {
+        return Err(format!("not copied: {} `{flags}`", response.status));
+    }
+    let upstreams = &mesh.upstreams;
+    until("there is a copy", &mut || Ok(upstreams.requests(NEXT) > 0))?;
+    for name in [STOCK, NEXT] {
+        let echo = upstreams.last_request(name).ok_or("no request")?;
+        let leaked = echo
+            .headers
+            .iter()
+            .find(|(name, _)| name.starts_with("x-meshgate"));
+        if let Some((header, _)) = leaked {
+            return Err(format!("`{name}` got `{header}`"));
+        }
+    }
+    if mesh.upstreams.requests(NEVER) != 0 {
+        return Err("a mirror of 0 % got a copy".to_owned());
+    }
+
+    let unavailable = Reply {
+        status: 503,
+        ..Reply::default()
+    };
+    mesh.upstreams.set_reply(STOCK, unavailable);
+    for (path, tries) in [("/", 1), ("/again", 3), ("/copied", 1)] {
+        let before = mesh.upstreams.requests(STOCK);
+        ask(&mut mesh, path, &[])?;
+        let tried = mesh.upstreams.requests(STOCK) - before;
+        if tried != tries {
+            return Err(format!("{path} was tried {tried} times instead of {tries}"));
+        }
+    }
+    Ok(())
+}
