@@ -18,7 +18,7 @@ fn texts(folder: &Path, end: &str, into: &mut Vec<(String, String)>) -> io::Resu
 }
 
 /// What stands between each two marks.
-fn between<'t>(text: &'t str, mark: char) -> impl Iterator<Item = &'t str> {
+fn between(text: &str, mark: char) -> impl Iterator<Item = &str> {
     text.split(mark).skip(1).step_by(2)
 }
 
