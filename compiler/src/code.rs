@@ -167,6 +167,8 @@ codes! {
     LongList = "W0261", "long-list";
     /// Very many conditions on one path that can only be tried one after the other.
     TooLongList = "E0262", "too-long-list";
+    /// A matcher beyond the limits of the format: a very long path, very many conditions.
+    MatcherTooLarge = "E0263", "matcher-too-large";
 
     /// A route without an action.
     NoAction = "E0301", "no-action";

@@ -98,6 +98,28 @@ fn matchers_that_explode_are_left_out() {
     assert_eq!(resolved.codes(), ["E0650"]);
 }
 
+/// A long path or very many conditions above a large table: what is multiplied out is counted by its size.
+#[test]
+fn large_matchers_count_more() {
+    let mut table_of_many = String::new();
+    for at in 0..1_000 {
+        table_of_many += &answer(&format!("r{at}"), &exact(&format!("/{at}")));
+    }
+    let headers: Vec<String> = (0..256).map(|n| format!("{{name: x-{n}}}")).collect();
+    for large in [
+        prefix(&format!("/{}", "x".repeat(4_000))),
+        format!("{{uri: {{prefix: /}}, headers: [{}]}}", headers.join(", ")),
+    ] {
+        for (matcher, expected) in [(large, vec!["E0650"]), (prefix("/x"), vec![])] {
+            let yaml = gateway()
+                + &virtual_host(&delegate("d", &matcher, "test/t"))
+                + &table("test/t", &table_of_many);
+            let resolved = resolved_with(&yaml, &limited(3_000));
+            assert_eq!(resolved.codes(), expected);
+        }
+    }
+}
+
 /// Twelve tables that all delegate to all tables of their namespace, themselves included.
 #[test]
 fn tables_that_all_delegate_to_all_end() {
