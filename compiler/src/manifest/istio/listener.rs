@@ -1,5 +1,7 @@
 //! Gateway, VirtualService and EnvoyFilter: from a connection to the filter's choice of a cluster.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use super::destination::NETWORKING;
@@ -7,7 +9,7 @@ use super::{Attach, Wave, Workload, name, stable, tcp};
 use crate::manifest::envoy::CLUSTER_HEADER;
 use crate::manifest::mirrors;
 use crate::resource::Tls;
-use crate::tree::{Gateway, GatewayWorkload, Tree};
+use crate::tree::{Action, DestinationTarget, Gateway, GatewayWorkload, Tree};
 
 /// Name of the placeholder route.
 pub(super) const ROUTE: &str = "meshgate";
@@ -185,7 +187,7 @@ fn tls(settings: &Tls) -> Value {
 }
 
 /// Turns the placeholder into a route to the cluster that the filter names, and puts a route before it for every choice
-/// of mirrors.
+/// of mirrors, and before these for every virtual destination.
 fn route_patches(tree: &Tree) -> Vec<Value> {
     let placeholder = json!({
         "context": "GATEWAY",
@@ -206,25 +208,75 @@ fn route_patches(tree: &Tree) -> Vec<Value> {
             "patch": { "operation": "MERGE", "value": route() },
         }),
     ];
-    for (number, (choice, mirrors)) in mirrors::choices(tree).into_iter().enumerate() {
+    let mut insert = |name: String, mirrors: &[&str], destination: Option<&str>| {
         let mut value = route();
-        value["name"] = json!(format!("{ROUTE}-mirrors-{number}"));
-        // No client can set the filter state, and the route is looked for again when the filter has chosen.
-        value["match"] = json!({
-            "prefix": "/",
-            "filter_state": [{ "key": mirrors::CHOICE, "string_match": { "exact": choice } }],
-        });
-        value["route"]["request_mirror_policies"] = mirrors
-            .iter()
-            .map(|cluster| json!({ "cluster": cluster }))
-            .collect();
+        value["name"] = json!(name);
+        value["match"] = json!({ "prefix": "/" });
+        // No client can set the filter state or the header, and the route is looked for again when the filter has chosen.
+        if !mirrors.is_empty() {
+            value["match"]["filter_state"] =
+                json!([{ "key": mirrors::CHOICE, "string_match": { "exact": mirrors.join(",") } }]);
+            value["route"]["request_mirror_policies"] = mirrors
+                .iter()
+                .map(|cluster| json!({ "cluster": cluster }))
+                .collect();
+        }
+        if let Some(destination) = destination {
+            value["match"]["headers"] =
+                json!([{ "name": CLUSTER_HEADER, "string_match": { "exact": destination } }]);
+            value["route"]["retry_policy"]["retry_priority"] = next_service();
+        }
         patches.push(json!({
             "applyTo": "HTTP_ROUTE",
             "match": placeholder,
             "patch": { "operation": "INSERT_BEFORE", "value": value },
         }));
+    };
+    for (number, (mirrors, destination)) in virtual_destinations(tree).iter().rev().enumerate() {
+        let name = format!("{ROUTE}-virtual-destination-{number}");
+        insert(name, mirrors, Some(destination));
+    }
+    for (number, mirrors) in mirrors::choices(tree).values().enumerate() {
+        insert(format!("{ROUTE}-mirrors-{number}"), mirrors, None);
     }
     patches
+}
+
+/// The virtual destinations that the filter can choose, each with the mirrors that it can choose for the same request. Those
+/// without mirrors come first.
+fn virtual_destinations(tree: &Tree) -> BTreeSet<(Vec<&str>, &str)> {
+    let mut found = BTreeSet::new();
+    for route in tree.routes() {
+        let Action::Forward(forward) = &route.action else {
+            continue;
+        };
+        let mirrors = mirrors::subsets(route.mirrors());
+        for weighted in &forward.destinations {
+            let destination = &weighted.destination;
+            if matches!(
+                destination.target,
+                DestinationTarget::VirtualDestination { .. }
+            ) {
+                let cluster = destination.cluster.as_str();
+                found.extend(mirrors.iter().map(|mirrors| (mirrors.clone(), cluster)));
+            }
+        }
+    }
+    found
+}
+
+/// Retries go to the service that comes next behind a virtual destination. Until an instance is left alone, they would go to
+/// the one again that has just failed: of 1,000 requests with one retry, 6 to 9 failed when the only instance of a service
+/// had ended, and none with this. It is not for other clusters: where Istio makes priorities of localities, every retry would
+/// leave the gateway's own, though healthy instances are there (500 of 1,000 requests when one of two instances had ended).
+fn next_service() -> Value {
+    json!({
+        "name": "envoy.retry_priorities.previous_priorities",
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.retry.priority.previous_priorities.v3.PreviousPrioritiesConfig",
+            "update_frequency": 1,
+        },
+    })
 }
 
 /// The route to the cluster that the filter names, without name and match.
@@ -243,14 +295,6 @@ fn route() -> Value {
                     "typed_config": { "@type": "type.googleapis.com/envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate" },
                 }],
                 "host_selection_retry_max_attempts": "5",
-                // The service that comes next behind a virtual destination, not again the one that has just failed.
-                "retry_priority": {
-                    "name": "envoy.retry_priorities.previous_priorities",
-                    "typed_config": {
-                        "@type": "type.googleapis.com/envoy.extensions.retry.priority.previous_priorities.v3.PreviousPrioritiesConfig",
-                        "update_frequency": 1,
-                    },
-                },
             },
         },
         "request_headers_to_remove": [CLUSTER_HEADER],
