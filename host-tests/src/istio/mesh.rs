@@ -197,7 +197,7 @@ impl Mesh {
     }
 
     /// Waits until every port that has no program yet answers 503, or redirects: for want of a cluster, or of a route where
-    /// every cluster has its own.
+    /// every cluster has its own. 404 is what others answer.
     ///
     /// # Errors
     /// When one gives another answer, or none for long.
@@ -215,6 +215,7 @@ impl Mesh {
                     let has_placeholder = self.attach == Attach::Stable;
                     Ok(match response.status {
                         301 => Ok(()),
+                        404 if self.attach == Attach::Beside => Ok(()),
                         503 if body.is_empty() != has_placeholder => Ok(()),
                         status => Err(format!("port {port} answers {status} {body}")),
                     })

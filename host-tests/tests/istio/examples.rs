@@ -20,6 +20,16 @@ const STABLE: [&str; 8] = [
     "stickiness",
 ];
 
+/// Those that are also served beside others.
+const BESIDE: [&str; 6] = [
+    "authorization",
+    "bookinfo",
+    "delegate",
+    "direct-response",
+    "mirror",
+    "rewrites",
+];
+
 pub(crate) fn tests() -> Vec<Test> {
     let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples");
     let groups = read_examples(&examples).expect("the examples are there");
@@ -36,6 +46,9 @@ pub(crate) fn tests() -> Vec<Test> {
         };
         if is_in(&STABLE) {
             add(format!("stable/{name}"), group.clone(), Attach::Stable);
+        }
+        if is_in(&BESIDE) {
+            add(format!("beside/{name}"), group.clone(), Attach::Beside);
         }
         add(name.clone(), group, Attach::Exclusive);
     }

@@ -95,6 +95,8 @@ impl FromStr for Packaged {
 enum Way {
     /// The ports are meshgate's; an EnvoyFilter makes one route for all destinations
     Exclusive,
+    /// The ports have VirtualServices of others, and keep them for requests that no route is for
+    Beside,
     /// Without EnvoyFilter: a VirtualService has a route for every destination
     Stable,
 }
@@ -200,6 +202,7 @@ impl IstioArgs {
             settings,
             attach: match self.attach {
                 Way::Exclusive => Attach::Exclusive,
+                Way::Beside => Attach::Beside,
                 Way::Stable => Attach::Stable,
             },
         })

@@ -3,11 +3,10 @@
 use serde_json::{Value, json};
 
 use super::destination::NETWORKING;
-use super::{Attach, Wave, Workload, name, stable, tcp};
+use super::{Attach, Wave, Workload, name, routes, stable, tcp};
 use crate::manifest::envoy::CLUSTER_HEADER;
-use crate::manifest::mirrors;
 use crate::resource::Tls;
-use crate::tree::{Gateway, GatewayWorkload, Tree};
+use crate::tree::{Gateway, GatewayWorkload};
 
 /// Name of the placeholder route.
 pub(super) const ROUTE: &str = "meshgate";
@@ -25,12 +24,15 @@ pub(super) fn write(workload: &mut Workload<'_>, attach: Attach) {
     let mut gateways = Vec::new();
     let takes_requests = (program.tree.gateways.iter()).any(|gateway| gateway.tcp.is_none());
     let mut patches = match attach {
-        Attach::Exclusive if takes_requests => route_patches(&program.tree),
-        Attach::Exclusive | Attach::Stable => Vec::new(),
+        Attach::Exclusive if takes_requests => routes::of_placeholder(&program.tree),
+        Attach::Beside if takes_requests => routes::before_others(workload),
+        Attach::Exclusive | Attach::Beside | Attach::Stable => Vec::new(),
     };
     for (gateway, running) in program.tree.gateways.iter().zip(&program.workloads) {
-        let id = workload.id.clone();
-        let name = name::join(&[&id, &gateway.name.namespace, &gateway.name.name]);
+        if attach == Attach::Beside {
+            beside(workload, gateway);
+        }
+        let name = object_name(workload, gateway);
         let spec = json!({
             "selector": program.labels,
             "servers": [server(gateway, running)],
@@ -55,13 +57,18 @@ pub(super) fn write(workload: &mut Workload<'_>, attach: Attach) {
     let name = name::join(&["meshgate", &workload.id]);
     if !gateways.is_empty() {
         let mut routes = match attach {
-            Attach::Exclusive => Vec::new(),
+            Attach::Exclusive | Attach::Beside => Vec::new(),
             Attach::Stable => stable::routes(workload),
         };
-        routes.push(json!({
+        let mut placeholder = json!({
             "name": ROUTE,
             "directResponse": { "status": 503, "body": { "string": "meshgate is not attached to this gateway\n" } },
-        }));
+        });
+        if attach == Attach::Beside {
+            // It is there for the hosts that no VirtualService of others has, and takes no request that is theirs.
+            placeholder["match"] = json!([{ "headers": { CLUSTER_HEADER: {} } }]);
+        }
+        routes.push(placeholder);
         let spec = json!({
             "exportTo": ["."],
             "hosts": ["*"],
@@ -100,6 +107,29 @@ pub(super) fn write(workload: &mut Workload<'_>, attach: Attach) {
         annotations,
         spec,
     );
+}
+
+/// Name of the Gateway object of a virtual gateway.
+pub(super) fn object_name(workload: &Workload<'_>, gateway: &Gateway) -> String {
+    name::join(&[&workload.id, &gateway.name.namespace, &gateway.name.name])
+}
+
+/// What a listener that others have too does to them.
+fn beside(workload: &mut Workload<'_>, gateway: &Gateway) {
+    let place = workload.place();
+    if gateway.https_redirect {
+        workload.error(format!(
+            "{place}: `httpsRedirect` of virtual gateway `{}` would redirect the requests of others on its port, too: write \
+             `requireTls` into virtual hosts instead, or leave out `--attach beside`",
+            gateway.name
+        ));
+    } else if gateway.listener.tls.is_some() {
+        workload.warn(format!(
+            "{place}: virtual gateway `{}` has TLS. If another Gateway object has one of its server names on the same port, Istio \
+             takes the older object and leaves out that server of the other one",
+            gateway.name
+        ));
+    }
 }
 
 /// The hosts behind all clusters that the program can choose.
@@ -182,79 +212,6 @@ fn tls(settings: &Tls) -> Value {
     set("maxProtocolVersion", version(&settings.maximum_version));
     set("cipherSuites", list(&settings.cipher_suites));
     tls
-}
-
-/// Turns the placeholder into a route to the cluster that the filter names, and puts a route before it for every choice
-/// of mirrors.
-fn route_patches(tree: &Tree) -> Vec<Value> {
-    let placeholder = json!({
-        "context": "GATEWAY",
-        "routeConfiguration": { "vhost": { "route": { "name": ROUTE } } },
-    });
-    let mut patches = vec![
-        json!({
-            "applyTo": "ROUTE_CONFIGURATION",
-            "match": { "context": "GATEWAY" },
-            "patch": {
-                "operation": "MERGE",
-                "value": { "internal_only_headers": [CLUSTER_HEADER] },
-            },
-        }),
-        json!({
-            "applyTo": "HTTP_ROUTE",
-            "match": placeholder,
-            "patch": { "operation": "MERGE", "value": route() },
-        }),
-    ];
-    for (number, (choice, mirrors)) in mirrors::choices(tree).into_iter().enumerate() {
-        let mut value = route();
-        value["name"] = json!(format!("{ROUTE}-mirrors-{number}"));
-        // No client can set the filter state, and the route is looked for again when the filter has chosen.
-        value["match"] = json!({
-            "prefix": "/",
-            "filter_state": [{ "key": mirrors::CHOICE, "string_match": { "exact": choice } }],
-        });
-        value["route"]["request_mirror_policies"] = mirrors
-            .iter()
-            .map(|cluster| json!({ "cluster": cluster }))
-            .collect();
-        patches.push(json!({
-            "applyTo": "HTTP_ROUTE",
-            "match": placeholder,
-            "patch": { "operation": "INSERT_BEFORE", "value": value },
-        }));
-    }
-    patches
-}
-
-/// The route to the cluster that the filter names, without name and match.
-fn route() -> Value {
-    json!({
-        "route": {
-            "cluster_header": CLUSTER_HEADER,
-            "cluster_not_found_response_code": "SERVICE_UNAVAILABLE",
-            // The filter sets timeouts and retries request by request.
-            "timeout": "0s",
-            "max_stream_duration": { "grpc_timeout_header_max": "0s" },
-            "retry_policy": {
-                "num_retries": 1,
-                "retry_host_predicate": [{
-                    "name": "envoy.retry_host_predicates.previous_hosts",
-                    "typed_config": { "@type": "type.googleapis.com/envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate" },
-                }],
-                "host_selection_retry_max_attempts": "5",
-                // The service that comes next behind a virtual destination, not again the one that has just failed.
-                "retry_priority": {
-                    "name": "envoy.retry_priorities.previous_priorities",
-                    "typed_config": {
-                        "@type": "type.googleapis.com/envoy.extensions.retry.priority.previous_priorities.v3.PreviousPrioritiesConfig",
-                        "update_frequency": 1,
-                    },
-                },
-            },
-        },
-        "request_headers_to_remove": [CLUSTER_HEADER],
-    })
 }
 
 /// What the Gateway object cannot say of a listener.

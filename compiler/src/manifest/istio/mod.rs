@@ -15,6 +15,7 @@ mod federated;
 mod listener;
 mod name;
 mod plugin;
+mod routes;
 mod rules;
 pub mod schema;
 mod service_entry;
