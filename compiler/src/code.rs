@@ -161,6 +161,8 @@ codes! {
     InvalidRegex = "E0257", "invalid-regex";
     /// A matcher without a path stands beside one that has a path.
     MatcherWithoutPath = "W0258", "matcher-without-path";
+    /// A path condition that no path fulfils in the form that the gateway or the virtual host gives to paths.
+    PathNotInForm = "W0259", "path-not-in-form";
     /// A regular expression whose automaton would be too large.
     RegexTooComplex = "E0260", "regex-too-complex";
     /// More than 64 matchers that have to be tried one after the other.

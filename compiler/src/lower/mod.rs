@@ -135,11 +135,7 @@ impl Lowering<'_> {
             namespace: gateway.name.namespace.clone(),
             name: gateway.name.name.clone(),
             port,
-            paths: meshgate_engine::Normalization {
-                resolve: gateway.paths.resolve,
-                merge_slashes: gateway.paths.merge_slashes,
-                decode_slashes: gateway.paths.decode_slashes,
-            },
+            paths: gateway.paths.into(),
         });
         self.head
             .services

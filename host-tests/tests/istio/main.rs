@@ -3,6 +3,7 @@
 
 mod examples;
 mod failover;
+mod federation;
 mod reach;
 mod shop;
 mod stable;
@@ -23,6 +24,7 @@ fn main() {
     let mut tests = examples::tests();
     tests.extend(updates::tests());
     tests.extend(failover::tests());
+    tests.extend(federation::tests());
     tests.extend(reach::tests());
     tests.extend(stable::tests());
     let trials = tests.into_iter().map(|(name, run)| match tools.clone() {
