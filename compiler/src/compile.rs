@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::diagnostic::Diagnostics;
+use crate::manifest::istio::reach;
 use crate::resolve::{self, ResolveOptions};
 use crate::resource::{ObjectName, Resources};
 use crate::source::SourceMap;
@@ -105,7 +106,9 @@ fn resolve_in(
         cluster: cluster.cloned(),
         ..ResolveOptions::default()
     };
-    resolve::resolve(resources, &options, diagnostics)
+    let tree = resolve::resolve(resources, &options, diagnostics);
+    reach::check(&tree, resources, cluster.map(String::as_str), diagnostics);
+    tree
 }
 
 /// The program of one gateway that runs.
@@ -132,12 +135,15 @@ pub struct WorkloadProgram {
 impl WorkloadProgram {
     /// What files and arguments call it: `CLUSTER/NAMESPACE.SERVICE`.
     pub fn place(&self) -> String {
-        format!(
-            "{}/{}.{}",
-            self.cluster.as_deref().unwrap_or("cluster"),
-            self.namespace,
-            self.service.as_deref().unwrap_or("gateway")
-        )
+        let (cluster, file) = self.file();
+        format!("{cluster}/{file}")
+    }
+
+    /// The same in two parts: folder and file.
+    pub fn file(&self) -> (&str, String) {
+        let service = self.service.as_deref().unwrap_or("gateway");
+        let cluster = self.cluster.as_deref().unwrap_or("cluster");
+        (cluster, format!("{}.{service}", self.namespace))
     }
 }
 

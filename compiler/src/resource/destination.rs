@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{DestinationSelector, Metadata, ObjectRef, WrittenOptions};
+use super::{DestinationSelector, Metadata, ObjectRef, Visibility, WrittenOptions};
 use crate::rare::Rare;
 use crate::source::{Span, Spanned};
 
@@ -204,6 +204,8 @@ pub struct Service {
     pub federated_host: Option<String>,
     /// Ports.
     pub ports: Vec<ServicePort>,
+    /// Namespaces whose proxies know it.
+    pub visibility: Visibility,
     /// The place to point at.
     pub span: Span,
 }
@@ -221,6 +223,7 @@ impl Service {
             addresses: Vec::new(),
             federated_host: None,
             ports: Vec::new(),
+            visibility: Visibility::default(),
             span: Span::default(),
         }
     }

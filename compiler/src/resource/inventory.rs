@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Metadata, ObjectName, ObjectRef};
+use super::{Metadata, ObjectName, ObjectRef, ServicePort};
 use crate::source::{Span, Spanned};
 
 /// Selects the Services of gateways, and a port of theirs.
@@ -91,6 +91,41 @@ pub struct DestinationRule {
     pub spec: serde_json::Value,
     /// Place of the name.
     pub span: Span,
+}
+
+/// An Istio ServiceEntry that somebody wrote.
+#[derive(Clone, Debug)]
+pub struct ServiceEntry {
+    /// Namespace and name.
+    pub name: ObjectName,
+    /// Cluster; absent in plain manifests.
+    pub cluster: Option<String>,
+    /// Labels by which meshgate knows its own entries.
+    pub labels: BTreeMap<String, String>,
+    /// `spec.hosts`; a host may start with `*.`.
+    pub hosts: Vec<String>,
+    /// `spec.ports`.
+    pub ports: Vec<ServicePort>,
+    /// `spec.exportTo`.
+    pub visibility: Visibility,
+    /// Place of the name.
+    pub span: Span,
+}
+
+/// Namespaces whose proxies know a Service or an object of Istio: `exportTo` as written, namespaces, `.` (its own), `*`
+/// (all) and `~` (none). Empty: all, unless the mesh says otherwise.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Visibility(pub Vec<String>);
+
+impl Visibility {
+    /// Whether proxies in a namespace know what stands in namespace `own`.
+    pub fn includes(&self, namespace: &str, own: &str) -> bool {
+        let has = |wanted: &str| self.0.iter().any(|one| one == wanted);
+        if self.0.is_empty() || has("*") {
+            return true;
+        }
+        !has("~") && (has(namespace) || has(".") && namespace == own)
+    }
 }
 
 /// A Mesh object: an Istio installation in one cluster.

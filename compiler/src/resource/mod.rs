@@ -31,7 +31,7 @@ pub use gateway::{
 };
 pub use inventory::{
     DestinationRule, DestinationSelector, Federation, FederationSelector, IngressGatewaySelector,
-    Mesh, Node, Pods, ServiceMatcher, ServiceRef, VirtualMesh,
+    Mesh, Node, Pods, ServiceEntry, ServiceMatcher, ServiceRef, VirtualMesh, Visibility,
 };
 pub use listener::{Listener, Tls, TlsFiles};
 pub use options::{HeaderManipulation, Retries, RetryConditions, WrittenOptions};
@@ -165,6 +165,8 @@ pub struct Resources {
     pub nodes: Vec<Node>,
     /// DestinationRules of the clusters.
     pub destination_rules: Vec<DestinationRule>,
+    /// ServiceEntries of the clusters.
+    pub service_entries: Vec<ServiceEntry>,
     /// Mesh objects.
     pub meshes: Vec<Mesh>,
     /// VirtualMesh objects.

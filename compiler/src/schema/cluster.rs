@@ -11,4 +11,6 @@ objects! {
     TEMPLATE_METADATA { labels: {string} }.open();
     NODE {}.open().separable();
     DESTINATION_RULE { host: string }.open().separable();
+    SERVICE_ENTRY { hosts: [string], exportTo: [string], ports: [ENTRY_PORT] }.open().separable();
+    ENTRY_PORT { number: uint32, name: string, protocol: string }.open();
 }

@@ -8,6 +8,8 @@ mod advice;
 mod auth_config;
 mod check;
 mod cluster;
+#[cfg(test)]
+mod examples;
 mod gateway;
 mod mesh;
 mod policy;
@@ -220,7 +222,7 @@ const OWN_GROUPS: [&str; 4] = [ENTERPRISE, NETWORKING, DISCOVERY, SETTINGS];
 
 static KINDS: &[Kind] = {
     use auth_config::AUTH_CONFIG;
-    use cluster::{DEPLOYMENT, DESTINATION_RULE, NODE, POD};
+    use cluster::{DEPLOYMENT, DESTINATION_RULE, NODE, POD, SERVICE_ENTRY};
     use gateway::VIRTUAL_GATEWAY;
     use mesh::{DESTINATION, MESH, SETTINGS as SETTINGS_SPEC, VIRTUAL_DESTINATION, VIRTUAL_MESH};
     use policy::{
@@ -269,12 +271,15 @@ static KINDS: &[Kind] = {
         }
         ISTIO/v1 {
             DestinationRule: DESTINATION_RULE used,
+            ServiceEntry: SERVICE_ENTRY used,
         }
         ISTIO/v1beta1 {
             DestinationRule: DESTINATION_RULE used,
+            ServiceEntry: SERVICE_ENTRY used,
         }
         ISTIO/v1alpha3 {
             DestinationRule: DESTINATION_RULE used,
+            ServiceEntry: SERVICE_ENTRY used,
         }
     }
 };

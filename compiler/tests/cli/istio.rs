@@ -90,7 +90,7 @@ items:
     subsets: [{name: canary, labels: {track: canary}}]
 ";
 
-fn folder() -> Folder {
+pub(crate) fn folder() -> Folder {
     let folder = Folder::new(&[("shop.yaml", RESOURCES)]);
     fs::create_dir(folder.path().join("inventory")).unwrap();
     for cluster in ["east", "west"] {
@@ -100,7 +100,7 @@ fn folder() -> Folder {
     folder
 }
 
-fn compile(folder: &Folder, more: &[&str]) -> crate::folder::Outcome {
+pub(crate) fn compile(folder: &Folder, more: &[&str]) -> crate::folder::Outcome {
     let args = ["compile", "shop.yaml", "--target", "istio", "-o", "out"];
     let inventories = [
         "--inventory",

@@ -8,7 +8,7 @@ use crate::folder::{Folder, Outcome};
 use crate::istio::{MODULE, files, golden};
 
 /// Gateways in the cluster east; services in east, west and eu.
-const RESOURCES: &str = "\
+pub(crate) const RESOURCES: &str = "\
 apiVersion: networking.enterprise.mesh.gloo.solo.io/v1beta1
 kind: VirtualGateway
 metadata: {name: edge, namespace: shop}
@@ -111,7 +111,7 @@ items:
     )
 }
 
-fn folder(resources: &str) -> Folder {
+pub(crate) fn folder(resources: &str) -> Folder {
     let meshes = ["east", "west", "eu"].map(|cluster| {
         format!(
             "---\napiVersion: discovery.mesh.gloo.solo.io/v1\nkind: Mesh\nmetadata: {{name: mesh-{cluster}, namespace: gloo-mesh}}\n\
@@ -135,7 +135,7 @@ fn folder(resources: &str) -> Folder {
     folder
 }
 
-fn compile(folder: &Folder, more: &[&str]) -> Outcome {
+pub(crate) fn compile(folder: &Folder, more: &[&str]) -> Outcome {
     let args = ["compile", "shop.yaml", "--target", "istio", "-o", "out"];
     let inventories = ["east", "west", "eu"].map(|cluster| {
         [

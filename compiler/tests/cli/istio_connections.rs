@@ -88,7 +88,7 @@ fn all() -> String {
     .concat()
 }
 
-fn compile(folder: &Folder, more: &[&str]) -> Outcome {
+pub(crate) fn compile(folder: &Folder, more: &[&str]) -> Outcome {
     let args = [
         "compile",
         "shop.yaml",
@@ -102,9 +102,14 @@ fn compile(folder: &Folder, more: &[&str]) -> Outcome {
     folder.run(&[&args[..], &MODULE, more].concat())
 }
 
+/// A folder with all of them.
+pub(crate) fn folder() -> Folder {
+    Folder::new(&[("shop.yaml", &all()), ("east.yaml", INVENTORY)])
+}
+
 #[test]
 fn connections_have_routes_of_istio() {
-    let folder = Folder::new(&[("shop.yaml", &all()), ("east.yaml", INVENTORY)]);
+    let folder = folder();
     compile(&folder, &["--one-file"]).ended_with(0);
     let text = fs::read_to_string(folder.path().join("out/east.yaml")).unwrap();
     golden("connections.yaml", &text);
@@ -113,7 +118,7 @@ fn connections_have_routes_of_istio() {
 #[test]
 fn the_filter_is_only_on_ports_of_requests() {
     // No requests: no filter, and no placeholder for its routes.
-    let folder = Folder::new(&[("shop.yaml", &all()), ("east.yaml", INVENTORY)]);
+    let folder = folder();
     compile(&folder, &[]).ended_with(0);
     let written = files(&folder.path().join("out"));
     assert!(

@@ -14,6 +14,7 @@ mod istio_attach;
 mod istio_clusters;
 mod istio_connections;
 mod istio_differences;
+mod istio_validation;
 mod package;
 mod route;
 mod settings;

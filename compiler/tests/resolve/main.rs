@@ -10,6 +10,7 @@ mod hosts;
 mod limits;
 mod lints;
 mod options;
+mod reach;
 mod requests;
 mod sharing;
 mod traffic_policy;

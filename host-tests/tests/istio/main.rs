@@ -4,6 +4,8 @@
 mod beside;
 mod examples;
 mod failover;
+mod federation;
+mod reach;
 mod shop;
 mod stable;
 mod updates;
@@ -24,6 +26,8 @@ fn main() {
     tests.extend(updates::tests());
     tests.extend(failover::tests());
     tests.extend(beside::tests());
+    tests.extend(federation::tests());
+    tests.extend(reach::tests());
     tests.extend(stable::tests());
     let trials = tests.into_iter().map(|(name, run)| match tools.clone() {
         Ok(tools) => Trial::test(name, move || run(&tools).map_err(Into::into)),

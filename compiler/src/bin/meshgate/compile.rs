@@ -8,6 +8,7 @@ use crate::istio::IstioArgs;
 use crate::output::{self, Failure};
 use crate::serving::{BuildArgs, EnvoyArgs};
 use crate::settings::SettingsArgs;
+use crate::validation::Validator;
 
 /// Compile resources into a routing program
 ///
@@ -46,6 +47,13 @@ pub(crate) struct Args {
     /// what the inventory says.
     #[arg(long, value_name = "FOLDER", conflicts_with_all = ["output", "status"])]
     output_dir: Option<PathBuf>,
+
+    /// Have this Envoy validate what is about to be written [default: $ENVOY, else nothing is validated]
+    ///
+    /// With `--target istio` it is what the EnvoyFilters bring into Envoy's configuration. Name an Envoy of the version
+    /// that the gateways have.
+    #[arg(long = "envoy", value_name = "FILE")]
+    validator: Option<PathBuf>,
 
     #[command(flatten)]
     envoy: EnvoyArgs,
@@ -88,6 +96,11 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
             "`{name}` is a setting of the filter, which stands beside the program: leave it out, or write `--target envoy` or `--target istio`"
         )));
     }
+    if !matches!(args.target, Target::Envoy | Target::Istio) && args.validator.is_some() {
+        return Err(Failure::usage(
+            "`--envoy` validates what is written for Envoy: leave it out, or write `--target envoy` or `--target istio`",
+        ));
+    }
     if args.target == Target::Program && args.output.is_none() && io::stdout().is_terminal() {
         return Err(Failure::usage(
             "a program is binary: name a file with `-o FILE`, or redirect standard output",
@@ -109,16 +122,25 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
             Failure::usage("many files are written: name a folder for them with `-o FOLDER`")
         })?;
         let settings = args.settings.settings()?;
-        return args.istio.run(&args.build, settings, &folder);
+        let validator = Validator::of(args.validator.as_deref())?;
+        let manifests = args.istio.manifests(&args.build, settings)?;
+        if let Some(validator) = validator {
+            validator.objects(&manifests)?;
+        }
+        return args.istio.write(&manifests, &folder);
     }
     let mut build = args.envoy.build(&args.build)?;
     let bytes = match args.target {
         Target::Envoy => {
             let filter = args.envoy.filter()?;
             let admin = args.envoy.admin;
-            args.envoy
-                .bootstrap(&mut build, admin, &filter, &args.settings.settings()?)?
-                .into_bytes()
+            let validator = Validator::of(args.validator.as_deref())?;
+            let settings = args.settings.settings()?;
+            let bootstrap = (args.envoy).bootstrap(&mut build, admin, &filter, &settings)?;
+            if let Some(validator) = validator {
+                validator.whole(&bootstrap)?;
+            }
+            bootstrap.into_bytes()
         }
         Target::Istio | Target::Program => build.program,
         Target::RateLimits => build.rate_limits()?.into_bytes(),
@@ -138,9 +160,10 @@ fn write_programs(build: &BuildArgs, folder: &Path) -> Result<(), Failure> {
         ));
     }
     for program in programs {
-        let path = folder.join(format!("{}.bin", program.place()));
-        let folder = path.parent().unwrap_or(folder);
-        fs::create_dir_all(folder).map_err(|error| {
+        let (cluster, file) = program.file();
+        let folder = folder.join(output::file_name(cluster)?);
+        let path = folder.join(output::file_name(&format!("{file}.bin"))?);
+        fs::create_dir_all(&folder).map_err(|error| {
             Failure::failed(format!("cannot make `{}`: {error}", folder.display()))
         })?;
         output::write(&path, &program.program)?;

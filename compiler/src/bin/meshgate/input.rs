@@ -31,8 +31,9 @@ pub(crate) struct Input {
 pub(crate) struct Inventories {
     /// What runs in a cluster: files or folders as `kubectl get -o yaml` prints them
     ///
-    /// Services, Deployments, Pods, Nodes and DestinationRules are used, whatever else is there is skipped. May be given
-    /// several times, also for one cluster. Files that lie among the resources are taken out of them.
+    /// Services, Deployments, Pods, Nodes, DestinationRules and ServiceEntries are used, whatever else is there is
+    /// skipped. May be given several times, also for one cluster. Files that lie among the resources are taken out of
+    /// them.
     #[arg(long = "inventory", value_name = "CLUSTER=PATH")]
     inventories: Vec<InventoryPath>,
 }

@@ -208,13 +208,12 @@ impl IstioArgs {
         })
     }
 
-    /// Compiles and writes everything below a folder.
-    pub(crate) fn run(
+    /// Compiles. Findings go to standard error.
+    pub(crate) fn manifests(
         &self,
         build: &BuildArgs,
         settings: FilterSettings,
-        folder: &Path,
-    ) -> Result<(), Failure> {
+    ) -> Result<Vec<Manifest>, Failure> {
         let options = self.options(settings)?;
         let (resources, programs) = build.programs()?;
         if programs.is_empty() {
@@ -240,15 +239,17 @@ impl IstioArgs {
             }
             return Err(Failure::findings());
         }
-        self.write(&manifests.list, folder)
+        Ok(manifests.list)
     }
 
-    fn write(&self, manifests: &[Manifest], folder: &Path) -> Result<(), Failure> {
+    /// Writes everything below a folder.
+    pub(crate) fn write(&self, manifests: &[Manifest], folder: &Path) -> Result<(), Failure> {
         for cluster in manifests.chunk_by(|a, b| a.cluster == b.cluster) {
             let Some(first) = cluster.first() else {
                 continue;
             };
-            let place = folder.join(first.cluster.as_deref().unwrap_or(UNNAMED));
+            let name = first.cluster.as_deref().unwrap_or(UNNAMED);
+            let place = folder.join(output::file_name(name)?);
             if self.one_file {
                 make(folder)?;
                 let all: Vec<&Manifest> = cluster.iter().collect();
@@ -275,7 +276,8 @@ impl IstioArgs {
         let mut names = Vec::new();
         for object in objects {
             let name = format!("{}.{}", object.file_stem(), self.format.extension());
-            output::write(&place.join(&name), self.format.one(object).as_bytes())?;
+            let path = place.join(output::file_name(&name)?);
+            output::write(&path, self.format.one(object).as_bytes())?;
             names.push(name);
         }
         if self.format == Format::Kustomize {

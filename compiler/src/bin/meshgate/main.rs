@@ -20,6 +20,7 @@ mod serving;
 mod settings;
 mod status;
 mod test;
+mod validation;
 mod verify;
 
 use std::process::ExitCode;

@@ -1,6 +1,6 @@
 //! `meshgate run`: an Envoy that serves the resources.
 
-mod envoy;
+pub(crate) mod envoy;
 
 use std::fs;
 use std::net::IpAddr;

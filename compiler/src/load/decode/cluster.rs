@@ -1,14 +1,14 @@
 //! What runs in the clusters: meshes, pods, nodes, rules, and selectors of Services.
 
 use super::every;
-use super::value::{non_empty, object_ref, required, strings};
+use super::value::{non_empty, object_ref, required, service_port, strings};
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::load::node::Node;
 use crate::resource::{
     self, DestinationRule, DestinationSelector, Federation, FederationSelector,
-    IngressGatewaySelector, Mesh, Metadata, ObjectName, Pods, ServiceMatcher, ServiceRef,
-    VirtualMesh,
+    IngressGatewaySelector, Mesh, Metadata, ObjectName, Pods, ServiceEntry, ServiceMatcher,
+    ServiceRef, VirtualMesh, Visibility,
 };
 
 /// `ingressGatewaySelectors`.
@@ -221,6 +221,29 @@ pub(in crate::load) fn destination_rule(
         host: host.value,
         labels: metadata.labels,
         spec: spec.json(),
+        span: metadata.span,
+    })
+}
+
+/// An Istio ServiceEntry. What is wrong with it is for its owner to find.
+pub(in crate::load) fn service_entry(
+    metadata: Metadata,
+    cluster: Option<String>,
+    spec: &Node<'_>,
+    diagnostics: &mut Diagnostics,
+) -> Option<ServiceEntry> {
+    let texts = |key: &str| -> Vec<String> {
+        let texts = strings(spec, key).into_iter();
+        texts.map(|text| text.value).collect()
+    };
+    let ports = spec.list_at("ports").iter();
+    Some(ServiceEntry {
+        name: metadata.id,
+        cluster,
+        labels: metadata.labels,
+        hosts: texts("hosts"),
+        ports: every(ports, |port| service_port(port, "number", diagnostics))?,
+        visibility: Visibility(texts("exportTo")),
         span: metadata.span,
     })
 }

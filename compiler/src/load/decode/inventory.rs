@@ -12,9 +12,12 @@ use crate::load::node::Node;
 use crate::resource::destination::Endpoint;
 use crate::resource::{
     Backends, Destination, ExternalService, FailoverDirective, Metadata, OutlierDetection, Service,
-    ServiceType, TargetPort, VirtualDestination,
+    ServiceType, TargetPort, VirtualDestination, Visibility,
 };
 use crate::source::Spanned;
+
+/// Annotation of a Service: the namespaces whose proxies know it.
+const EXPORT_TO: &str = "networking.istio.io/exportTo";
 
 /// A VirtualDestination.
 pub(in crate::load) fn virtual_destination(
@@ -238,6 +241,7 @@ fn kube_service(
             .collect(),
         federated_host,
         ports: ports?,
+        visibility: Visibility::default(),
         span: node.span,
     })
 }
@@ -256,6 +260,12 @@ pub(in crate::load) fn service(
     if node.faulty {
         return None;
     }
+    let annotations = object.get("metadata").and_then(|it| it.get("annotations"));
+    let export_to = annotations.and_then(|annotations| annotations.text_at(EXPORT_TO));
+    let export_to = export_to.map(|list| list.value).unwrap_or_default();
+    let export_to = export_to.split(',').map(str::trim);
+    let export_to = export_to.filter(|one| !one.is_empty()).map(str::to_owned);
+    let export_to: Vec<String> = export_to.collect();
     Some(Service {
         name: metadata.id.name.clone(),
         namespace: metadata.id.namespace.clone(),
@@ -271,6 +281,7 @@ pub(in crate::load) fn service(
         addresses: balancer_addresses(object),
         federated_host: None,
         ports,
+        visibility: Visibility(export_to),
         span: metadata.span,
     })
 }

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::destination::NETWORKING;
 use super::{Wave, Workload, name};
 use crate::compile::WorkloadProgram;
-use crate::resource::{DestinationRule, ObjectName, OutlierDetection, Resources};
+use crate::resource::{DestinationRule, ObjectName, OutlierDetection, Resources, Visibility};
 
 /// The subsets of a host, by name.
 pub(super) type Subsets<'a> = BTreeMap<String, Subset<'a>>;
@@ -61,6 +61,9 @@ pub(super) fn outlier_detection(written: Option<&OutlierDetection>) -> Value {
     })
 }
 
+/// The mesh's root namespace, as Istio is installed.
+const ROOT: &str = "istio-system";
+
 /// A rule in the gateway's namespace replaces the one of the service's owner for this gateway, so what that one says is
 /// said again.
 pub(super) fn write(
@@ -71,13 +74,22 @@ pub(super) fn write(
     subsets: &Subsets<'_>,
 ) {
     let program = workload.program;
-    let owners = owner_rule(program, resources, host, service);
+    let cluster = program.cluster.as_deref();
+    let owners = owner_rule(resources, (cluster, &program.namespace), host, service);
+    let mut export_to = match for_other_pods(resources, program, host, service) {
+        // Istio would make ours part of a rule for other pods that is exported alike. This means the same, and is not alike.
+        true => json!([program.namespace]),
+        false => json!(["."]),
+    };
     let mut spec = Map::new();
     let mut list: Vec<Value> = Vec::new();
     let mut names = BTreeSet::new();
     if let Some(rule) = owners {
-        // Rules of one namespace are merged by Istio.
+        // Rules of one namespace are merged by Istio if they are exported alike.
         let is_merged = rule.name.namespace == program.namespace;
+        if is_merged {
+            export_to = rule.spec["exportTo"].clone();
+        }
         for subset in rule.spec["subsets"].as_array().into_iter().flatten() {
             if let Some(name) = subset["name"].as_str() {
                 names.insert(name.to_owned());
@@ -125,7 +137,9 @@ pub(super) fn write(
         return;
     }
     spec.insert("host".to_owned(), json!(host));
-    spec.insert("exportTo".to_owned(), json!(["."]));
+    if !export_to.is_null() {
+        spec.insert("exportTo".to_owned(), export_to);
+    }
     spec.insert("subsets".to_owned(), json!(list));
     let name = name::join(&["meshgate", &service.namespace, &service.name]);
     workload.add(
@@ -137,23 +151,75 @@ pub(super) fn write(
     );
 }
 
-/// The rule that holds for the gateway without us: of its own namespace, else of the service's.
-fn owner_rule<'r>(
-    program: &WorkloadProgram,
+/// The rule that holds for gateways of a namespace without us: of their own namespace, else of the service's.
+pub(super) fn owner_rule<'r>(
     resources: &'r Resources,
+    (cluster, namespace): (Option<&str>, &str),
     host: &str,
     service: &ObjectName,
 ) -> Option<&'r DestinationRule> {
     let rules = || {
-        resources.destination_rules.iter().filter(|rule| {
-            (rule.cluster.is_none() || rule.cluster == program.cluster)
-                && rule.labels.get(super::MANAGED_BY).map(String::as_str) != Some("meshgate")
-                && names(rule, host, service)
-        })
+        let rules = rules(resources, cluster, host, service);
+        // One for some workloads only is never exported, and not merged with others.
+        rules.filter(|rule| rule.spec["workloadSelector"].is_null())
     };
-    [&program.namespace, &service.namespace]
-        .into_iter()
-        .find_map(|namespace| rules().find(|rule| rule.name.namespace == *namespace))
+    // What the root namespace exports comes last, also for gateways that are there.
+    let own = |rule: &&DestinationRule| {
+        let visibility = visibility(rule);
+        visibility.includes(namespace, namespace) && (namespace != ROOT || !is_exported(rule))
+    };
+    let mut in_own = rules().filter(|rule| rule.name.namespace == namespace);
+    let mut of_service = rules().filter(|rule| rule.name.namespace == service.namespace);
+    in_own.find(own).or_else(|| {
+        of_service.find(|rule| visibility(rule).includes(namespace, &service.namespace))
+    })
+}
+
+/// Whether the gateway's namespace has a rule for a host that is for other pods than the gateway's.
+fn for_other_pods(
+    resources: &Resources,
+    program: &WorkloadProgram,
+    host: &str,
+    service: &ObjectName,
+) -> bool {
+    let mut rules = rules(resources, program.cluster.as_deref(), host, service);
+    rules.any(|rule| {
+        rule.name.namespace == program.namespace && selects(rule, &program.labels) == Some(false)
+    })
+}
+
+/// Whether a rule is for pods with these labels; absent if it is for all.
+pub(super) fn selects(rule: &DestinationRule, labels: &BTreeMap<String, String>) -> Option<bool> {
+    let selector = rule.spec["workloadSelector"].as_object()?;
+    let wanted = selector.get("matchLabels").and_then(Value::as_object);
+    let mut wanted = wanted.into_iter().flatten();
+    Some(wanted.all(|(key, value)| labels.get(key).map(String::as_str) == value.as_str()))
+}
+
+/// The rules of other owners for a host.
+pub(super) fn rules<'r>(
+    resources: &'r Resources,
+    cluster: Option<&str>,
+    host: &str,
+    service: &ObjectName,
+) -> impl Iterator<Item = &'r DestinationRule> {
+    resources.destination_rules.iter().filter(move |rule| {
+        (rule.cluster.is_none() || rule.cluster.as_deref() == cluster)
+            && rule.labels.get(super::MANAGED_BY).map(String::as_str) != Some("meshgate")
+            && names(rule, host, service)
+    })
+}
+
+/// Where a rule is known.
+fn visibility(rule: &DestinationRule) -> Visibility {
+    let list = rule.spec["exportTo"].as_array().into_iter().flatten();
+    Visibility(list.filter_map(Value::as_str).map(str::to_owned).collect())
+}
+
+fn is_exported(rule: &DestinationRule) -> bool {
+    let own = |one: &String| one == "." || *one == rule.name.namespace;
+    let list = visibility(rule).0;
+    list.is_empty() || !list.iter().all(own)
 }
 
 /// Whether a rule is about a host: short names are completed with the rule's namespace.

@@ -15,9 +15,6 @@ use super::{Manifests, Place, Wave, Workload, name};
 use crate::resource::{self, ObjectName, Resources};
 use crate::tree::{GatewayWorkload, Tree, VirtualMesh};
 
-/// Label that Istio puts on what is in a cluster.
-const CLUSTER_LABEL: &str = "topology.istio.io/cluster";
-
 /// A Service of another cluster that routes go to.
 #[derive(Debug)]
 pub(super) struct Service<'a> {
@@ -97,6 +94,22 @@ pub(super) fn write<'a>(
             .or_insert((gateway, BTreeSet::new()));
         hosts.insert(format!("*.{cluster}.{}", way.mesh.suffix));
     }
+}
+
+/// Whether the objects for a Service of another cluster are written.
+pub(super) fn is_written<'a>(
+    own: &str,
+    (name, cluster): (&'a ObjectName, &'a str),
+    tree: &'a Tree,
+    resources: &'a Resources,
+) -> bool {
+    let service = Service {
+        name,
+        cluster,
+        ports: BTreeSet::new(),
+        subsets: BTreeMap::new(),
+    };
+    way(own, &service, tree, resources).is_ok()
 }
 
 /// The way from a cluster to a Service in another one; or why nothing can be said about it.
@@ -194,7 +207,7 @@ fn service_entry(
             let mut endpoint = json!({
                 "address": address,
                 "ports": doors,
-                "labels": { CLUSTER_LABEL: service.cluster, "security.istio.io/tlsMode": "istio" },
+                "labels": { "security.istio.io/tlsMode": "istio" },
             });
             if let Some(region) = resources.region(Some(service.cluster)) {
                 endpoint["locality"] = json!(region);
@@ -220,11 +233,12 @@ fn service_entry(
     );
 }
 
-/// The server name of the connection names the subset, so here the subsets need only their names.
+/// The server name of the connection names the subset, so here the subsets need only their names. Labels would choose among
+/// the gateways between clusters; for Istio, these are in the cluster of the object, whatever their labels say.
 fn rule(workload: &mut Workload<'_>, host: &str, service: &Service<'_>) {
     let subsets = service.subsets.iter().map(|(name, subset)| {
         let Some(behind) = subset.behind else {
-            return json!({ "name": name, "labels": { CLUSTER_LABEL: service.cluster } });
+            return json!({ "name": name });
         };
         let server_name = format!("outbound_.{}_.{}_.{host}", behind.port, behind.plain);
         json!({

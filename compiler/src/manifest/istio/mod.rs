@@ -15,12 +15,14 @@ mod federated;
 mod listener;
 mod name;
 mod plugin;
+pub mod reach;
 mod routes;
 mod rules;
 pub mod schema;
 mod service_entry;
 mod stable;
 mod tcp;
+pub mod validation;
 mod virtual_destination;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -19,11 +19,8 @@ const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Finds an Envoy: as asked for, `$ENVOY`, on PATH, or the newest in `target/envoy`.
 pub(super) fn find(asked: Option<&Path>) -> Result<PathBuf, String> {
-    if let Some(path) = asked {
-        return existing(path.to_owned(), "--envoy");
-    }
-    if let Some(path) = env::var_os("ENVOY").filter(|path| !path.is_empty()) {
-        return existing(path.into(), "$ENVOY");
+    if let Some(path) = named(asked)? {
+        return Ok(path);
     }
     let on_path = env::var_os("PATH").unwrap_or_default();
     env::split_paths(&on_path)
@@ -31,6 +28,17 @@ pub(super) fn find(asked: Option<&Path>) -> Result<PathBuf, String> {
         .chain(fetched())
         .find(|path| path.is_file())
         .ok_or_else(|| "there is no Envoy: get one with `cargo xtask envoy`, or name one with `--envoy FILE` or $ENVOY".to_owned())
+}
+
+/// The Envoy that somebody names: as asked for, or `$ENVOY`.
+pub(crate) fn named(asked: Option<&Path>) -> Result<Option<PathBuf>, String> {
+    if let Some(path) = asked {
+        return existing(path.to_owned(), "--envoy").map(Some);
+    }
+    let variable = env::var_os("ENVOY").filter(|path| !path.is_empty());
+    variable
+        .map(|path| existing(path.into(), "$ENVOY"))
+        .transpose()
 }
 
 fn existing(path: PathBuf, origin: &str) -> Result<PathBuf, String> {
