@@ -125,3 +125,18 @@ pub(crate) fn plugin(mesh: &Mesh) -> Result<&Manifest, String> {
     let found = manifests.find(|one| one.kind == "WasmPlugin");
     found.ok_or_else(|| "there is no plugin".to_owned())
 }
+
+/// Waits until it is so.
+pub(crate) fn within_a_minute(
+    what: &str,
+    mut is_so: impl FnMut() -> Result<bool, String>,
+) -> Result<(), String> {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !is_so()? {
+        if Instant::now() > deadline {
+            return Err(format!("not within a minute: {what}"));
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+    Ok(())
+}
