@@ -70,6 +70,8 @@ codes! {
     UnusedKind = "N0025", "unused-kind";
     /// An AccessLogRecord, which nobody reads here.
     AccessLogRecord = "W0026", "access-log-record";
+    /// A name that no object of Kubernetes can have.
+    InvalidName = "E0027", "invalid-name";
     /// A field that the schema does not have.
     UnknownField = "E0030", "unknown-field";
     /// A field that belongs somewhere else.
@@ -159,12 +161,16 @@ codes! {
     InvalidRegex = "E0257", "invalid-regex";
     /// A matcher without a path stands beside one that has a path.
     MatcherWithoutPath = "W0258", "matcher-without-path";
+    /// A path condition that no path fulfils in the form that the gateway or the virtual host gives to paths.
+    PathNotInForm = "W0259", "path-not-in-form";
     /// A regular expression whose automaton would be too large.
     RegexTooComplex = "E0260", "regex-too-complex";
     /// More than 64 matchers that have to be tried one after the other.
     LongList = "W0261", "long-list";
     /// Very many conditions on one path that can only be tried one after the other.
     TooLongList = "E0262", "too-long-list";
+    /// A matcher beyond the limits of the format: a very long path, very many conditions.
+    MatcherTooLarge = "E0263", "matcher-too-large";
 
     /// A route without an action.
     NoAction = "E0301", "no-action";

@@ -113,6 +113,65 @@ fn a_route_with_a_pattern_too_large_is_left_out_alone() {
     assert_eq!(program.unwrap().clauses(), 1);
 }
 
+/// What does not fit into the format is one route, not the program of everybody.
+#[test]
+fn a_route_beyond_the_limits_is_left_out_alone() {
+    let answer = "directResponseAction: {status: 200}";
+    let long = "x".repeat(4096);
+    let conditions = |count: usize| {
+        let list: Vec<String> = (0..count).map(|n| format!("{{name: x-{n}}}")).collect();
+        list.join(", ")
+    };
+    for (matcher, expected) in [
+        (
+            format!("uri: {{prefix: /{long}}}"),
+            "error[E0263]: route `default.host/bad` is left out: its path, with those of the routes that delegate to it, has 4097 bytes",
+        ),
+        (
+            format!("uri: {{regex: '/{long}[0-9]'}}"),
+            "error[E0263]: route `default.host/bad` is left out",
+        ),
+        (
+            format!("uri: {{suffix: /{long}}}"),
+            "error[E0263]: route `default.host/bad` is left out",
+        ),
+        (
+            format!("headers: [{}]", conditions(257)),
+            "error[E0263]: this matcher has 257 conditions; there may be 256",
+        ),
+        (
+            format!("headers: [{{name: {}}}]", "x".repeat(257)),
+            "error[E0402]: the name of this header has 257 bytes; there may be 256",
+        ),
+    ] {
+        let routes = [
+            format!("{{name: bad, matchers: [{{{matcher}}}], {answer}}}"),
+            format!("{{name: good, matchers: [{{uri: {{prefix: /}}}}], {answer}}}"),
+        ];
+        let (program, findings) = compile(&routes);
+        assert!(findings.contains(expected), "{findings}");
+        assert_eq!(findings.lines().count(), 1, "{findings}");
+        assert_eq!(program.unwrap().clauses(), 1);
+    }
+    let most = [
+        format!(
+            "{{matchers: [{{uri: {{prefix: /{}}}}}], {answer}}}",
+            &long[1..]
+        ),
+        format!(
+            "{{matchers: [{{headers: [{}]}}], {answer}}}",
+            conditions(256)
+        ),
+        format!(
+            "{{matchers: [{{headers: [{{name: {}}}]}}], {answer}}}",
+            "x".repeat(256)
+        ),
+    ];
+    let (program, findings) = compile(&most);
+    assert_eq!(findings, "");
+    assert_eq!(program.unwrap().clauses(), 3);
+}
+
 #[test]
 fn deciding_does_not_allocate() {
     let mut routes: Vec<String> = (0..100)

@@ -386,6 +386,7 @@ impl<'a> Exchange<'a> {
         let mut changes = RequestChanges::new();
         let verdict = found.check(self.request, stage, &*self.origin.router, &mut changes);
         effects::set_request_headers(&changes);
+        self.carried.borrow_mut().has_changed |= !changes.is_empty();
         match verdict {
             Verdict::Pass => {
                 external::ask(self, gateway, found, stage).or_else(|| self.mirror(found))

@@ -2,7 +2,7 @@
 //
 // What istiod reads of Kubernetes (Services, EndpointSlices, Pods) comes from a file, through the fake API server of
 // Istio's own tests. Istio's objects are applied and deleted over HTTP, and are checked as in a cluster before: by the
-// schemas and rules of Istio's CRDs, and by the code of Istio's admission webhook.
+// schemas and rules of Istio's CRDs, and by the code of Istio's admission webhook. Certificates are files of a directory.
 package main
 
 import (
@@ -17,6 +17,8 @@ import (
 	"strings"
 	"sync"
 
+	sds "github.com/envoyproxy/go-control-plane/envoy/service/secret/v3"
+	"google.golang.org/grpc"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"istio.io/istio/pilot/pkg/config/kube/crd"
@@ -34,18 +36,20 @@ import (
 func main() {
 	kubernetes := flag.String("kubernetes", "", "file with Services, EndpointSlices and Pods")
 	meshConfig := flag.String("mesh", "", "file with the mesh configuration")
-	addresses := flag.String("addresses", "", "file for the addresses of the discovery service and of the control, a line each")
+	certificates := flag.String("certificates", "", "directory with the certificates of pods")
+	addresses := flag.String("addresses", "", "file for the addresses of the discovery services, of secrets and of all else, and of the control, a line each")
 	flag.Parse()
-	err := test.Wrap(func(t test.Failer) { serve(t, *kubernetes, *meshConfig, *addresses) })
+	err := test.Wrap(func(t test.Failer) { serve(t, *kubernetes, *meshConfig, *certificates, *addresses) })
 	fmt.Fprintln(os.Stderr, "istiod has ended:", err)
 	os.Exit(1)
 }
 
 // serve ends only when something goes wrong.
-func serve(t test.Failer, kubernetes, meshConfig, addresses string) {
+func serve(t test.Failer, kubernetes, meshConfig, certificates, addresses string) {
 	configuration := must(mesh.ApplyMeshConfigDefaults(string(must(os.ReadFile(meshConfig))(t))))(t)
 	checks := must(rules.NewValidatorFromFiles(filepath.Join(env.IstioSrc, "manifests/charts/base/files/crd-all.gen.yaml")))(t)
 	discovery := must(net.Listen("tcp", "127.0.0.1:0"))(t)
+	agent := must(net.Listen("tcp", "127.0.0.1:0"))(t)
 	control := must(net.Listen("tcp", "127.0.0.1:0"))(t)
 
 	server := xds.NewFakeDiscoveryServer(t, xds.FakeOptions{
@@ -58,8 +62,12 @@ func serve(t test.Failer, kubernetes, meshConfig, addresses string) {
 	http.HandleFunc("DELETE /objects", objects.handle(objects.remove))
 	http.Handle("/debug/", server.DiscoveryDebug)
 
+	secretServer := grpc.NewServer()
+	sds.RegisterSecretDiscoveryServiceServer(secretServer, &secrets{directory: certificates})
+	go func() { check(t, secretServer.Serve(agent)) }()
+
 	// Whoever waits for the file finds it complete.
-	text := fmt.Sprintf("%s\n%s\n", discovery.Addr(), control.Addr())
+	text := fmt.Sprintf("%s\n%s\n%s\n", agent.Addr(), discovery.Addr(), control.Addr())
 	check(t, os.WriteFile(addresses+".new", []byte(text), 0o600))
 	check(t, os.Rename(addresses+".new", addresses))
 	check(t, http.Serve(control, nil))

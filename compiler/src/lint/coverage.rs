@@ -360,23 +360,25 @@ impl<'t> Index<'t> {
 
     /// The earliest clause that covers this one.
     pub(super) fn covering(&self, clause: &Clause<'t>) -> Option<usize> {
-        let mut earliest: Option<usize> = None;
-        self.each_covering(clause, |number| {
-            earliest = Some(earliest.map_or(number, |known| known.min(number)));
-        });
-        earliest
+        self.all_covering(clause).into_iter().min()
     }
 
     /// All clauses that cover this one.
     pub(super) fn all_covering(&self, clause: &Clause<'t>) -> Vec<usize> {
-        let mut all = Vec::new();
-        self.each_covering(clause, |number| all.push(number));
-        all
+        let mut numbers = self.candidates(clause);
+        // Different paths may have the same hash.
+        numbers.retain(|&number| {
+            let seen = self.clauses.get(number);
+            seen.is_some_and(|seen| covers_path(seen.path, clause))
+        });
+        numbers
     }
 
-    fn each_covering(&self, clause: &Clause<'t>, mut found: impl FnMut(usize)) {
+    /// The clauses that this one has to be compared with.
+    fn candidates(&self, clause: &Clause<'t>) -> Vec<usize> {
+        let mut numbers = Vec::new();
         if self.clauses.is_empty() {
-            return;
+            return numbers;
         }
         let sets = self.weaker_sets(&clause.conditions);
         let start = folded(clause.start.iter().copied());
@@ -389,15 +391,12 @@ impl<'t> Index<'t> {
             for &set in &sets {
                 let mut next = self.last.get(&(place, set)).copied();
                 while let Some(number) = next {
-                    let Seen { path, before } = &self.clauses[number as usize];
-                    // Different paths may have the same hash.
-                    if covers_path(path, clause) {
-                        found(number as usize);
-                    }
-                    next = *before;
+                    numbers.push(number as usize);
+                    next = self.clauses[number as usize].before;
                 }
             }
         }
+        numbers
     }
 
     /// Hash of what clauses have in common that may cover one another, and that they are looked up by: the literal
@@ -458,4 +457,58 @@ impl<'t> Index<'t> {
 fn normalise(numbers: &mut Vec<u32>) {
     numbers.sort_unstable();
     numbers.dedup();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::Span;
+    use crate::tree::HeaderMatch;
+
+    fn matcher(path: &str, headers: &[(&str, String)]) -> Matcher {
+        let header = |(name, value): &(&str, String)| HeaderMatch {
+            name: (*name).to_owned(),
+            value: ValueMatch::Exact(value.clone()),
+            invert: false,
+            missing_as_empty: false,
+        };
+        let mut whole = PathMatch::any();
+        path.clone_into(&mut whole.literal[0].text);
+        Matcher {
+            name: None,
+            path: whole,
+            headers: headers.iter().map(header).collect(),
+            query: Vec::new(),
+            method: None,
+            span: Span::default(),
+        }
+    }
+
+    /// How many clauses are compared does not grow with their number, also if all are about one path.
+    #[test]
+    fn few_of_many_clauses_are_compared() {
+        let conditions = |at: usize| {
+            [
+                ("x-user", format!("u{at}")),
+                ("x-kind", format!("k{}", at % 7)),
+            ]
+        };
+        let matchers: Vec<Matcher> = (0..20_000)
+            .map(|at| matcher("/", &conditions(at)))
+            .collect();
+        let mut index = Index::default();
+        let mut compared = 0;
+        for matcher in &matchers {
+            let clause = Clause::new(matcher, &mut Patterns::default());
+            compared += index.candidates(&clause).len();
+            index.add(&clause, matcher);
+        }
+        assert_eq!(compared, 0);
+
+        let more = [conditions(7).as_slice(), &[("x-more", "1".to_owned())]].concat();
+        let late = matcher("/a", &more);
+        let late = Clause::new(&late, &mut Patterns::default());
+        assert_eq!(index.candidates(&late), [7]);
+        assert_eq!(index.covering(&late), Some(7));
+    }
 }

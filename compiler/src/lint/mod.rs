@@ -6,6 +6,7 @@
 mod conditions;
 mod context;
 mod coverage;
+mod form;
 mod lists;
 mod rewrite;
 
@@ -42,7 +43,7 @@ pub fn lint(tree: &Tree, diagnostics: &mut Diagnostics) {
         for host in &gateway.hosts {
             // Gateways often serve the same virtual hosts.
             let lists: Vec<_> = host.virtual_hosts.iter().map(Arc::as_ptr).collect();
-            if done.insert((lists, host.domains.clone(), gateway.tls)) {
+            if done.insert((lists, host.domains.clone(), gateway.tls, gateway.paths)) {
                 linter.host(Place { gateway, host });
             }
         }
@@ -126,6 +127,7 @@ impl<'t> Linter<'t, '_> {
             for finding in conditions::check(matcher, &mut self.patterns) {
                 self.report(finding);
             }
+            self.report(form::check(place.gateway, place.host, matcher));
             let clause = Clause::new(matcher, &mut self.patterns);
             let earlier = Context {
                 own: Some(&own),
@@ -224,8 +226,10 @@ impl<'t> Linter<'t, '_> {
         let clause = Clause::new(matcher, &mut self.patterns);
         let contacts = context.contacts(&clause, list);
         let situation = format!(
-            "{} {} {:?} {:?}",
+            "{} {:?} {} {} {:?} {:?}",
             place.gateway.tls,
+            place.gateway.paths,
+            place.host.ignores_path_parameters(),
             matcher.path.literal.is_empty(),
             clause.conditions(),
             contacts

@@ -3,7 +3,9 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use meshgate_engine::write::{Automaton, Predicate, Subject, Test, TooLarge, Writer};
+use meshgate_engine::write::{
+    Automaton, MAX_KEY, MAX_TAILS, Predicate, Subject, Test, TooLarge, Writer,
+};
 use regex_syntax::hir::{Class, ClassBytes, ClassBytesRange, Dot, Hir, Repetition};
 
 use super::paths::{Place, Slot, Trie};
@@ -12,15 +14,35 @@ use crate::resource::RequireTls;
 use crate::source::{Span, Spanned};
 use crate::tree::{HeaderMatch, LiteralPart, Matcher, PathMatch, PathTail, TextPlace, ValueMatch};
 
+/// Most conditions of a matcher together with those of the routes that delegate to it.
+const MAX_PREDICATES: usize = 4096;
+
 /// Why a matcher cannot be lowered.
 pub(super) enum Failure {
-    Regex { error: RegexError, span: Span },
-    TooLarge(TooLarge),
+    Regex {
+        error: RegexError,
+        span: Span,
+    },
+    /// A part of it does not fit. Says which.
+    Limit(String),
 }
 
 impl From<TooLarge> for Failure {
     fn from(error: TooLarge) -> Self {
-        Self::TooLarge(error)
+        Self::Limit(error.to_string())
+    }
+}
+
+/// A path whose literal text fits into a trie, and whose pattern can be referred to from there.
+fn fits(place: Place<'_>) -> Result<Place<'_>, Failure> {
+    match place.key.len() {
+        0..=MAX_KEY if place.tail.is_none_or(|tail| tail < MAX_TAILS) => Ok(place),
+        0..=MAX_KEY => Err(Failure::Limit(format!(
+            "there are more than {MAX_TAILS} different patterns before it"
+        ))),
+        bytes => Err(Failure::Limit(format!(
+            "its path, with those of the routes that delegate to it, has {bytes} bytes of literal text; there may be {MAX_KEY}"
+        ))),
     }
 }
 
@@ -34,6 +56,14 @@ pub(super) struct Conditions {
 impl Conditions {
     /// Where a clause with this path condition is stored.
     pub(super) fn place<'t>(
+        &mut self,
+        path: &'t PathMatch,
+        writer: &mut Writer,
+    ) -> Result<Place<'t>, Failure> {
+        fits(self.any_place(path, writer)?)
+    }
+
+    fn any_place<'t>(
         &mut self,
         path: &'t PathMatch,
         writer: &mut Writer,
@@ -163,6 +193,12 @@ impl Conditions {
         matcher: &Matcher,
         writer: &mut Writer,
     ) -> Result<Vec<u32>, Failure> {
+        let conditions = matcher.headers.len() + matcher.query.len();
+        if conditions > MAX_PREDICATES {
+            return Err(Failure::Limit(format!(
+                "with the routes that delegate to it, it has {conditions} conditions in one matcher; there may be {MAX_PREDICATES}"
+            )));
+        }
         let mut predicates = Vec::new();
         let mut add = |id| {
             if !predicates.contains(&id) {

@@ -135,11 +135,7 @@ impl Lowering<'_> {
             namespace: gateway.name.namespace.clone(),
             name: gateway.name.name.clone(),
             port,
-            paths: meshgate_engine::Normalization {
-                resolve: gateway.paths.resolve,
-                merge_slashes: gateway.paths.merge_slashes,
-                decode_slashes: gateway.paths.decode_slashes,
-            },
+            paths: gateway.paths.into(),
         });
         self.head
             .services
@@ -231,7 +227,8 @@ impl Lowering<'_> {
             (Ok(place), Ok(predicates)) => (place, predicates),
             (Err(failure), _) | (_, Err(failure)) => {
                 let name = delegation.names.join("/");
-                return self.refuse(&name, delegation.route, failure);
+                self.refuse(&name, delegation.route, failure);
+                return Ok(());
             }
         };
         let shared = Arc::as_ptr(&delegation.shared);
@@ -267,7 +264,8 @@ impl Lowering<'_> {
             match (place, predicates) {
                 (Ok(place), Ok(predicates)) => compiled.push((matcher, place, predicates)),
                 (Err(failure), _) | (_, Err(failure)) => {
-                    return self.refuse(&route.name.to_string(), route.span, failure);
+                    self.refuse(&route.name.to_string(), route.span, failure);
+                    return Ok(());
                 }
             }
         }
@@ -284,7 +282,10 @@ impl Lowering<'_> {
         );
         let policies = match policies {
             Ok(policies) => policies,
-            Err(failure) => return self.refuse(&route.name.to_string(), route.span, failure),
+            Err(failure) => {
+                self.refuse(&route.name.to_string(), route.span, failure);
+                return Ok(());
+            }
         };
         let mut actions = Vec::with_capacity(compiled.len());
         for (matcher, _, _) in &compiled {
@@ -293,7 +294,8 @@ impl Lowering<'_> {
                 Err(error) => {
                     let span = matcher.span;
                     let failure = conditions::Failure::Regex { error, span };
-                    return self.refuse(&route.name.to_string(), route.span, failure);
+                    self.refuse(&route.name.to_string(), route.span, failure);
+                    return Ok(());
                 }
             }
         }
@@ -364,23 +366,26 @@ impl Lowering<'_> {
         }
     }
 
-    fn refuse(&mut self, name: &str, route: Span, failure: conditions::Failure) -> Result<()> {
-        match failure {
-            conditions::Failure::TooLarge(error) => Err(error),
+    /// Leaves out a route, and says why.
+    fn refuse(&mut self, name: &str, route: Span, failure: conditions::Failure) {
+        self.diagnostics.push(match failure {
+            conditions::Failure::Limit(what) => Diagnostic::at(
+                Code::MatcherTooLarge,
+                route,
+                format!("route `{name}` is left out: {what}"),
+            )
+            .help("write shorter paths, and fewer conditions and patterns"),
             conditions::Failure::Regex { error, span } => {
                 let code = if error.is_budget {
                     Code::RegexTooComplex
                 } else {
                     Code::InvalidRegex
                 };
-                self.diagnostics.push(
-                    Diagnostic::at(code, span, error.message.clone())
-                        .also(route, format!("route `{name}` is left out"))
-                        .help("match a literal prefix, or split the pattern into several matchers"),
-                );
-                Ok(())
+                Diagnostic::at(code, span, error.message.clone())
+                    .also(route, format!("route `{name}` is left out"))
+                    .help("match a literal prefix, or split the pattern into several matchers")
             }
-        }
+        });
     }
 
     /// The name that the routes of one list lie below.

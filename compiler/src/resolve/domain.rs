@@ -2,6 +2,9 @@
 
 use crate::tree::{Domain, DomainKind};
 
+/// Longest name in DNS, with a port.
+const MAX_LEN: usize = 253 + ":65535".len();
+
 /// Reads a domain as written. The error says what is wrong with it.
 pub(super) fn parse(written: &str) -> Result<Domain, String> {
     if written.is_empty() {
@@ -10,6 +13,12 @@ pub(super) fn parse(written: &str) -> Result<Domain, String> {
     if !written.is_ascii() {
         return Err(format!(
             "`{written}` is not ASCII; write it in its `xn--` form, as clients send it"
+        ));
+    }
+    if written.len() > MAX_LEN {
+        return Err(format!(
+            "a domain has at most {MAX_LEN} bytes, this one has {}",
+            written.len()
         ));
     }
     let lower = written.to_ascii_lowercase();
@@ -142,6 +151,8 @@ mod tests {
         ] {
             assert!(parse(written).is_err(), "{written}");
         }
+        assert!(parse(&"a".repeat(259)).is_ok());
+        assert!(parse(&"a".repeat(260)).is_err());
     }
 
     #[test]

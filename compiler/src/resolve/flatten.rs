@@ -366,11 +366,11 @@ impl<'t, 'r> Flattener<'t, 'r> {
         diagnostics: &mut Diagnostics,
     ) -> Result<Vec<Matcher>, LimitReached> {
         let alternatives = route.matchers.len().max(1);
-        let count = scope
-            .parents
-            .map_or(1, <[Matcher]>::len)
-            .saturating_mul(alternatives);
-        self.spend(count)?;
+        let parents = scope.parents.unwrap_or_default();
+        let count = parents.len().max(1).saturating_mul(alternatives);
+        // What is long is copied as often.
+        let copied: usize = parents.iter().map(size).sum();
+        self.spend(count.saturating_add(copied.saturating_mul(alternatives)))?;
         let Some(parents) = scope.parents else {
             if route.matchers.is_empty() {
                 return Ok(vec![everything(PathMatch::any(), route.source.span)]);
@@ -511,6 +511,13 @@ fn alone(own: &Conditions<'_>, path: PathMatch) -> Matcher {
             .map(|method| method.value.clone()),
         span: own.source.span,
     }
+}
+
+/// How much a matcher that others are conjoined with counts beside itself: nothing, unless it is large.
+fn size(matcher: &Matcher) -> usize {
+    let literal = matcher.path.literal.iter().map(|part| part.text.len());
+    let conditions = matcher.headers.len() + matcher.query.len();
+    literal.sum::<usize>() / 1024 + conditions / 16
 }
 
 /// Both conditions. Their methods are known not to contradict each other.

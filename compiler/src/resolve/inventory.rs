@@ -6,6 +6,8 @@ mod services;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
+use xxhash_rust::xxh64::xxh64;
+
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::resource::{
@@ -417,16 +419,25 @@ fn endpoints(external: &ExternalService, host: &str, port: &ServicePort) -> Vec<
         .collect()
 }
 
-/// Name of the Envoy cluster that Istio generates for a host, port and subset.
+/// Longest name of a subset that Istio takes.
+const MAX_SUBSET: usize = 63;
+
+/// Name of the Envoy cluster that Istio generates for a host, port and subset. Istio tells names of subsets in capitals from
+/// those in small letters, as labels do.
 fn cluster(port: u16, subset: &BTreeMap<String, String>, host: &str) -> String {
     let pairs: Vec<String> = subset
         .iter()
         .map(|(key, value)| format!("{key}-{value}"))
         .collect();
-    let subset: String = pairs
-        .join("-")
+    let labels = pairs.join("-");
+    let mut subset: String = labels
         .chars()
         .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
         .collect();
+    if subset.len() > MAX_SUBSET || subset.ends_with('-') {
+        let hash = format!("{:016x}", xxh64(labels.as_bytes(), 0));
+        subset.truncate(MAX_SUBSET - hash.len() - 1);
+        subset = format!("{}-{hash}", subset.trim_end_matches('-'));
+    }
     format!("outbound|{port}|{subset}|{host}")
 }

@@ -464,8 +464,13 @@ fn report_idle_options(level: &Level, diagnostics: &mut Diagnostics) {
         .stickiness
         .as_ref()
         .map(|option| ("stickiness", option.span));
+    let headers = level.options.header_manipulation.as_ref();
+    let headers = headers.into_iter().flat_map(|option| {
+        let written = option.value.request_fields();
+        written.map(|name| (name, option.span))
+    });
     let idle = timeout.into_iter().chain(retries).chain(stickiness);
-    for (name, span) in idle.chain(mirrors) {
+    for (name, span) in idle.chain(mirrors).chain(headers) {
         diagnostics.push(
             Diagnostic::at(
                 Code::OptionWithoutEffect,

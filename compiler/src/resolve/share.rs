@@ -132,6 +132,8 @@ pub(super) struct Unit<'r> {
     pub(super) options: Options,
     /// Number of clauses.
     pub(super) size: usize,
+    /// The same with all units that it refers to written out.
+    pub(super) written_out: usize,
     pub(super) facts: Facts<'r>,
 }
 

@@ -35,7 +35,7 @@ pub struct VirtualGateway {
 }
 
 /// What is done to the path of a request before it is matched and forwarded.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Normalization {
     /// `options.normalizePath`: resolve `.` and `..`, make `/` of `\\`, decode what need not be encoded.
     pub resolve: bool,
@@ -43,6 +43,16 @@ pub struct Normalization {
     pub merge_slashes: bool,
     /// `options.pathWithEscapedSlashesAction` is `UNESCAPE_AND_FORWARD`: make `/` of `%2F` and `\\` of `%5C`.
     pub decode_slashes: bool,
+}
+
+impl From<Normalization> for meshgate_engine::Normalization {
+    fn from(paths: Normalization) -> Self {
+        Self {
+            resolve: paths.resolve,
+            merge_slashes: paths.merge_slashes,
+            decode_slashes: paths.decode_slashes,
+        }
+    }
 }
 
 /// How connections to the gateway's port are handled.

@@ -95,3 +95,16 @@ pub struct HeaderManipulation {
     /// The same, in place of all values that there are.
     pub set_response: Vec<(String, String)>,
 }
+
+impl HeaderManipulation {
+    /// Those fields, by their names in the API, that say something about requests.
+    pub(crate) fn request_fields(&self) -> impl Iterator<Item = &'static str> {
+        let fields = [
+            ("removeRequestHeaders", self.remove_request.is_empty()),
+            ("appendRequestHeaders", self.append_request.is_empty()),
+            ("setRequestHeaders", self.set_request.is_empty()),
+        ];
+        let written = fields.into_iter().filter(|(_, is_empty)| !is_empty);
+        written.map(|(name, _)| name)
+    }
+}

@@ -64,6 +64,22 @@ fn services_and_their_ports() {
             "100%outbound|8080|app-x-version-v2-1|known.test.svc.cluster.local",
             "",
         ),
+        (
+            "{kubeService: {name: known, subset: {Version: V2}}}",
+            "100%outbound|8080|Version-V2|known.test.svc.cluster.local",
+            "",
+        ),
+        // Names that Istio would not take.
+        (
+            "{kubeService: {name: known, subset: {version: ''}}}",
+            "100%outbound|8080|version-f7036795c6589fcb|known.test.svc.cluster.local",
+            "",
+        ),
+        (
+            "{kubeService: {name: known, subset: {app.kubernetes.io/name: catalogue, app.kubernetes.io/version: '2026-11-26'}}}",
+            "100%outbound|8080|app-kubernetes-io-name-catalogue-app-kubernete-ff090f6e9ddbff6e|known.test.svc.cluster.local",
+            "",
+        ),
     ] {
         assert_eq!(
             destinations(list),

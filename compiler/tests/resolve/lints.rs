@@ -354,3 +354,112 @@ fn on_a_shared_domain_a_route_is_only_unreachable_there() {
         "{findings:?}"
     );
 }
+
+#[test]
+fn paths_that_are_never_in_form() {
+    let lint = |options: &str, host: &str, uri: &str| -> Vec<String> {
+        let gateway = object(
+            "VirtualGateway",
+            "infra/gw",
+            "",
+            &format!(
+                "ingressGatewaySelectors: [{{portName: http2}}]\noptions: {options}\nconnectionHandlers: \
+                 [{{http: {{routeConfig: [{{virtualHostSelector: {{namespaces: ['*']}}}}]}}}}]"
+            ),
+        );
+        let route = answer("r", &format!("{{uri: {uri}}}"));
+        let host = object(
+            "VirtualHost",
+            "test/vh",
+            "",
+            &format!("domains: [a.com]\n{host}\nroutes:\n{route}"),
+        );
+        let text = gateway + &host;
+        resolved(&text).findings
+    };
+    let all = "{normalizePath: true, mergeSlashes: true, pathWithEscapedSlashesAction: UNESCAPE_AND_FORWARD}";
+    for (options, uri, form) in [
+        ("{normalizePath: true}", "{exact: /a/../b}", Some("/b")),
+        ("{normalizePath: true}", "{exact: /a/./b}", Some("/a/b")),
+        ("{normalizePath: true}", "{exact: '/%61'}", Some("/a")),
+        ("{normalizePath: true}", "{exact: '/100%'}", Some("/100%25")),
+        ("{normalizePath: true}", "{exact: '/a\\b'}", Some("/a/b")),
+        ("{normalizePath: true}", "{exact: /a/..}", Some("/")),
+        ("{normalizePath: true}", "{prefix: /a/../b}", Some("/b")),
+        ("{normalizePath: true}", "{prefix: /a/../}", Some("/")),
+        (
+            "{normalizePath: true}",
+            "{pathSeparatedPrefix: /a/..}",
+            Some("/"),
+        ),
+        ("{normalizePath: true}", "{suffix: /../b}", Some("/b")),
+        ("{mergeSlashes: true}", "{exact: /a//b}", Some("/a/b")),
+        ("{mergeSlashes: true}", "{prefix: //}", Some("/")),
+        ("{mergeSlashes: true}", "{suffix: x//y}", Some("/y")),
+        (all, "{exact: /a%2Fb, ignoreCase: true}", Some("/a/b")),
+        // What may be the beginning or the end of something else.
+        ("{normalizePath: true}", "{prefix: /a/..}", None),
+        ("{normalizePath: true}", "{prefix: '/a%2'}", None),
+        ("{normalizePath: true}", "{exact: '/a%20b'}", None),
+        ("{normalizePath: true}", "{exact: /a//b}", None),
+        ("{normalizePath: true}", "{exact: /.../b}", None),
+        ("{mergeSlashes: true}", "{exact: /a/../b}", None),
+        ("{mergeSlashes: true}", "{prefix: /}", None),
+        (all, "{suffix: ../b}", None),
+        (all, "{regex: '/a/[.][.]/b'}", None),
+        (all, "{prefix: /a/b}", None),
+        (all, "{pathSeparatedPrefix: /a}", None),
+        ("{}", "{exact: /a//../b}", None),
+    ] {
+        let findings = lint(options, "", uri);
+        let expected = form.map(|form| format!("infra/gw` makes `{form}` of it"));
+        assert_eq!(
+            findings.len(),
+            usize::from(form.is_some()),
+            "{uri}: {findings:?}"
+        );
+        let found = findings.first().zip(expected);
+        assert!(
+            found.is_none_or(
+                |(found, text)| found.starts_with("W0259 at {uri: ") && found.ends_with(&text)
+            ),
+            "{uri}: {findings:?}"
+        );
+    }
+    // Where parameters are left out, `/..;/b` is matched as `/../b`.
+    let ignores = "ignorePathParameters: true";
+    assert_eq!(lint(all, ignores, "{exact: /a/../b}"), [""; 0]);
+    for uri in ["{prefix: '/a;v=1'}", "{suffix: '/a;v=1'}"] {
+        let findings = lint("{}", ignores, uri);
+        assert!(
+            findings.len() == 1 && findings[0].contains("leaves out what follows a `;`"),
+            "{findings:?}"
+        );
+        assert_eq!(lint(all, "", uri), [""; 0]);
+    }
+}
+
+/// A table is looked at on each gateway.
+#[test]
+fn paths_that_are_in_form_on_one_gateway_only() {
+    let gateway = |name: &str, options: &str| {
+        object(
+            "VirtualGateway",
+            &format!("infra/{name}"),
+            "",
+            &format!(
+                "ingressGatewaySelectors: [{{portName: http2}}]\noptions: {options}\nconnectionHandlers: \
+                 [{{http: {{routeConfig: [{{virtualHostSelector: {{namespaces: ['*']}}}}]}}}}]"
+            ),
+        )
+    };
+    let yaml = gateway("a", "{}")
+        + &gateway("b", "{mergeSlashes: true}")
+        + &virtual_host(&delegate("d", &prefix("/a"), "test/t"))
+        + &table("test/t", &answer("r", &exact("/x//y")));
+    let findings = resolved(&yaml).findings;
+    assert!(
+        findings.len() == 1 && findings[0].contains("gateway `infra/b` makes `/a/x/y` of it"),
+        "{findings:?}"
+    );
+}

@@ -152,6 +152,20 @@ fn a_redirect_has_no_use_for_a_timeout() {
 }
 
 #[test]
+fn a_redirect_has_no_use_for_headers_of_requests() {
+    let headers =
+        "{appendRequestHeaders: {a: '1'}, removeRequestHeaders: [b], setResponseHeaders: {c: '1'}}";
+    let redirect = format!(
+        "- {{name: r, options: {{headerManipulation: {headers}}}, redirectAction: {{hostRedirect: b.com}}}}\n"
+    );
+    let resolved = resolved(&(gateway() + &virtual_host(&redirect)));
+    let expected = ["appendRequestHeaders", "removeRequestHeaders"].map(|field| {
+        format!("W0451 at headerManipulation: `{field}` means nothing for a route that answers by itself")
+    });
+    assert_eq!(resolved.findings, expected);
+}
+
+#[test]
 fn routes_whose_mirror_is_lost_are_left_out() {
     let service = object(
         "Service",

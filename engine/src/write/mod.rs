@@ -18,7 +18,7 @@ use crate::clause_name::Scope;
 use crate::clause_name::write::Appender;
 use crate::envelope;
 use crate::format::{
-    CALL, NAMES_PER_BLOCK, NAMES_PORTS, NONE, Section, TABLE_SIZE, padded, size, u32_at,
+    CALL, NAMES_PER_BLOCK, NAMES_PORTS, NONE, Section, TABLE_SIZE, padded, rule_set, size, u32_at,
 };
 use crate::name::SegmentKind;
 use crate::predicate::Kind;
@@ -41,6 +41,9 @@ impl std::error::Error for TooLarge {}
 
 /// Longest literal text of a path or host in a trie, in bytes.
 pub const MAX_KEY: usize = 4096;
+
+/// Automata that can be tails of paths are those with a lower number.
+pub const MAX_TAILS: u32 = rule_set::CALL_TAIL - 1;
 
 /// A condition besides the path.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

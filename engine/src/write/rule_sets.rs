@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Entry, TooLarge, Writer, trie};
+use super::{Entry, MAX_TAILS, TooLarge, Writer, trie};
 use crate::format::{NONE, Section, SetRef, rule_set};
 use crate::predicate::Subject;
 use crate::rule_set::MAX_VALUE;
@@ -187,14 +187,17 @@ impl Writer {
             let tail = if self.is_call(entry.clause) {
                 rule_set::CALL_TAIL
             } else {
-                entry.tail.map_or(0, |tail| tail + 1)
+                match entry.tail {
+                    None => 0,
+                    Some(tail) if tail < MAX_TAILS => tail + 1,
+                    Some(_) => return Err(TooLarge("automata")),
+                }
             };
-            let tail = u16::try_from(tail).map_err(|_| TooLarge("automata"))?;
             let n = u16::try_from(entry.predicates.len())
                 .map_err(|_| TooLarge("conditions of one matcher"))?;
             self.push(
                 Section::RuleSets,
-                &[entry.clause, u32::from(tail) | u32::from(n) << 16],
+                &[entry.clause, tail | u32::from(n) << 16],
             );
             for predicate in &entry.predicates {
                 let number = self.write_predicate(*predicate)?;

@@ -9,10 +9,10 @@ mod changes;
 mod limit;
 mod proto;
 
-use meshgate_engine::Match;
 use meshgate_engine::policy::{
     Auth, AuthProtocol, AuthService, DescriptorEntry, RateLimit, RateLimits, Services, Stage,
 };
+use meshgate_engine::{Match, Request};
 use prost::Message;
 use proxy_wasm::types::MapType;
 
@@ -58,8 +58,8 @@ pub(crate) struct Carried {
     pub(crate) response: Vec<Change>,
     /// Whether a body follows the headers, which are all that has been seen of the request.
     pub(crate) body_follows: bool,
-    /// Whether the request is not as it was any more.
-    has_changed: bool,
+    /// Whether the request is not as it came any more.
+    pub(crate) has_changed: bool,
 }
 
 impl Carried {
@@ -200,7 +200,9 @@ fn ask_auth(
             };
             let as_bytes = service.body.is_some_and(|body| body.as_bytes);
             let body = part.map(|part| (part, as_bytes));
-            let question = auth::question(auth, exchange.request, body, &connection);
+            let question = as_it_is(exchange, |request| {
+                auth::question(auth, request, body, &connection)
+            });
             host::grpc_call(
                 &grpc_service(&service.cluster),
                 b"envoy.service.auth.v3.Authorization",
@@ -210,7 +212,9 @@ fn ask_auth(
             )
         }
         AuthProtocol::Http(http) => {
-            let question = auth::http_question(http, exchange.request, part.as_ref());
+            let question = as_it_is(exchange, |request| {
+                auth::http_question(http, request, part.as_ref())
+            });
             let pairs: Vec<(&[u8], &[u8])> = question
                 .iter()
                 .map(|(name, value)| (name.as_slice(), value.as_slice()))
@@ -281,7 +285,18 @@ fn grpc_service(cluster: &str) -> Vec<u8> {
     service.encode_to_vec()
 }
 
-/// Descriptors of a request, as it is after the services before.
+/// Looks at a request as it is after the policies and services before: what a client says in a header that they set or remove
+/// must not reach a service.
+fn as_it_is<R>(exchange: &Exchange<'_>, look: impl FnOnce(&Request<'_, HeaderPairs>) -> R) -> R {
+    if !exchange.carried.borrow().has_changed {
+        return look(exchange.request);
+    }
+    let pairs = HeaderPairs::new(host::request_headers());
+    let (request, _) = pairs.request();
+    look(&request)
+}
+
+/// Descriptors of a request.
 fn descriptors<'p>(
     exchange: &Exchange<'_>,
     limit: &'p RateLimit,
@@ -293,12 +308,9 @@ fn descriptors<'p>(
         .then(|| exchange.forwarding(found))
         .flatten();
     let destination = destination.map(|forwarding| forwarding.destination.cluster.as_str());
-    if exchange.carried.borrow().has_changed {
-        let pairs = HeaderPairs::new(host::request_headers());
-        let (request, _) = pairs.request();
-        return found.descriptors(limit, &request, destination, host::property);
-    }
-    found.descriptors(limit, exchange.request, destination, host::property)
+    as_it_is(exchange, |request| {
+        found.descriptors(limit, request, destination, host::property)
+    })
 }
 
 /// The answer to a request for which a bucket has no token.

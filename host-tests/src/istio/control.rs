@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use super::authority::Certificate;
 use crate::envoy::client;
 
 /// How long it may take to serve. It takes about a second, on a busy machine several.
@@ -19,30 +20,49 @@ const START_TIMEOUT: Duration = Duration::from_secs(60);
 pub struct Istiod {
     child: Child,
     directory: TempDir,
+    secrets: SocketAddr,
     discovery: SocketAddr,
     control: SocketAddr,
 }
 
+/// Mutual TLS in a mesh: all pods have certificates and take no connections without.
+#[derive(Clone, Debug)]
+pub(super) struct MutualTls<'a> {
+    /// The root's certificate as PEM.
+    pub(super) root: &'a str,
+    /// First part of the names of the mesh's workloads.
+    pub(super) trust_domain: &'a str,
+    /// Those of meshes whose workloads may connect as well.
+    pub(super) others: Vec<String>,
+}
+
 impl Istiod {
-    /// Starts the program and waits until it serves. The objects are what Kubernetes would have.
+    /// Starts the program and waits until it serves. The objects are what Kubernetes would have. Without mutual TLS, all
+    /// connections are plain.
     ///
     /// # Errors
     /// When it does not start, does not take the objects, or is not ready in time; the message holds the end of its log.
-    pub fn start(binary: &Path, kubernetes: &[Value]) -> Result<Istiod, String> {
+    pub(super) fn start(
+        binary: &Path,
+        kubernetes: &[Value],
+        tls: Option<&MutualTls<'_>>,
+    ) -> Result<Istiod, String> {
         let directory =
             TempDir::new().map_err(|error| format!("no temporary directory: {error}"))?;
-        let child = spawn(binary, directory.path(), kubernetes)
+        let child = spawn(binary, directory.path(), kubernetes, tls)
             .map_err(|error| format!("cannot start `{}`: {error}", binary.display()))?;
         let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
         let mut istiod = Istiod {
             child,
             directory,
+            secrets: nowhere,
             discovery: nowhere,
             control: nowhere,
         };
         let deadline = Instant::now() + START_TIMEOUT;
         loop {
-            if let Some([discovery, control]) = istiod.read_addresses() {
+            if let Some([secrets, discovery, control]) = istiod.read_addresses() {
+                istiod.secrets = secrets;
                 istiod.discovery = discovery;
                 istiod.control = control;
                 return Ok(istiod);
@@ -59,10 +79,29 @@ impl Istiod {
         }
     }
 
-    fn read_addresses(&self) -> Option<[SocketAddr; 2]> {
+    fn read_addresses(&self) -> Option<[SocketAddr; 3]> {
         let text = fs::read_to_string(self.directory.path().join("addresses")).ok()?;
         let mut lines = text.lines().map(|line| line.parse().ok());
-        Some([lines.next()??, lines.next()??])
+        Some([lines.next()??, lines.next()??, lines.next()??])
+    }
+
+    /// Gives a pod its certificate. A proxy that has one already keeps it.
+    pub(super) fn set_certificate(
+        &self,
+        (namespace, pod): (&str, &str),
+        certificate: &Certificate,
+    ) -> std::io::Result<()> {
+        let path = |ending| {
+            let name = format!("{pod}.{namespace}.{ending}");
+            self.directory.path().join(CERTIFICATES).join(name)
+        };
+        fs::write(path("pem"), &certificate.chain)?;
+        fs::write(path("key"), &certificate.key)
+    }
+
+    /// Where proxies get their certificates.
+    pub(super) fn secrets(&self) -> SocketAddr {
+        self.secrets
     }
 
     /// Where proxies get their configuration.
@@ -144,16 +183,31 @@ impl Drop for Istiod {
     }
 }
 
-fn spawn(binary: &Path, directory: &Path, kubernetes: &[Value]) -> std::io::Result<Child> {
+/// Directory of the certificates.
+const CERTIFICATES: &str = "certificates";
+
+fn spawn(
+    binary: &Path,
+    directory: &Path,
+    kubernetes: &[Value],
+    tls: Option<&MutualTls<'_>>,
+) -> std::io::Result<Child> {
     let documents: Vec<String> = kubernetes.iter().map(Value::to_string).collect();
     fs::write(directory.join("kubernetes"), documents.join("\n---\n"))?;
-    fs::write(directory.join("mesh"), mesh_config().to_string())?;
+    fs::write(directory.join("mesh"), mesh_config(tls).to_string())?;
+    let certificates = directory.join(CERTIFICATES);
+    fs::create_dir(&certificates)?;
+    if let Some(tls) = tls {
+        fs::write(certificates.join("root.pem"), tls.root)?;
+    }
     let log = File::create(directory.join("log"))?;
     Command::new(binary)
         .arg("-kubernetes")
         .arg(directory.join("kubernetes"))
         .arg("-mesh")
         .arg(directory.join("mesh"))
+        .arg("-certificates")
+        .arg(certificates)
         .arg("-addresses")
         .arg(directory.join("addresses"))
         // Filters that only Istio's own build of Envoy has.
@@ -165,9 +219,8 @@ fn spawn(binary: &Path, directory: &Path, kubernetes: &[Value]) -> std::io::Resu
         .spawn()
 }
 
-/// An access log that tells what tests want to know; no TLS between pods, which would need certificates; no tracing,
-/// which would need a service.
-fn mesh_config() -> Value {
+/// An access log that tells what tests want to know; no tracing, which would need a service.
+fn mesh_config(tls: Option<&MutualTls<'_>>) -> Value {
     let access_log = json!({
         "status": "%RESPONSE_CODE%",
         "flags": "%RESPONSE_FLAGS%",
@@ -178,11 +231,16 @@ fn mesh_config() -> Value {
         "route": "%FILTER_STATE(wasm.meshgate_route:PLAIN)%",
         "generation": "%FILTER_STATE(wasm.meshgate_generation:PLAIN)%",
     });
-    json!({
+    let mut config = json!({
         "accessLogFile": "/dev/stdout",
         "accessLogEncoding": "JSON",
         "accessLogFormat": access_log.to_string(),
-        "enableAutoMtls": false,
+        "enableAutoMtls": tls.is_some(),
         "enableTracing": false,
-    })
+    });
+    if let Some(tls) = tls {
+        config["trustDomain"] = json!(tls.trust_domain);
+        config["trustDomainAliases"] = json!(tls.others);
+    }
+    config
 }

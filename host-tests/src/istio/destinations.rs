@@ -1,7 +1,6 @@
 //! The destinations of a configuration as echo servers: which there are, and how the mesh comes to know them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
 
 use meshgate_compiler::manifest::istio::Manifest;
 use meshgate_compiler::tree::{Destination, DestinationTarget, Tree};
@@ -94,7 +93,7 @@ impl Destinations {
                 "metadata": metadata,
                 "spec": { "hosts": [host], "location": "MESH_INTERNAL", "ports": ports },
             });
-            self.lead_home(&mut entry, |name| upstreams.address(name));
+            self.lead_home(&mut entry, upstreams);
             objects.push(entry);
             let subsets: Vec<Value> = pods()
                 .filter(|(_, pods)| !pods.labels.is_empty())
@@ -117,11 +116,7 @@ impl Destinations {
 
     /// Has an object lead to echo servers on this machine instead of other clusters or the rest of the world: a
     /// ServiceEntry gets their addresses, a DestinationRule for hosts of other clusters loses its mutual TLS.
-    pub(super) fn lead_home(
-        &self,
-        object: &mut Value,
-        address: impl Fn(&str) -> Option<SocketAddr>,
-    ) {
+    pub(super) fn lead_home(&self, object: &mut Value, upstreams: &Upstreams) {
         if object["kind"] == "DestinationRule" {
             let is_local = |host: &str| host.ends_with(LOCAL);
             if object["spec"]["host"]
@@ -138,23 +133,17 @@ impl Destinations {
             .flatten()
             .filter_map(|port| Some((port["number"].as_u64()?, port["name"].clone())))
             .collect();
-        // Labels of the gateways between clusters, by which subsets choose them.
-        let more = object["spec"]["endpoints"][0]["labels"].clone();
         let mut endpoints = Vec::new();
         for (name, pods) in &self.0 {
             let port = names.get(&pods.port.into()).and_then(Value::as_str);
-            let (Some(port), Some(address)) = (port, address(name)) else {
+            let (Some(port), Some(address)) = (port, upstreams.address(name)) else {
                 continue;
             };
             if is_entry_for(object, &pods.host) {
-                let mut labels = json!(pods.labels);
-                for (key, value) in more.as_object().into_iter().flatten() {
-                    labels[key] = value.clone();
-                }
                 endpoints.push(json!({
                     "address": address.ip().to_string(),
                     "ports": { port: address.port() },
-                    "labels": labels,
+                    "labels": pods.labels,
                 }));
             }
         }

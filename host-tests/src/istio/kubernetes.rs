@@ -22,11 +22,11 @@ pub(super) struct Backend {
     pub(super) http2: bool,
 }
 
-/// A gateway's pod with the Service in front of it.
+/// A pod that has a proxy, with the Service in front of it.
 #[derive(Clone, Debug)]
 pub(super) struct Entrance {
     pub(super) identity: Identity,
-    /// Name of the Service.
+    /// Name of the Service, and of the pod's service account.
     pub(super) service: String,
     /// Its ports: name, number, port of the pod.
     pub(super) ports: Vec<(String, u16, u16)>,
@@ -71,7 +71,12 @@ pub(super) fn objects(
             add_port(&mut services, namespace, &entrance.service, &port);
             pods.push(slice(namespace, &entrance.service, pod, address, &port));
         }
-        pods.push(self::pod(namespace, pod, labels, address));
+        pods.push(self::pod(
+            (namespace, pod),
+            labels,
+            &entrance.service,
+            address,
+        ));
     }
     for (n, backend) in backends.iter().enumerate() {
         let (namespace, service, number) = &backend.service;
@@ -92,7 +97,12 @@ pub(super) fn objects(
         let name = format!("{service}-{n}");
         let address = backend.address.ip().to_string();
         pods.push(slice(namespace, service, &name, &address, &port));
-        pods.push(pod(namespace, &name, &backend.labels, &address));
+        pods.push(pod(
+            (namespace, &name),
+            &backend.labels,
+            "default",
+            &address,
+        ));
     }
     for (n, service) in services.iter_mut().enumerate() {
         if service["spec"]["clusterIP"].is_null() {
@@ -154,12 +164,17 @@ fn slice(namespace: &str, service: &str, pod: &str, address: &str, port: &Port<'
     })
 }
 
-fn pod(namespace: &str, name: &str, labels: &BTreeMap<String, String>, address: &str) -> Value {
+fn pod(
+    (namespace, name): (&str, &str),
+    labels: &BTreeMap<String, String>,
+    account: &str,
+    address: &str,
+) -> Value {
     json!({
         "apiVersion": "v1",
         "kind": "Pod",
         "metadata": { "name": name, "namespace": namespace, "labels": labels },
-        "spec": { "containers": [] },
+        "spec": { "containers": [], "serviceAccountName": account },
         "status": {
             "phase": "Running",
             "podIP": address,

@@ -1,9 +1,8 @@
 //! A mesh with everything that a configuration needs, and the configuration in it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
 use meshgate_compiler::compile::{CompileOptions, WorkloadProgram, workload_programs};
 use meshgate_compiler::diagnostic::Diagnostics;
@@ -11,21 +10,18 @@ use meshgate_compiler::manifest::istio::{
     Attach, FailStrategy, IstioOptions, Manifest, Module, Wave, manifests,
 };
 use meshgate_compiler::manifest::settings::FilterSettings;
-use meshgate_compiler::verify::{Known, State};
+use meshgate_compiler::source::SourceMap;
 use serde_json::{Value, json};
 
 use super::control::Istiod;
 use super::destinations::{self, Destinations};
 use super::kubernetes::{Entrance, is_service, items, objects};
-use super::proxy::{Identity, Proxy};
+use super::proxy::{Identity, Kind, Proxy};
+use super::wait::{self, address, wait_for};
 use crate::cases::{Clusters, Configuration, Group};
-use crate::envoy::client::{self, request_head};
 use crate::envoy::free_ports;
 use crate::upstream::Upstreams;
 use crate::yaml;
-
-/// How long a change may take to reach the gateways.
-const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The programs that a mesh is made of.
 #[derive(Clone, Debug)]
@@ -55,8 +51,6 @@ pub struct Mesh {
     pub manifests: Vec<Manifest>,
     /// Ports of the pods of every gateway, in the order of its virtual gateways.
     ports: Vec<Vec<u16>>,
-    /// Servers that take the place of echo servers, by their names.
-    elsewhere: BTreeMap<String, SocketAddr>,
     group: Group,
     filter: PathBuf,
     attach: Attach,
@@ -71,7 +65,7 @@ impl Mesh {
         let (group, mut inventory) = with_free_ports(group)?;
         let configuration = Configuration::of(&group, 1);
         configuration.program()?;
-        let (programs, manifests) = compile(&configuration, &group, &tools.filter, attach)?;
+        let (programs, manifests) = compile_own(&configuration, &group, &tools.filter, attach)?;
         let destinations = Destinations::of(&configuration.compiled.tree);
         let upstreams =
             Upstreams::start_apart(destinations.names()).map_err(|error| error.to_string())?;
@@ -95,7 +89,11 @@ impl Mesh {
             .map(|item| item.clone())
             .partition(|item| item["kind"] == "Service");
         let backends = destinations.backends(&upstreams);
-        let istiod = Istiod::start(&tools.istiod, &objects(services, &entrances, &backends))?;
+        let istiod = Istiod::start(
+            &tools.istiod,
+            &objects(services, &entrances, &backends),
+            None,
+        )?;
         for object in existing {
             let api = object["apiVersion"].as_str().unwrap_or_default();
             if api.starts_with("networking.istio.io/") {
@@ -107,7 +105,7 @@ impl Mesh {
         }
         let proxies = entrances
             .iter()
-            .map(|entrance| Proxy::start(&tools.envoy, &entrance.identity, istiod.discovery()))
+            .map(|entrance| Proxy::start(&tools.envoy, &entrance.identity, &istiod))
             .collect::<Result<_, _>>()?;
         Ok(Mesh {
             istiod,
@@ -117,7 +115,6 @@ impl Mesh {
             programs,
             manifests,
             ports,
-            elsewhere: BTreeMap::new(),
             group,
             filter: tools.filter.clone(),
             attach,
@@ -148,18 +145,10 @@ impl Mesh {
         let destinations = Destinations::of(&self.configuration.compiled.tree);
         for manifest in self.manifests.iter().filter(|one| one.wave == wave) {
             let mut object = manifest.object.clone();
-            destinations.lead_home(&mut object, |name| {
-                let elsewhere = self.elsewhere.get(name).copied();
-                elsewhere.or_else(|| self.upstreams.address(name))
-            });
+            destinations.lead_home(&mut object, &self.upstreams);
             self.istiod.apply(&object)?;
         }
         Ok(())
-    }
-
-    /// Has what is applied from now on lead to another server than the echo server of this name.
-    pub fn lead(&mut self, upstream: &str, elsewhere: SocketAddr) {
-        self.elsewhere.insert(upstream.to_owned(), elsewhere);
     }
 
     /// Takes other resources for the same gateways. Nothing is applied, and there are no echo servers for destinations
@@ -172,7 +161,7 @@ impl Mesh {
         self.configuration = Configuration::of(&self.group, 1);
         self.configuration.program()?;
         (self.programs, self.manifests) =
-            compile(&self.configuration, &self.group, &self.filter, self.attach)?;
+            compile_own(&self.configuration, &self.group, &self.filter, self.attach)?;
         Ok(())
     }
 
@@ -182,16 +171,7 @@ impl Mesh {
     /// When one is missing for long.
     pub fn wait_for_clusters(&self) -> Result<(), String> {
         for (program, proxy) in self.programs.iter().zip(&self.proxies) {
-            let names: BTreeSet<&str> = program
-                .tree
-                .destinations()
-                .map(|destination| destination.cluster.as_str())
-                .collect();
-            wait_for("the gateway has its clusters", || {
-                let mut names = names.iter();
-                let missing = names.find(|name| !proxy.has_clusters([**name]));
-                Ok(missing.map_or(Ok(()), |name| Err(format!("there is no `{name}`"))))
-            })?;
+            wait::for_clusters(program, proxy)?;
         }
         Ok(())
     }
@@ -204,21 +184,7 @@ impl Mesh {
     pub fn wait_for_listeners(&mut self) -> Result<(), String> {
         for (proxy, ports) in self.proxies.iter_mut().zip(&self.ports) {
             for &port in ports {
-                let request = request_head("GET", b"/", HOST);
-                wait_for("the listener answers", || {
-                    let response = match client::send(address(port), &request) {
-                        Ok(response) => response,
-                        Err(error) => return Ok(Err(format!("port {port}: {error}"))),
-                    };
-                    proxy.log.next_entry().map_err(|error| error.to_string())?;
-                    let body = String::from_utf8_lossy(&response.body);
-                    let has_placeholder = self.attach == Attach::Stable;
-                    Ok(match response.status {
-                        301 => Ok(()),
-                        503 if body.is_empty() != has_placeholder => Ok(()),
-                        status => Err(format!("port {port} answers {status} {body}")),
-                    })
-                })?;
+                wait::for_listener(proxy, port, self.attach)?;
             }
         }
         Ok(())
@@ -230,17 +196,7 @@ impl Mesh {
     /// When it finds something wrong for long.
     pub fn wait_for_programs(&self) -> Result<(), String> {
         for (program, proxy) in self.programs.iter().zip(&self.proxies) {
-            let known = Known::new(program.program.clone()).map_err(|error| error.to_string())?;
-            wait_for("verify is content", || {
-                // A busy machine may take too long to answer at all.
-                let report = match proxy.verify(Some(&known)) {
-                    Ok(report) => report,
-                    Err(reason) => return Ok(Err(reason)),
-                };
-                let mut findings = report.findings.iter();
-                let wrong = findings.find(|finding| finding.state == State::Wrong);
-                Ok(wrong.map_or(Ok(()), |finding| Err(finding.message.clone())))
-            })?;
+            wait::for_program(program, proxy)?;
         }
         Ok(())
     }
@@ -263,44 +219,16 @@ impl Mesh {
     }
 }
 
-const HOST: [(&str, &[u8]); 2] = [("host", b"nobody.example"), ("connection", b"close")];
-
-fn address(port: u16) -> SocketAddr {
-    SocketAddr::from((Ipv4Addr::LOCALHOST, port))
-}
-
-/// Asks again and again until the answer is good. An error in itself ends it; what is not good yet is told at the end.
-pub(super) fn wait_for(
-    what: &str,
-    mut look: impl FnMut() -> Result<Result<(), String>, String>,
-) -> Result<(), String> {
-    let deadline = Instant::now() + TIMEOUT;
-    loop {
-        match look()? {
-            Ok(()) => return Ok(()),
-            Err(reason) if Instant::now() > deadline => {
-                return Err(format!(
-                    "not after {} seconds: {what}: {reason}",
-                    TIMEOUT.as_secs()
-                ));
-            }
-            Err(_) => std::thread::sleep(Duration::from_millis(10)),
-        }
-    }
-}
-
-/// What `meshgate compile --target istio` writes, of several clusters the folder of the group's own.
-fn compile(
-    configuration: &Configuration,
-    group: &Group,
+/// What `meshgate compile --target istio` writes, for all clusters.
+pub(super) fn compile(
+    sources: &SourceMap,
     filter: &Path,
     attach: Attach,
 ) -> Result<(Vec<WorkloadProgram>, Vec<Manifest>), String> {
     // They have been looked at already.
     let mut diagnostics = Diagnostics::default();
     let options = CompileOptions::default();
-    let (resources, mut programs) =
-        workload_programs(&configuration.sources, &options, &mut diagnostics);
+    let (resources, programs) = workload_programs(sources, &options, &mut diagnostics);
     let options = IstioOptions {
         module: Module {
             url: format!("file://{}", filter.display()),
@@ -315,16 +243,26 @@ fn compile(
     };
     let written = manifests(&programs, &resources, &options);
     if written.errors.is_empty() {
-        let mut manifests = written.list;
-        if let Some(clusters) = &group.clusters {
-            let own = Some(&clusters.own);
-            programs.retain(|program| program.cluster.as_ref() == own);
-            manifests.retain(|manifest| manifest.cluster.as_ref() == own);
-        }
-        Ok((programs, manifests))
+        Ok((programs, written.list))
     } else {
         Err(written.errors.join("\n"))
     }
+}
+
+/// The same, of several clusters the folder of the group's own.
+fn compile_own(
+    configuration: &Configuration,
+    group: &Group,
+    filter: &Path,
+    attach: Attach,
+) -> Result<(Vec<WorkloadProgram>, Vec<Manifest>), String> {
+    let (mut programs, mut manifests) = compile(&configuration.sources, filter, attach)?;
+    if let Some(clusters) = &group.clusters {
+        let own = Some(&clusters.own);
+        programs.retain(|program| program.cluster.as_ref() == own);
+        manifests.retain(|manifest| manifest.cluster.as_ref() == own);
+    }
+    Ok((programs, manifests))
 }
 
 /// The same group with other ports of the gateways' pods, because all of them listen on this machine; and the inventory
@@ -384,6 +322,7 @@ fn entrances(programs: &[WorkloadProgram], trusted_proxies: u32) -> Result<Vec<E
         }
         entrances.push(Entrance {
             identity: Identity {
+                kind: Kind::Gateway,
                 address: format!("10.255.0.{}", n + 1),
                 pod: format!("{service}-0"),
                 namespace: program.namespace.clone(),

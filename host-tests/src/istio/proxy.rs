@@ -1,4 +1,4 @@
-//! An Envoy as a gateway of the mesh.
+//! An Envoy as a gateway of the mesh, or beside a service.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -7,13 +7,24 @@ use std::path::Path;
 use meshgate_compiler::verify::{self, Known, Report, verify};
 use serde_json::{Value, json};
 
+use super::control::Istiod;
 use crate::envoy::log::AccessLog;
 use crate::envoy::{Envoy, Settings};
 
-/// What makes a proxy the gateway that it is to be.
+/// What a proxy is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// It is all there is in its pod.
+    Gateway,
+    /// It takes the connections to a service in its pod. A Sidecar object says where; nothing is redirected to it.
+    Sidecar,
+}
+
+/// What makes a proxy the one that it is to be.
 #[derive(Clone, Debug)]
 pub(super) struct Identity {
-    /// Address of its pod. It is a name only: the proxy listens on all addresses of this machine.
+    pub(super) kind: Kind,
+    /// Address of its pod. For a gateway it is a name only: it listens on all addresses of this machine.
     pub(super) address: String,
     /// Name of its pod.
     pub(super) pod: String,
@@ -25,7 +36,7 @@ pub(super) struct Identity {
     pub(super) trusted_proxies: u32,
 }
 
-/// A gateway.
+/// A gateway, or a sidecar.
 #[derive(Debug)]
 pub struct Proxy {
     /// The process.
@@ -38,11 +49,11 @@ impl Proxy {
     pub(super) fn start(
         binary: &Path,
         identity: &Identity,
-        discovery: SocketAddr,
+        istiod: &Istiod,
     ) -> Result<Proxy, String> {
         let envoy = Envoy::start(&Settings {
             binary,
-            bootstrap: &bootstrap(identity, discovery).to_string(),
+            bootstrap: &bootstrap(identity, istiod).to_string(),
             workers: 2,
         })?;
         let log = AccessLog::open(&envoy.output_path()).map_err(|error| error.to_string())?;
@@ -68,6 +79,21 @@ impl Proxy {
         }))
     }
 
+    /// Sum of the counters whose names end in this.
+    ///
+    /// # Errors
+    /// When its admin interface does not answer.
+    pub fn count(&self, ending: &str) -> Result<u64, String> {
+        let response = self.envoy.admin("GET", "/stats");
+        let body = response.map_err(|error| error.to_string())?.body;
+        let text = String::from_utf8_lossy(&body);
+        let counters = text.lines().filter_map(|line| line.split_once(": "));
+        let values = counters.filter(|(name, _)| name.ends_with(ending));
+        Ok(values
+            .filter_map(|(_, value)| value.parse::<u64>().ok())
+            .sum())
+    }
+
     /// Whether it has every one of these clusters.
     pub fn has_clusters<'c>(&self, names: impl IntoIterator<Item = &'c str>) -> bool {
         let Ok(response) = self.envoy.admin("GET", "/clusters") else {
@@ -79,18 +105,23 @@ impl Proxy {
     }
 }
 
-fn bootstrap(identity: &Identity, discovery: SocketAddr) -> Value {
+fn bootstrap(identity: &Identity, istiod: &Istiod) -> Value {
     let Identity {
+        kind,
         address,
         pod,
         namespace,
         labels,
         trusted_proxies,
     } = identity;
+    let (kind, interception) = match kind {
+        Kind::Gateway => ("router", "REDIRECT"),
+        Kind::Sidecar => ("sidecar", "NONE"),
+    };
     let source = json!({ "ads": {}, "initial_fetch_timeout": "0s", "resource_api_version": "V3" });
     json!({
         "node": {
-            "id": format!("router~{address}~{pod}.{namespace}~{namespace}.svc.cluster.local"),
+            "id": format!("{kind}~{address}~{pod}.{namespace}~{namespace}.svc.cluster.local"),
             "cluster": format!("{pod}.{namespace}"),
             "metadata": {
                 "NAMESPACE": namespace,
@@ -98,6 +129,7 @@ fn bootstrap(identity: &Identity, discovery: SocketAddr) -> Value {
                 "LABELS": labels,
                 "CLUSTER_ID": "Kubernetes",
                 "INSTANCE_IPS": address,
+                "INTERCEPTION_MODE": interception,
                 "ISTIO_VERSION": "1.32.0",
                 "PROXY_CONFIG": { "gatewayTopology": { "numTrustedProxies": trusted_proxies } },
             },
@@ -112,22 +144,29 @@ fn bootstrap(identity: &Identity, discovery: SocketAddr) -> Value {
             "lds_config": source,
             "cds_config": source,
         },
-        "static_resources": { "clusters": [{
-            "name": "xds-grpc",
-            "type": "STATIC",
-            "connect_timeout": "1s",
-            "typed_extension_protocol_options": {
-                "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
-                    "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
-                    "explicit_http_config": { "http2_protocol_options": {} },
-                },
+        "static_resources": { "clusters": [
+            grpc_cluster("xds-grpc", istiod.discovery()),
+            grpc_cluster("sds-grpc", istiod.secrets()),
+        ] },
+    })
+}
+
+fn grpc_cluster(name: &str, address: SocketAddr) -> Value {
+    json!({
+        "name": name,
+        "type": "STATIC",
+        "connect_timeout": "1s",
+        "typed_extension_protocol_options": {
+            "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+                "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+                "explicit_http_config": { "http2_protocol_options": {} },
             },
-            "load_assignment": {
-                "cluster_name": "xds-grpc",
-                "endpoints": [{ "lb_endpoints": [{ "endpoint": { "address": { "socket_address": {
-                    "address": discovery.ip().to_string(), "port_value": discovery.port(),
-                } } } }] }],
-            },
-        }] },
+        },
+        "load_assignment": {
+            "cluster_name": name,
+            "endpoints": [{ "lb_endpoints": [{ "endpoint": { "address": { "socket_address": {
+                "address": address.ip().to_string(), "port_value": address.port(),
+            } } } }] }],
+        },
     })
 }

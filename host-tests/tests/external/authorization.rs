@@ -2,10 +2,15 @@
 
 use std::time::{Duration, Instant};
 
+use meshgate_host_tests::tokens::{TestKey, jwks};
 use prost::Message;
+use serde_json::json;
 
 use crate::gateway::{Gateway, echo, received, resources};
-use crate::proto::{Allowed, CheckRequest, CheckResponse, Denied, Http, Status, append, set};
+use crate::proto::{
+    Allowed, CheckRequest, CheckResponse, Denied, Http, RateLimitRequest, RateLimitResponse,
+    Status, append, set,
+};
 use crate::service::{Behaviour, Service, message};
 use crate::{Test, Tools};
 
@@ -17,6 +22,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("authorization/failures_allow", failures_allow),
     ("authorization/dead_service", dead_service),
     ("authorization/by_http", by_http),
+    ("authorization/after_tokens", after_tokens),
 ];
 
 const ROUTES: &[(&str, &str)] = &[
@@ -309,5 +315,70 @@ fn by_http(tools: &Tools) {
         service.set(failure.clone());
         assert_eq!(gateway.get("/").status, 403, "{failure:?}");
     }
+    gateway.assert_unharmed();
+}
+
+/// A service is asked about the request as the policies before it leave it: who a token is from, not what the client claims.
+fn after_tokens(tools: &Tools) {
+    let tokens = format!(
+        "jwt: {{issuers: [{{issuer: i, jwks: '{}'}}], claimsToHeaders: [{{claim: [sub], header: x-user}}], allowMissing: true}}",
+        jwks()
+    );
+    let auth = format!("{{{tokens}, extauth: {{customAuth: {{}}}}}}");
+    let limit = format!(
+        "{{{tokens}, rateLimit: {{raw: {{rateLimits: [{{actions: [{{requestHeaders: {{headerName: x-user, descriptorKey: user}}}}]}}]}}}}}}"
+    );
+    let key = TestKey::of("ES256").unwrap();
+    let token = format!("Bearer {}", key.token(&json!({"iss": "i", "sub": "jason"})));
+    let sent: &[(&str, &[u8])] = &[("x-user", b"admin"), ("authorization", token.as_bytes())];
+    let nobody = &sent[..1];
+    let resources = |settings: &str| {
+        resources(
+            &format!("{{extauth: {settings}, rateLimit: {{}}}}"),
+            &[("/limit", &*limit), ("/", &*auth)],
+        )
+    };
+
+    let limiter = Service::start(message(&RateLimitResponse::default()));
+    let service = Service::start(message(&pass()));
+    let services = [
+        ("ext-auth-service", service.address),
+        ("rate-limiter", limiter.address),
+    ];
+    let gateway = Gateway::start(
+        tools,
+        &resources("{requestBody: {maxRequestBytes: 8}}"),
+        &services,
+        1,
+    );
+    let body: &[(&str, &[u8])] = &[("content-length", b"0")];
+    for (headers, user) in [(sent, Some("jason")), (nobody, None)] {
+        for more in [&[][..], body] {
+            echo(&gateway.send("POST", "/", &[headers, more].concat()));
+            let asked = CheckRequest::decode(service.last().body.as_slice()).unwrap();
+            let asked = asked.attributes.unwrap().request.unwrap().http.unwrap();
+            assert_eq!(asked.headers.get("x-user").map(String::as_str), user);
+            assert_eq!(asked.headers.get("authorization"), None);
+        }
+    }
+    echo(&gateway.send("GET", "/limit", sent));
+    let asked = RateLimitRequest::decode(limiter.last().body.as_slice()).unwrap();
+    assert_eq!(asked.descriptors[0].entries[0].value, "jason");
+    let questions = limiter.questions();
+    echo(&gateway.send("GET", "/limit", nobody));
+    assert_eq!(limiter.questions(), questions, "there is nobody to count");
+    gateway.assert_unharmed();
+
+    service.set(Behaviour::Http(200, Vec::new(), ""));
+    let by_http = "{httpService: {request: {allowedHeaders: [x-user]}}}";
+    let gateway = Gateway::start(tools, &resources(by_http), &services, 1);
+    echo(&gateway.send("GET", "/", sent));
+    let asked = service.last().headers;
+    assert_eq!(
+        asked.get_all("x-user").iter().collect::<Vec<_>>(),
+        ["jason"]
+    );
+    echo(&gateway.send("GET", "/", nobody));
+    assert_eq!(service.last().headers.get("x-user"), None);
     gateway.assert_unharmed();
 }

@@ -28,7 +28,8 @@ pub(crate) struct Gateway {
 /// Where a service of a gateway is, by the name of the Service.
 pub(crate) type Place<'a> = (&'a str, SocketAddr);
 
-const FIXED: &str = "
+/// The Services.
+pub(crate) const FIXED: &str = "
 ---
 apiVersion: v1
 kind: Service
@@ -174,7 +175,19 @@ impl Gateway {
 
     #[track_caller]
     pub(crate) fn send(&self, method: &str, path: &str, headers: &[(&str, &[u8])]) -> Response {
-        let host = [("host", b"shop.example".as_slice())];
+        self.send_to("shop.example", method, path, headers)
+    }
+
+    /// Sends a request for another host.
+    #[track_caller]
+    pub(crate) fn send_to(
+        &self,
+        host: &str,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &[u8])],
+    ) -> Response {
+        let host = [("host", host.as_bytes())];
         let headers = host.into_iter().chain(headers.iter().copied());
         let request = request_head(method, path.as_bytes(), headers);
         client::send(self.address, &request).unwrap_or_else(|error| panic!("no answer: {error}"))

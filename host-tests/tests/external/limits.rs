@@ -22,7 +22,7 @@ pub(crate) const TESTS: &[Test] = &[
 const OK: i32 = 1;
 const OVER_LIMIT: i32 = 2;
 
-fn within() -> RateLimitResponse {
+pub(crate) fn within() -> RateLimitResponse {
     RateLimitResponse {
         code: OK,
         ..RateLimitResponse::default()
@@ -67,7 +67,7 @@ fn start(tools: &Tools, settings: &str, service: &Service) -> Gateway {
 }
 
 /// Descriptors of the last question, as text.
-fn asked(service: &Service) -> Vec<String> {
+pub(crate) fn asked(service: &Service) -> Vec<String> {
     let asked = service.last();
     assert_eq!(
         asked.path,

@@ -12,6 +12,7 @@ mod bodies;
 mod bodies_envoy;
 mod clients;
 mod gateway;
+mod levels;
 mod limits;
 mod local;
 mod proto;
@@ -25,6 +26,7 @@ fn main() {
         authorization::TESTS,
         bodies::TESTS,
         clients::TESTS,
+        levels::TESTS,
         limits::TESTS,
         local::TESTS,
         &real::tests(),

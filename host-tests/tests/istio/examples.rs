@@ -20,6 +20,9 @@ const STABLE: [&str; 8] = [
     "stickiness",
 ];
 
+/// What is refused, because a WasmPlugin has no place for a setting that it needs.
+const REFUSED: [&str; 1] = ["extauth-http"];
+
 pub(crate) fn tests() -> Vec<Test> {
     let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples");
     let groups = read_examples(&examples).expect("the examples are there");
@@ -34,6 +37,9 @@ pub(crate) fn tests() -> Vec<Test> {
             );
             tests.push(test);
         };
+        if is_in(&REFUSED) {
+            continue;
+        }
         if is_in(&STABLE) {
             add(format!("stable/{name}"), group.clone(), Attach::Stable);
         }

@@ -1,5 +1,4 @@
-//! A service of two clusters: each cluster has a control plane, a gateway, and the objects of its own folder. Connections
-//! to the other cluster go straight to its service; without certificates, no gateway between the clusters can take them.
+//! A service of two clusters. Requests that the other cluster takes over go through its gateway for traffic between clusters.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -7,32 +6,51 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use meshgate_compiler::manifest::istio::Attach;
 use meshgate_host_tests::cases::read_examples;
 use meshgate_host_tests::envoy::client::{Connection, request_head};
-use meshgate_host_tests::istio::{Mesh, Tools};
-use meshgate_host_tests::upstream::Reply;
+use meshgate_host_tests::istio::{Federation, Tools};
 
 use crate::Test;
 
 const EXAMPLE: &str = "examples/architectures/several-clusters-several-gateways";
 
-/// The service in its own cluster.
-const CATALOG: &str = "outbound|8080||catalog.shop.svc.cluster.local";
+/// The pod of the service, in each cluster.
+const CATALOG: &str = "catalog-0";
 
-/// `consecutiveErrors` of the example.
-const ERRORS: u64 = 2;
+/// The port of the service behind the pod's proxy.
+const SERVICE: &str = "catalog-0:8080";
+
+/// How many errors in a row it takes here until an instance is left alone; enough to see what happens before.
+const ERRORS: u64 = 20;
+
+/// What ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Loss {
+    /// The pod, with its proxy and all connections. Nobody tells the gateway.
+    Pod,
+    /// The service behind the pod's proxy, which answers 503 from then on.
+    Service,
+}
 
 pub(crate) fn tests() -> Vec<Test> {
-    let test = |name: &str, retries: bool| -> Test {
+    let test = |(name, loss, retries): (&str, Loss, bool)| -> Test {
         let name = format!("failover/{name}");
         (
             name,
-            Box::new(move |tools| the_other_cluster_takes_over(tools, retries)),
+            Box::new(move |tools| the_other_cluster_takes_over(tools, loss, retries)),
         )
     };
-    vec![test("without_retries", false), test("with_one_retry", true)]
+    let tests = [
+        ("pod_without_retries", Loss::Pod, false),
+        ("pod_with_one_retry", Loss::Pod, true),
+        ("service_without_retries", Loss::Service, false),
+        ("service_with_one_retry", Loss::Service, true),
+    ];
+    tests.map(test).into()
 }
+
+/// Each worker of a gateway learns on its own which instances are left alone; by then all of them know.
+const WORKERS: Duration = Duration::from_millis(500);
 
 /// The service ended while it had the request. That is no reason for a retry: it may have been worked on.
 const INTERRUPTED: &str = "interrupted";
@@ -70,47 +88,43 @@ fn all_from(address: SocketAddr, wanted: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// A cluster; the second one is what its own federated hosts lead to.
-fn cluster(tools: &Tools, name: &str, retries: bool) -> Result<Mesh, String> {
+/// Both clusters.
+fn clusters(tools: &Tools, retries: bool) -> Result<Federation, String> {
     let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples");
-    let mut groups = read_examples(&examples)?;
-    let at = groups
-        .iter()
-        .position(|group| group.name == format!("{EXAMPLE}/{name}"))
-        .ok_or("there is no such example")?;
-    let mut group = groups.swap_remove(at);
+    let groups = read_examples(&examples)?;
+    let name = format!("{EXAMPLE}/east");
+    let group = groups.into_iter().find(|group| group.name == name);
+    let group = group.ok_or("there is no such example")?;
+    let mut text = group.text;
+    let mut replace = |old: &str, new: &str| {
+        if !text.contains(old) {
+            return Err(format!("the example has no `{old}`"));
+        }
+        text = text.replace(old, new);
+        Ok(())
+    };
+    let errors = format!("consecutiveErrors: {ERRORS}\n");
+    replace("consecutiveErrors: 2\n", &errors)?;
     if retries {
         let route = "  - name: catalog\n";
         let more = format!("{route}    options: {{retries: {{attempts: 1}}}}\n");
-        if !group.text.contains(route) {
-            return Err("the example has no such route".to_owned());
-        }
-        group.text = group.text.replace(route, &more);
+        replace(route, &more)?;
     }
-    let mesh = Mesh::start(tools, &group, Attach::Exclusive)?;
-    mesh.upstreams.set_every_reply(&Reply {
-        headers: vec![("x-cluster".to_owned(), name.to_owned())],
-        ..Reply::default()
-    });
-    Ok(mesh)
+    let clusters = group.clusters.ok_or("the example has no clusters")?;
+    Federation::start(tools, &text, &clusters.inventories)
 }
 
-fn the_other_cluster_takes_over(tools: &Tools, retries: bool) -> Result<(), String> {
-    let mut east = cluster(tools, "east", retries)?;
-    let mut west = cluster(tools, "west", retries)?;
-    let catalog = |mesh: &Mesh| mesh.upstreams.address(CATALOG).ok_or("no catalog");
-    let (in_east, in_west) = (catalog(&east)?, catalog(&west)?);
-    east.lead("outbound|8080||catalog.shop.svc.west.global", in_west);
-    west.lead("outbound|8080||catalog.shop.svc.east.global", in_east);
-    east.deploy()?;
-    west.deploy()?;
-    let entrance = |mesh: &Mesh| mesh.entrance(0).ok_or("nobody serves the gateway");
-    let ((_, to_east), (_, to_west)) = (entrance(&east)?, entrance(&west)?);
+fn the_other_cluster_takes_over(tools: &Tools, loss: Loss, retries: bool) -> Result<(), String> {
+    let mut clusters = clusters(tools, retries)?;
+    let to_east = clusters.cluster("east")?.entrance("ingress")?;
+    let to_west = clusters.cluster("west")?.entrance("ingress")?;
     all_from(to_east, "east")?;
     all_from(to_west, "west")?;
 
-    let (interrupted, failed) = requests_during_failover(to_east, &mut east)?;
-    println!("retries {retries}: of 1,000 requests, {interrupted} interrupted, {failed} failed");
+    let (interrupted, failed) = requests_during_failover(to_east, &mut clusters, loss)?;
+    println!(
+        "{loss:?} ends, retries {retries}: of 1,000 requests, {interrupted} interrupted, {failed} failed"
+    );
     let is_good = match retries {
         true => failed == 0,
         false => (ERRORS..=MOST_ERRORS).contains(&(interrupted + failed)),
@@ -118,16 +132,15 @@ fn the_other_cluster_takes_over(tools: &Tools, retries: bool) -> Result<(), Stri
     if !is_good || interrupted > CLIENTS {
         return Err(format!("{interrupted} interrupted, {failed} failed"));
     }
+    thread::sleep(WORKERS);
     all_from(to_east, "west")?;
     all_from(to_west, "west")?;
 
-    east.upstreams
-        .start_again(CATALOG, in_east)
-        .map_err(|error| format!("the service does not start again: {error}"))?;
-    east.upstreams.set_every_reply(&Reply {
-        headers: vec![("x-cluster".to_owned(), "east".to_owned())],
-        ..Reply::default()
-    });
+    let east = clusters.cluster("east")?;
+    match loss {
+        Loss::Pod => east.start_pod(CATALOG)?,
+        Loss::Service => east.start_service(SERVICE)?,
+    }
     let deadline = Instant::now() + Duration::from_secs(90);
     let mut connection = open(to_east)?;
     loop {
@@ -137,8 +150,7 @@ fn the_other_cluster_takes_over(tools: &Tools, retries: bool) -> Result<(), Stri
             other => return Err(format!("{other:?} while east comes back")),
         }
     }
-    // Each worker of the gateway learns of it on its own.
-    thread::sleep(Duration::from_millis(500));
+    thread::sleep(WORKERS);
     all_from(to_east, "east")
 }
 
@@ -146,10 +158,15 @@ fn the_other_cluster_takes_over(tools: &Tools, retries: bool) -> Result<(), Stri
 const CLIENTS: u64 = 4;
 
 /// What [`ERRORS`] allow, and what is under way until all workers know that the service is left alone.
-const MOST_ERRORS: u64 = 50;
+const MOST_ERRORS: u64 = 60;
 
 /// Sends 1,000 requests, ends the gateway's own service when 100 are answered, and counts what is interrupted and what fails.
-fn requests_during_failover(address: SocketAddr, mesh: &mut Mesh) -> Result<(u64, u64), String> {
+fn requests_during_failover(
+    address: SocketAddr,
+    clusters: &mut Federation,
+    loss: Loss,
+) -> Result<(u64, u64), String> {
+    let east = clusters.cluster("east")?;
     const REQUESTS: u64 = 1000;
     let interrupted = AtomicU64::new(0);
     let answered = AtomicU64::new(0);
@@ -173,7 +190,10 @@ fn requests_during_failover(address: SocketAddr, mesh: &mut Mesh) -> Result<(u64
         {
             thread::sleep(Duration::from_millis(1));
         }
-        mesh.upstreams.stop(CATALOG);
+        match loss {
+            Loss::Pod => east.stop_pod(CATALOG),
+            Loss::Service => east.stop_service(SERVICE),
+        }
         for client in clients {
             client
                 .join()

@@ -4,6 +4,7 @@
 mod bodies;
 mod examples;
 mod failover;
+mod federation;
 mod reach;
 mod shop;
 mod stable;
@@ -24,6 +25,7 @@ fn main() {
     let mut tests = examples::tests();
     tests.extend(updates::tests());
     tests.extend(failover::tests());
+    tests.extend(federation::tests());
     tests.extend(reach::tests());
     tests.extend(bodies::tests());
     tests.extend(stable::tests());

@@ -11,6 +11,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("faults/aborts", aborts),
     ("faults/delays", delays),
     ("faults/before_other_policies", before_other_policies),
+    ("faults/one_of_two", one_of_two),
 ];
 
 const FAULT: &str = "envoy.filters.http.fault";
@@ -236,5 +237,43 @@ fn before_other_policies(tools: &Tools) {
     for status in [200, 403, 418] {
         assert!(statuses.contains(&status), "{status} was never seen");
     }
+    pair.assert_unharmed();
+}
+
+/// Where they differ: Envoy delays and then aborts, if a route says both; here a route says one of them, and does not have
+/// the other from its virtual host.
+fn one_of_two(tools: &Tools) {
+    const TIME: Duration = Duration::from_millis(150);
+    let both = json!({
+        "delay": {"fixed_delay": "0.150s", "percentage": share(100)},
+        "abort": {"http_status": 418, "percentage": share(100)},
+    });
+    let refused = Twin {
+        ours: json!({"options": {"faultInjection": {"fixedDelay": "0.150s", "abort": {"httpStatus": 418}}}}),
+        native: with_fault(&both),
+    };
+    let [ours, native] = Pair::refusals(tools, &refused);
+    assert!(ours.contains("E0036"), "{ours}");
+    assert_eq!(native, "");
+
+    let route = Twin {
+        ours: abort(418, 100).ours,
+        native: with_fault(&both),
+    };
+    let pair = Pair::start(
+        tools,
+        &Twins {
+            // Whoever waits for it gets no answer in time.
+            policy: json!({"faultInjection": {"fixedDelay": "3600s"}}),
+            ..twins(vec![route])
+        },
+    );
+    let before = Instant::now();
+    let answers = pair.ask(0, "GET", "/", &[]);
+    assert!(before.elapsed() >= TIME);
+    let mut differences = Differences::default();
+    differences.compare(&answers, || "an abort".to_owned());
+    differences.assert_none();
+    assert_eq!(answers[0].status, 418);
     pair.assert_unharmed();
 }

@@ -22,6 +22,9 @@ pub(crate) const TESTS: &[Test] = &[
     ("headers/levels", levels),
     ("headers/of_answers", of_answers),
     ("headers/protected", protected),
+    ("headers/empty_values", empty_values),
+    ("headers/replaced_by_envoy", replaced_by_envoy),
+    ("headers/type_of_answers", type_of_answers),
 ];
 
 /// Names, also those of which Envoy keeps one value, and in letters of both cases.
@@ -363,7 +366,7 @@ fn of_answers(tools: &Tools) {
     });
 }
 
-/// What neither lets a route change.
+/// What neither lets a route change, and what Envoy lets a route remove, but finds no route without.
 fn protected(tools: &Tools) {
     for name in [
         ":path",
@@ -411,4 +414,128 @@ fn protected(tools: &Tools) {
             );
         }
     }
+    for operations in [
+        json!({"removeRequestHeaders": ["X-Forwarded-Proto"]}),
+        json!({"setRequestHeaders": {"x-forwarded-proto": ""}}),
+    ] {
+        let route = Twin {
+            ours: json!({"options": {"headerManipulation": operations}}),
+            native: json!({"request_headers_to_remove": ["x-forwarded-proto"]}),
+        };
+        let [ours, native] = Pair::refusals(tools, &route);
+        assert!(ours.contains("E0403"), "{operations}: {ours}");
+        assert_eq!(native, "");
+    }
+}
+
+/// Where they differ: an empty value is sent here, and in Envoy only on request.
+fn empty_values(tools: &Tools) {
+    let ours = json!({"options": {"headerManipulation": {
+        "setRequestHeaders": {"x-a": ""},
+        "appendRequestHeaders": {"x-b": ""},
+        "setResponseHeaders": {"x-a": ""},
+        "appendResponseHeaders": {"x-b": ""},
+    }}});
+    let routes = [false, true].map(|keep| {
+        let header = |name: &str, action: &str| json!({"header": {"key": name, "value": ""}, "append_action": action, "keep_empty_value": keep});
+        let headers = [
+            header("x-a", "OVERWRITE_IF_EXISTS_OR_ADD"),
+            header("x-b", "APPEND_IF_EXISTS_OR_ADD"),
+        ];
+        Twin {
+            ours: ours.clone(),
+            native: json!({"request_headers_to_add": headers, "response_headers_to_add": headers}),
+        }
+    });
+    let twins = Twins {
+        routes: routes.to_vec(),
+        ..Twins::default()
+    };
+    let pair = Pair::start(tools, &twins);
+    let has = |headers: &[(String, String)]| {
+        ["x-a", "x-b"].map(|name| headers.contains(&(name.to_owned(), String::new())))
+    };
+    for (route, in_envoy) in [(0, false), (1, true)] {
+        let expected = [true, in_envoy];
+        for (seen, sent) in pair.ask(route, "GET", "/", &[]).iter().zip(expected) {
+            let received = &seen.upstream.as_ref().unwrap().headers;
+            assert_eq!(has(received), [sent; 2], "{received:?}");
+            assert_eq!(has(&seen.headers), [sent; 2], "{:?}", seen.headers);
+        }
+    }
+    pair.assert_unharmed();
+}
+
+/// Where they differ: Envoy replaces what stands between percent signs.
+fn replaced_by_envoy(tools: &Tools) {
+    let value = "%REQ(:path)%";
+    let route = Twin {
+        ours: json!({"options": {"headerManipulation": {"setRequestHeaders": {"x-a": value}}}}),
+        native: json!({"request_headers_to_add": [{"header": {"key": "x-a", "value": value}}]}),
+    };
+    let twins = Twins {
+        routes: vec![route],
+        ..Twins::default()
+    };
+    let pair = Pair::start(tools, &twins);
+    let received = pair.ask(0, "GET", "/path", &[]).map(|seen| {
+        let headers = seen.upstream.unwrap().headers;
+        headers.into_iter().find(|(name, _)| name == "x-a")
+    });
+    let expected = [value, "/path"].map(|value| Some(("x-a".to_owned(), value.to_owned())));
+    assert_eq!(received, expected);
+    pair.assert_unharmed();
+}
+
+/// Where they differ: the type of an answer that the gateway makes itself is what the header operations make of it.
+fn type_of_answers(tools: &Tools) {
+    let typed = |value: &'static str| -> Level {
+        let set = BTreeMap::from([("content-type", value)]);
+        let operations = Operations {
+            set,
+            ..Operations::default()
+        };
+        [Operations::default(), operations]
+    };
+    let untyped = [
+        Operations::default(),
+        Operations {
+            remove: vec!["content-type"],
+            ..Operations::default()
+        },
+    ];
+    let routes = [
+        (
+            typed("text/html"),
+            json!({"status": 200}),
+            json!({"status": 200}),
+        ),
+        (
+            untyped,
+            json!({"status": 200, "body": "hello"}),
+            json!({"status": 200, "body": {"inline_string": "hello"}}),
+        ),
+    ];
+    let routes = routes.map(|(level, own, envoys)| {
+        let mut native = native(&level);
+        native["direct_response"] = envoys;
+        Twin {
+            ours: json!({"options": ours(&level), "directResponseAction": own}),
+            native,
+        }
+    });
+    let twins = Twins {
+        routes: routes.to_vec(),
+        ..Twins::default()
+    };
+    let pair = Pair::start(tools, &twins);
+    for (route, expected) in [[Some("text/html"), None], [None, Some("text/plain")]]
+        .into_iter()
+        .enumerate()
+    {
+        let answers = pair.ask(route, "GET", "/", &[]);
+        let types = answers.each_ref().map(|seen| seen.header("content-type"));
+        assert_eq!(types, expected);
+    }
+    pair.assert_unharmed();
 }

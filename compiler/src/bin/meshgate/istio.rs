@@ -245,7 +245,8 @@ impl IstioArgs {
             let Some(first) = cluster.first() else {
                 continue;
             };
-            let place = folder.join(first.cluster.as_deref().unwrap_or(UNNAMED));
+            let name = first.cluster.as_deref().unwrap_or(UNNAMED);
+            let place = folder.join(output::file_name(name)?);
             if self.one_file {
                 make(folder)?;
                 let all: Vec<&Manifest> = cluster.iter().collect();
@@ -272,7 +273,8 @@ impl IstioArgs {
         let mut names = Vec::new();
         for object in objects {
             let name = format!("{}.{}", object.file_stem(), self.format.extension());
-            output::write(&place.join(&name), self.format.one(object).as_bytes())?;
+            let path = place.join(output::file_name(&name)?);
+            output::write(&path, self.format.one(object).as_bytes())?;
             names.push(name);
         }
         if self.format == Format::Kustomize {

@@ -12,6 +12,9 @@ use crate::regex::{self, Regex};
 use crate::resource::{HeaderMatcher, Matcher, PathKind, QueryMatcher, Uri};
 use crate::source::Spanned;
 
+/// Most conditions of one matcher besides its path.
+const MAX_CONDITIONS: usize = 256;
+
 /// One alternative of a route.
 pub(super) fn matcher(node: &Node<'_>, diagnostics: &mut Diagnostics) -> Option<Matcher> {
     let uri = match node.get("uri") {
@@ -25,6 +28,18 @@ pub(super) fn matcher(node: &Node<'_>, diagnostics: &mut Diagnostics) -> Option<
     let method = non_empty(node.text_at("method"));
     if let Some(method) = &method {
         check_method(method, diagnostics);
+    }
+    let conditions = node.list_at("headers").len() + node.list_at("queryParameters").len();
+    if conditions > MAX_CONDITIONS {
+        diagnostics.push(
+            Diagnostic::at(
+                Code::MatcherTooLarge,
+                node.span,
+                format!("this matcher has {conditions} conditions; there may be {MAX_CONDITIONS}"),
+            )
+            .help("write several routes, or one pattern for several values"),
+        );
+        return None;
     }
     Some(Matcher {
         name: non_empty(node.text_at("name")).map(Box::new),

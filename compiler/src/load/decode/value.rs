@@ -223,13 +223,21 @@ pub(super) fn is_token(text: &str) -> bool {
             .all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
 }
 
+/// Longest name of a header, in bytes.
+const MAX_HEADER_NAME: usize = 256;
+
 /// Checks the name of a header.
 pub(super) fn header_name(name: &str, span: Span, diagnostics: &mut Diagnostics) -> Option<()> {
-    if is_token(name) {
+    if is_token(name) && name.len() <= MAX_HEADER_NAME {
         return Some(());
     }
     let message = if name.is_empty() {
         "the name of a header is empty".to_owned()
+    } else if name.len() > MAX_HEADER_NAME {
+        format!(
+            "the name of this header has {} bytes; there may be {MAX_HEADER_NAME}",
+            name.len()
+        )
     } else {
         format!("`{}` is not a legal header name", name)
     };

@@ -15,9 +15,6 @@ use super::{Manifests, Place, Wave, Workload, name};
 use crate::resource::{self, ObjectName, Resources};
 use crate::tree::{GatewayWorkload, Tree, VirtualMesh};
 
-/// Label that Istio puts on what is in a cluster.
-const CLUSTER_LABEL: &str = "topology.istio.io/cluster";
-
 /// A Service of another cluster that routes go to.
 #[derive(Debug)]
 pub(super) struct Service<'a> {
@@ -210,7 +207,7 @@ fn service_entry(
             let mut endpoint = json!({
                 "address": address,
                 "ports": doors,
-                "labels": { CLUSTER_LABEL: service.cluster, "security.istio.io/tlsMode": "istio" },
+                "labels": { "security.istio.io/tlsMode": "istio" },
             });
             if let Some(region) = resources.region(Some(service.cluster)) {
                 endpoint["locality"] = json!(region);
@@ -236,11 +233,12 @@ fn service_entry(
     );
 }
 
-/// The server name of the connection names the subset, so here the subsets need only their names.
+/// The server name of the connection names the subset, so here the subsets need only their names. Labels would choose among
+/// the gateways between clusters; for Istio, these are in the cluster of the object, whatever their labels say.
 fn rule(workload: &mut Workload<'_>, host: &str, service: &Service<'_>) {
     let subsets = service.subsets.iter().map(|(name, subset)| {
         let Some(behind) = subset.behind else {
-            return json!({ "name": name, "labels": { CLUSTER_LABEL: service.cluster } });
+            return json!({ "name": name });
         };
         let server_name = format!("outbound_.{}_.{}_.{host}", behind.port, behind.plain);
         json!({

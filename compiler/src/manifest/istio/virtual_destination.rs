@@ -165,6 +165,14 @@ fn cluster(
         "name": destination.cluster,
         "connect_timeout": "1s",
         "lb_policy": "CLUSTER_PROVIDED",
+        // As Istio's clusters have them. Envoy counts retries here, not in the clusters behind, and its own limit of three at
+        // a time is reached at once when a service is lost.
+        "circuit_breakers": { "thresholds": [{
+            "max_connections": u32::MAX,
+            "max_pending_requests": u32::MAX,
+            "max_requests": u32::MAX,
+            "max_retries": u32::MAX,
+        }] },
         // What telemetry calls it.
         "metadata": { "filter_metadata": { "istio": { "services": [{
             "host": found.hostname,

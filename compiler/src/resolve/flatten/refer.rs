@@ -8,7 +8,7 @@ use crate::tree::Matcher;
 
 use super::super::matcher::Conditions;
 use super::super::repetition::{self, Below};
-use super::super::share::{self, Key, List, Reference, SMALL, Unit};
+use super::super::share::{self, Draft, Key, List, Reference, SMALL, Unit};
 use super::{Flattener, LimitReached, MAX_DEPTH, Scope, everything};
 
 impl<'r> Flattener<'_, 'r> {
@@ -25,7 +25,8 @@ impl<'r> Flattener<'_, 'r> {
         let Some((prefix, unit)) = self.unit(targets, sort, scope, flat, diagnostics)? else {
             return self.expand(targets, sort, scope, flat, diagnostics);
         };
-        self.spend(self.units.list[unit].size.min(SMALL))?;
+        let copied = super::size(&prefix).saturating_mul(self.units.list[unit].written_out);
+        self.spend(self.units.list[unit].size.min(SMALL).saturating_add(copied))?;
         let text = prefix.path.literal_text();
         match scope.outside {
             None => self.check_repetitions(unit, &text, prefix.span, diagnostics),
@@ -136,7 +137,12 @@ impl<'r> Flattener<'_, 'r> {
             .iter()
             .map(|draft| draft.matchers().len())
             .sum();
+        let written_out = list.entries.iter().map(|draft| match draft {
+            Draft::Route(route) => route.matchers.len(),
+            Draft::Reference(reference) => self.units.list[reference.unit].written_out,
+        });
         let unit = Unit {
+            written_out: written_out.fold(0, usize::saturating_add),
             entries: list.entries,
             options: scope.level.options.clone(),
             size,
