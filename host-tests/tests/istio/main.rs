@@ -2,6 +2,7 @@
 //! `cargo xtask istio-e2e` builds the control plane; without it, the tests are ignored.
 
 mod beside;
+mod bodies;
 mod examples;
 mod failover;
 mod federation;
@@ -28,6 +29,7 @@ fn main() {
     tests.extend(beside::tests());
     tests.extend(federation::tests());
     tests.extend(reach::tests());
+    tests.extend(bodies::tests());
     tests.extend(stable::tests());
     let trials = tests.into_iter().map(|(name, run)| match tools.clone() {
         Ok(tools) => Trial::test(name, move || run(&tools).map_err(Into::into)),

@@ -135,3 +135,18 @@ pub(crate) fn of_kind(mesh: &Mesh, kind: &str) -> Result<Value, String> {
         .map(|one| one.object.clone())
         .ok_or_else(|| format!("there is no {kind}"))
 }
+
+/// Waits until it is so.
+pub(crate) fn within_a_minute(
+    what: &str,
+    mut is_so: impl FnMut() -> Result<bool, String>,
+) -> Result<(), String> {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !is_so()? {
+        if Instant::now() > deadline {
+            return Err(format!("not within a minute: {what}"));
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+    Ok(())
+}

@@ -14,13 +14,6 @@ pub(super) const ROUTE: &str = "meshgate";
 /// Writes the listeners of a workload.
 pub(super) fn write(workload: &mut Workload<'_>, attach: Attach) {
     let program = workload.program;
-    if program.tree.needs_bodies() {
-        let place = workload.place();
-        workload.error(format!(
-            "{place}: `extauth.requestBody` needs a setting of Envoy that a WasmPlugin does not have \
-             (`allow_on_headers_stop_iteration`); remove it, and the service is asked by the headers of requests"
-        ));
-    }
     let mut gateways = Vec::new();
     let takes_requests = (program.tree.gateways.iter()).any(|gateway| gateway.tcp.is_none());
     let mut patches = match attach {
