@@ -70,6 +70,8 @@ codes! {
     UnusedKind = "N0025", "unused-kind";
     /// An AccessLogRecord, which nobody reads here.
     AccessLogRecord = "W0026", "access-log-record";
+    /// A name that no object of Kubernetes can have.
+    InvalidName = "E0027", "invalid-name";
     /// A field that the schema does not have.
     UnknownField = "E0030", "unknown-field";
     /// A field that belongs somewhere else.

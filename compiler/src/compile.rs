@@ -135,12 +135,15 @@ pub struct WorkloadProgram {
 impl WorkloadProgram {
     /// What files and arguments call it: `CLUSTER/NAMESPACE.SERVICE`.
     pub fn place(&self) -> String {
-        format!(
-            "{}/{}.{}",
-            self.cluster.as_deref().unwrap_or("cluster"),
-            self.namespace,
-            self.service.as_deref().unwrap_or("gateway")
-        )
+        let (cluster, file) = self.file();
+        format!("{cluster}/{file}")
+    }
+
+    /// The same in two parts: folder and file.
+    pub fn file(&self) -> (&str, String) {
+        let service = self.service.as_deref().unwrap_or("gateway");
+        let cluster = self.cluster.as_deref().unwrap_or("cluster");
+        (cluster, format!("{}.{service}", self.namespace))
     }
 }
 

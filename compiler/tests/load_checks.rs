@@ -427,6 +427,29 @@ fn conditions_for_retries() {
     }
 }
 
+/// A length that is not the body's would make the rest of it the next request of somebody else.
+#[test]
+fn headers_of_messages_are_the_proxys() {
+    for options in [
+        "{headerManipulation: {setRequestHeaders: {Content-Length: '0'}}}",
+        "{headerManipulation: {appendRequestHeaders: {transfer-encoding: x}}}",
+        "{headerManipulation: {setResponseHeaders: {connection: upgrade}}}",
+        "{headerManipulation: {appendResponseHeaders: {upgrade: x}}}",
+    ] {
+        let at = options.find("s: {").expect("a map") + 4;
+        let (name, _) = options[at..].split_once(':').expect("a header");
+        let finding = format!(
+            "1:{}: error[E0403]: the header `{name}` cannot be added or set: the proxy says where messages end (help: leave it out)",
+            at + 11
+        );
+        assert!(!check_options(options, &[&finding]));
+    }
+    assert!(check_options(
+        "{headerManipulation: {removeResponseHeaders: [connection, content-length]}}",
+        &[]
+    ));
+}
+
 #[test]
 fn requests_keep_the_header_that_envoy_cannot_do_without() {
     let finding = |at: &str, what: &str| {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 /// What is done to paths. A path that is in its form stays as it is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Normalization {
-    /// `.` and `..` are resolved, `\` becomes `/`, letters, digits and `-._~` are not encoded, and a `%` that encodes nothing
+    /// `.` and `..` are resolved, with parameters too (`..;x`), `\` becomes `/`, letters, digits and `-._~` are not encoded, and a `%` that encodes nothing
     /// is.
     pub resolve: bool,
     /// Slashes in a row become one, after that.
@@ -112,9 +112,11 @@ fn resolved(path: &[u8]) -> Vec<u8> {
     let mut segments = path.split(|&byte| byte == b'/').skip(1).peekable();
     while let Some(segment) = segments.next() {
         let is_last = segments.peek().is_none();
-        match segment {
-            b"." | b".." => {
-                if segment == b".." {
+        // Servers that know parameters take `..;x` for `..`.
+        let name_end = memchr::memchr(b';', segment).unwrap_or(segment.len());
+        match segment.split_at(name_end).0 {
+            name @ (b"." | b"..") => {
+                if name == b".." {
                     let parent = memchr::memrchr(b'/', &out).unwrap_or(0);
                     out.truncate(parent);
                 }
@@ -159,6 +161,8 @@ mod tests {
             (RESOLVE, "/a/../b", "/b"),
             (RESOLVE, "/a/b/..", "/a/"),
             (RESOLVE, "/a/.", "/a/"),
+            (RESOLVE, "/a/..;x=1/b", "/b"),
+            (RESOLVE, "/a/.;/b/%2e%2e;", "/a/"),
             (RESOLVE, "/..", "/"),
             (RESOLVE, "/../../a", "/a"),
             (RESOLVE, "/a//../b", "/a/b"),
@@ -191,7 +195,7 @@ mod tests {
             ([false; 3], "//a/../b"),
             (ALL, "/"),
             (ALL, "/a/b?c=//../%2F"),
-            (ALL, "/.a/..b/c./..."),
+            (ALL, "/.a/..b/c./.../..a;b/.%3B"),
             (ALL, "*"),
             (ALL, ""),
             (ALL, "/%C3%A9%252e"),

@@ -61,6 +61,10 @@ pub enum Part {
 pub const MAX_GROUPS: usize = 10;
 /// Most states of a pattern.
 pub const MAX_STATES: usize = 2_000;
+/// Most ranges of a state, which are apart; more would make steps longer.
+const MAX_RANGES: usize = 256;
+/// Most states that one leads to without a byte: alternatives of the longest pattern, which may be empty.
+const MAX_SPLIT: usize = 1 << 15;
 /// Most steps that one replacement takes: about 20 ms.
 const MAX_STEPS: usize = 2_000_000;
 
@@ -126,8 +130,10 @@ impl Replacement {
     pub(crate) fn is_valid(&self) -> bool {
         let is_state = |state: &u32| (*state as usize) < self.states.len();
         let is_sound = |state: &State| match state {
-            State::Bytes(ranges) => ranges.iter().all(|(_, _, next)| is_state(next)),
-            State::Split(states) => states.iter().all(is_state),
+            State::Bytes(ranges) => {
+                ranges.len() <= MAX_RANGES && ranges.iter().all(|(_, _, next)| is_state(next))
+            }
+            State::Split(states) => states.len() <= MAX_SPLIT && states.iter().all(is_state),
             State::Keep(slot, next) => (*slot as usize) < SLOTS && is_state(next),
             State::Look(_, next) => is_state(next),
             State::Match | State::Fail => true,

@@ -42,10 +42,11 @@ impl<'p, 'r, H: Headers + ?Sized> Search<'p, 'r, H> {
             }
             return;
         }
-        if lowest(self.sets, set) >= self.best
-            || self.visits >= MAX_VISITS
-            || self.nesting >= MAX_NESTING
-        {
+        if lowest(self.sets, set) >= self.best {
+            return;
+        }
+        if self.visits >= MAX_VISITS || self.nesting >= MAX_NESTING {
+            self.is_cut = true;
             return;
         }
         self.visits += 1;

@@ -52,6 +52,8 @@ pub(crate) struct Search<'p, 'r, H: ?Sized> {
     calls: u32,
     /// Number of calls around the virtual host that is being searched.
     level: usize,
+    /// Something was not looked at, because it would have been too much. It may have been what comes first.
+    pub(crate) is_cut: bool,
     /// The lowest clause found so far in the virtual host that is being searched.
     pub(crate) best: u32,
     /// Where the search of a call ended, by level. Valid for `best` if that is a call.
@@ -71,6 +73,7 @@ impl<'p, 'r, H: Headers + ?Sized> Search<'p, 'r, H> {
             nesting: 0,
             calls: 0,
             level: 0,
+            is_cut: false,
             best: NONE,
             chain: [NONE; MAX_CALL_NESTING + 1],
         }
@@ -81,12 +84,13 @@ impl<'p, 'r, H: Headers + ?Sized> Search<'p, 'r, H> {
         self.path = path;
     }
 
-    /// The first clause of a virtual host that holds.
+    /// The first clause of a virtual host that holds. None, rather than one that may not be the first, if there is too much to
+    /// look at.
     pub(crate) fn first(&mut self, host: u32) -> Option<Chain> {
         self.host(host);
         let [first, ..] = &mut self.chain;
         *first = self.best;
-        (self.best != NONE).then_some(self.chain)
+        (self.best != NONE && !self.is_cut).then_some(self.chain)
     }
 
     /// Searches a virtual host.
@@ -150,6 +154,8 @@ impl<'p, 'r, H: Headers + ?Sized> Search<'p, 'r, H> {
             return false;
         };
         if self.level == MAX_CALL_NESTING || self.calls == MAX_CALLS {
+            // How deep calls are nested is a matter of the program; how many there are, of the request.
+            self.is_cut |= self.calls == MAX_CALLS;
             return false;
         }
         let (outer_path, outer_best) = (self.path, self.best);

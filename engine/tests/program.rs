@@ -210,6 +210,49 @@ fn paths() {
     check(&program, "", "/b.pdf", 3);
 }
 
+/// The first clause may be among those that are too many to look at: then there is no answer, not another one.
+#[test]
+fn too_much_to_look_at_is_no_answer() {
+    // Tries are written recursively, and these are deep.
+    let large = std::thread::Builder::new().stack_size(64 << 20);
+    large.spawn(check_too_much).unwrap().join().unwrap();
+}
+
+fn check_too_much() {
+    let mut b = Builder::new();
+    let has = |name| Predicate {
+        subject: Subject::Header(name),
+        test: Test::Present,
+        invert: false,
+        missing_as_empty: false,
+    };
+    let first = b.set(None, &[has("x-bad")]);
+    let never = b.set(None, &[has("x-never")]);
+    let last = b.set(None, &[]);
+    let keys: Vec<String> = (1..4000).map(|len| "a".repeat(len)).collect();
+    let others = |value| {
+        keys.iter()
+            .map(move |key| (key.as_str(), None, Some(value)))
+    };
+    let longest = "a".repeat(4000);
+    let mut tries = [0, 1, 2, 3].map(|n| {
+        let ends = [("", None, Some(first)), (&*longest, None, Some(last))];
+        let entries = others(never).chain(ends.into_iter().filter(|_| n == 0));
+        b.trie(&entries.collect::<Vec<_>>())
+    });
+    let id = b.writer.virtual_host(PathTries {
+        forward: tries[0].take(),
+        folded: tries[1].take(),
+        reversed: tries[2].take(),
+        reversed_folded: tries[3].take(),
+    });
+    b.hosts.any = Some(id);
+    let program = b.program();
+    let bad = [(b"x-bad".to_vec(), b"1".to_vec())];
+    assert_eq!(decide(&program, "", "aaa", &bad).as_deref(), Some("0"));
+    assert_eq!(decide(&program, "", &longest, &bad), None);
+}
+
 #[test]
 fn many_children() {
     let mut b = Builder::new();

@@ -36,6 +36,8 @@ pub(crate) struct Configuration {
     pub(crate) metrics: Vec<Extra>,
     /// With which token a request gets an explanation.
     pub(crate) explain: Option<Token>,
+    /// Requests that no route is for go on as they came.
+    pub(crate) pass_on: bool,
     /// The clusters that get a copy of a request follow its own in the header that names it.
     pub(crate) mirrors_in_header: bool,
 }
@@ -49,6 +51,8 @@ struct JsonConfiguration<'a> {
     #[serde(default)]
     metrics: Vec<Extra>,
     explain: Option<explain::Written>,
+    #[serde(default)]
+    pass_on: bool,
     #[serde(default)]
     mirrors_in_header: bool,
 }
@@ -107,6 +111,7 @@ pub(crate) fn read(
     Ok(Configuration {
         explain: json.explain.map(token).transpose()?,
         metrics: json.metrics,
+        pass_on: json.pass_on,
         mirrors_in_header: json.mirrors_in_header,
         program: program.map(verified).transpose()?,
     })

@@ -20,6 +20,8 @@ pub(crate) struct Router {
     pub(crate) random: Random,
     /// With which token a request gets an explanation.
     pub(crate) explain: Option<Token>,
+    /// Requests that no route is for go on as they came, instead of being answered with 404.
+    pub(crate) pass_on: bool,
     /// The clusters that get a copy of a request follow its own in the header that names it, instead of the filter state.
     pub(crate) mirrors_in_header: bool,
 }
@@ -42,10 +44,11 @@ impl Root {
             program,
             metrics,
             explain,
+            pass_on,
             mirrors_in_header,
         } = configuration::read(configuration, host::packaged_program)
             .map_err(|error| error.to_string())?;
-        let message = accepted(program.as_ref());
+        let message = accepted(program.as_ref(), pass_on);
         let stats = Stats::new(metrics);
         if let Some(program) = &program {
             external::create_buckets(program);
@@ -56,6 +59,7 @@ impl Root {
             stats,
             random: Random::new(host::random_seed()),
             explain,
+            pass_on,
             mirrors_in_header,
         };
         contexts::configure(self.id, router);
@@ -83,7 +87,7 @@ impl RootContext for Root {
     }
 }
 
-fn accepted(program: Option<&Program>) -> String {
+fn accepted(program: Option<&Program>, pass_on: bool) -> String {
     match program {
         Some(program) => format!(
             "meshgate: routing program `{}` accepted: {} gateways, {} clauses, {} bytes",
@@ -92,6 +96,7 @@ fn accepted(program: Option<&Program>) -> String {
             program.clauses(),
             program.len()
         ),
+        None if pass_on => "meshgate: no routing program; requests go on as they came".to_owned(),
         None => "meshgate: no routing program; requests are answered with 503".to_owned(),
     }
 }

@@ -22,6 +22,8 @@ const MOST_METRICS: usize = 10_000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     Forwarded,
+    /// It goes on as it came.
+    Unclaimed,
     Redirected,
     DirectResponse,
     Rejected,
@@ -30,12 +32,13 @@ pub(crate) enum Outcome {
 }
 
 impl Outcome {
-    const COUNT: usize = 6;
+    const COUNT: usize = 7;
 
     /// Its name, in metrics and explanations.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Outcome::Forwarded => "forwarded",
+            Outcome::Unclaimed => "unclaimed",
             Outcome::Redirected => "redirected",
             Outcome::DirectResponse => "direct_response",
             Outcome::Rejected => "rejected",
@@ -309,6 +312,7 @@ fn define_series(at: usize, described: Described<'_>) -> u32 {
     }
     const OUTCOMES: [Outcome; Outcome::COUNT] = [
         Outcome::Forwarded,
+        Outcome::Unclaimed,
         Outcome::Redirected,
         Outcome::DirectResponse,
         Outcome::Rejected,

@@ -66,10 +66,14 @@ pub(crate) fn on_request_headers(stream: u32, has_ended: bool) -> Action {
         && let Some(path) = normal_path(program, request.path)
     {
         effects::set_path(&path);
+        let came_as = request.path;
         // Everything after this sees the request as if it had come like this.
         let pairs = HeaderPairs::new(host::request_headers());
         let (request, _) = pairs.request();
         let step = begin(stream, has_ended, &origin, &request);
+        if let Step::Done(Outcome::Unclaimed) = step {
+            effects::set_path(came_as);
+        }
         return carry_on(stream, origin, pairs, step);
     }
     let step = begin(stream, has_ended, &origin, &request);
@@ -90,13 +94,16 @@ fn begin(
             Exchange::new(stream, origin, program, request, carried).route(Stage::Start)
         }
         None => {
+            let stats = &origin.router.stats;
+            stats.count(&Subject::default(), Outcome::NoProgram);
+            if origin.router.pass_on {
+                return Step::Done(Outcome::Unclaimed);
+            }
             effects::respond(
                 503,
                 b"meshgate_no_program",
                 b"the gateway has no routing program yet\n",
             );
-            let stats = &origin.router.stats;
-            stats.count(&Subject::default(), Outcome::NoProgram);
             Step::Done(Outcome::NoProgram)
         }
     }
@@ -178,7 +185,7 @@ fn resume(
 
 fn carry_on(stream: u32, origin: Origin, pairs: HeaderPairs, step: Step) -> Action {
     match step {
-        Step::Done(Outcome::Forwarded) => Action::Continue,
+        Step::Done(Outcome::Forwarded | Outcome::Unclaimed) => Action::Continue,
         Step::Done(_) => Action::Pause,
         Step::Wait(milliseconds, stage) => {
             wait(stream, origin, pairs, milliseconds, stage);
@@ -339,7 +346,7 @@ impl<'a> Exchange<'a> {
     /// Carries out what the program decides about the request, with the policies from a stage on.
     fn route(&self, stage: Stage) -> Step {
         let Some((gateway, found)) = self.find() else {
-            return self.not_found();
+            return self.without_route();
         };
         self.host.set(effects::set_route(&found));
         if found.action().policies.is_some()
@@ -458,11 +465,24 @@ impl<'a> Exchange<'a> {
         self.done(Some(found), Outcome::Forwarded, cluster)
     }
 
+    /// No route is for the request: somebody else's may be.
+    #[cold]
+    fn without_route(&self) -> Step {
+        if !self.origin.router.pass_on {
+            return self.not_found();
+        }
+        self.host.set(self.host_name());
+        self.done(None, Outcome::Unclaimed, "")
+    }
+
+    fn host_name(&self) -> Option<u32> {
+        self.program
+            .host_name(gateway(self.program)?, self.request.authority)
+    }
+
     #[cold]
     fn not_found(&self) -> Step {
-        let host = gateway(self.program)
-            .and_then(|gateway| self.program.host_name(gateway, self.request.authority));
-        self.host.set(host);
+        self.host.set(self.host_name());
         effects::respond(404, b"meshgate_route_not_found", b"");
         self.done(None, Outcome::NotFound, "")
     }

@@ -244,12 +244,14 @@ impl<'d> Loader<'d> {
         let metadata = metadata?;
         let namespace = metadata
             .text_at("namespace")
-            .map(|namespace| namespace.value);
+            .filter(|namespace| !namespace.is_empty());
+        self.check_name(&name)?;
+        if let Some(namespace) = &namespace {
+            self.check_name(namespace)?;
+        }
         Some(Metadata {
             id: ObjectName {
-                namespace: namespace
-                    .filter(|namespace| !namespace.is_empty())
-                    .unwrap_or("default".to_owned()),
+                namespace: namespace.map_or("default".to_owned(), |namespace| namespace.value),
                 name: name.value,
             },
             labels: metadata.string_map_at("labels"),
@@ -258,6 +260,23 @@ impl<'d> Loader<'d> {
                 .map(|created| created.value),
             span: name.span,
         })
+    }
+
+    /// Checks that an object can have a name. Names become parts of files, other names and logs, where a slash or a line break
+    /// would stand for something else.
+    fn check_name(&mut self, name: &Spanned<String>) -> Option<()> {
+        if is_object_name(name) {
+            return Some(());
+        }
+        self.diagnostics.push(
+            Diagnostic::at(
+                Code::InvalidName,
+                name.span,
+                format!("`{}` cannot be the name of an object", name.value),
+            )
+            .help("names have up to 253 letters, digits, `-`, `_` and `.`, with a letter or digit at both ends"),
+        );
+        None
     }
 
     fn decode(&mut self, kind: &'static Kind, metadata: Metadata, object: &mut Node<'_>) {
@@ -390,4 +409,14 @@ impl<'d> Loader<'d> {
         }
         Some(())
     }
+}
+
+/// Whether an object of Kubernetes can have a name, or a cluster. Capitals and underscores do no harm.
+pub(super) fn is_object_name(name: &str) -> bool {
+    let is_edge = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
+    let bytes = name.as_bytes();
+    bytes.len() <= 253
+        && is_edge(bytes.first())
+        && is_edge(bytes.last())
+        && (bytes.iter()).all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(byte))
 }

@@ -20,6 +20,8 @@ pub struct FilterSettings {
     pub metrics: Vec<Metric>,
     /// The token of those who may ask why a request is answered as it is.
     pub explain: Option<TokenDigest>,
+    /// Requests that no route is for go on as they came, instead of being answered with 404.
+    pub pass_on: bool,
     /// The clusters that get a copy of a request follow its own in the header that names it, instead of the filter state.
     pub mirrors_in_header: bool,
 }
@@ -77,6 +79,9 @@ impl FilterSettings {
         }
         if let Some(TokenDigest(digest)) = &self.explain {
             configuration["explain"] = json!({ "tokenSha256": digest });
+        }
+        if self.pass_on {
+            configuration["passOn"] = json!(true);
         }
         if self.mirrors_in_header {
             configuration["mirrorsInHeader"] = json!(true);

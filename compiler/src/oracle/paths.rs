@@ -77,21 +77,23 @@ fn decoded(path: &str) -> String {
     out
 }
 
-/// `.` is nothing, and `..` takes back what came before it.
+/// `.` is nothing, and `..` takes back what came before it, whatever their parameters are.
 fn resolved(path: &str) -> String {
-    let segments: Vec<&str> = path.split('/').skip(1).collect();
     let mut kept = Vec::new();
-    for segment in &segments {
-        match *segment {
+    let mut is_folder = false;
+    for segment in path.split('/').skip(1) {
+        let name = segment.split(';').next().unwrap_or_default();
+        is_folder = matches!(name, "." | "..");
+        match name {
             "." => {}
             ".." => {
                 kept.pop();
             }
-            other => kept.push(other),
+            _ => kept.push(segment),
         }
     }
     // They stand for a folder, which ends in a slash.
-    if matches!(segments.last(), Some(&("." | ".."))) {
+    if is_folder {
         kept.push("");
     }
     format!("/{}", kept.join("/"))

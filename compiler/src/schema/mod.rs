@@ -8,6 +8,8 @@ mod advice;
 mod auth_config;
 mod check;
 mod cluster;
+#[cfg(test)]
+mod examples;
 mod gateway;
 mod mesh;
 mod policy;

@@ -76,8 +76,15 @@ fn scalar(value: &str, text: &mut String) {
     if is_plain {
         text.push_str(value);
     } else {
-        // A JSON string is a YAML string.
-        let _ = write!(text, "{}", Value::from(value));
+        // A JSON string is a YAML string, but for characters that YAML does not print or takes for the end of a line.
+        for c in Value::from(value).to_string().chars() {
+            let _ = match c {
+                c if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}') => {
+                    write!(text, "\\u{:04x}", u32::from(c))
+                }
+                c => text.write_char(c),
+            };
+        }
     }
 }
 
@@ -92,7 +99,7 @@ mod tests {
         let value = json!({
             "kind": "X",
             "list": [{"a": 1, "b": ["x", "no"]}, "two words", []],
-            "map": {"empty": {}, "null": null, "text": "a: b", "number": "1"},
+            "map": {"empty": {}, "null": null, "text": "a: b", "number": "1", "odd": "é\n\u{7f}\u{85}\u{2028}"},
         });
         let expected = r#"kind: X
 list:
@@ -106,6 +113,7 @@ map:
   empty: {}
   "null": null
   number: "1"
+  odd: "é\n\u007f\u0085\u2028"
   text: "a: b"
 "#;
         assert_eq!(to_yaml(&value), expected);

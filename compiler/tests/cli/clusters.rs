@@ -350,3 +350,52 @@ spec: {policy: {retries: {attempts: 0}}}
         serde_json::json!({"state": "ACCEPTED"})
     );
 }
+
+/// Names in the input must not lead out of the folder that is written to.
+#[test]
+fn names_do_not_lead_elsewhere() {
+    let service = "\
+---
+apiVersion: v1
+kind: Service
+metadata: {name: ../../../elsewhere, namespace: a, labels: {app: ingress}}
+spec: {selector: {app: ingress}, ports: [{name: http2, port: 80}]}
+";
+    let discovered = "\
+---
+apiVersion: discovery.mesh.gloo.solo.io/v1
+kind: Destination
+metadata: {name: d, namespace: a}
+spec:
+  kubeService:
+    ref: {name: ../../../elsewhere, namespace: a, clusterName: east}
+    labels: {app: ingress}
+    workloadSelectorLabels: {app: ingress}
+    ports: [{name: http2, port: 80}]
+";
+    for (object, said) in [
+        (
+            service,
+            "error[E0027]: `../../../elsewhere` cannot be the name of an object",
+        ),
+        (
+            discovered,
+            "`a.../../../elsewhere.bin` cannot be the name of a file",
+        ),
+    ] {
+        let folder = Folder::new(&[("shop.yaml", &(RESOURCES.to_owned() + object))]);
+        let outcome = folder
+            .run(&[
+                "compile",
+                ".",
+                "--target",
+                "program",
+                "--output-dir",
+                "out/deep",
+            ])
+            .ended_with(1);
+        assert!(outcome.stderr.contains(said), "{}", outcome.stderr);
+        assert!(!folder.path().join("out/elsewhere.bin").exists());
+        assert!(!folder.path().join("out/deep/elsewhere.bin").exists());
+    }
+}

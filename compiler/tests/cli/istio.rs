@@ -384,8 +384,8 @@ fn programs_are_measured_against_what_kubernetes_takes() {
     }
 }
 
-#[test]
-fn bodies_for_authorization_need_what_a_plugin_does_not_have() {
+/// A folder whose gateways ask a service with the bodies of requests.
+pub(crate) fn asking_with_bodies() -> Folder {
     let folder = folder();
     let service = "---
 apiVersion: v1
@@ -397,7 +397,54 @@ spec: {ports: [{name: grpc, port: 8083}]}
     let resources = RESOURCES.replace("http: {routeConfig: [{virtualHostSelector: {}}]}", asking);
     assert_ne!(resources, RESOURCES);
     folder.write("shop.yaml", (resources + service).as_bytes());
+    folder
+}
+
+#[test]
+fn the_filter_is_an_envoy_filter_where_it_needs_bodies() {
+    let folder = asking_with_bodies();
     compile(&folder, &MODULE)
+        .ended_with(0)
+        .said("the EnvoyFilter with it");
+    let place = folder.path().join("out/east/30-program");
+    let name = "envoyfilter.istio-ingress.meshgate--ingress--program.yaml";
+    assert_eq!(files(&place), BTreeSet::from([name.to_owned()]));
+    let text = fs::read_to_string(place.join(name)).unwrap();
+    // What changes with every program is in one line.
+    let text: String = text
+        .lines()
+        .filter(|line| !line.contains("program\\\""))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    golden("bodies.yaml", &text);
+
+    compile(
+        &folder,
+        &[&MODULE[..], &["--fail-close", "--format", "json"]].concat(),
+    )
+    .ended_with(0);
+    let text = fs::read_to_string(place.join(name.replace("yaml", "json"))).unwrap();
+    assert!(
+        text.contains("\"failure_policy\": \"FAIL_CLOSED\""),
+        "{text}"
+    );
+}
+
+#[test]
+fn without_a_file_the_filter_cannot_have_bodies() {
+    let folder = asking_with_bodies();
+    let digest = "0123456789abcdef".repeat(4);
+    let image = [
+        "--module",
+        "oci://registry.example/meshgate:1.0",
+        "--module-sha256",
+        &digest,
+    ];
+    compile(&folder, &image)
         .ended_with(1)
-        .said("`extauth.requestBody` needs a setting of Envoy that a WasmPlugin does not have");
+        .said("`extauth.requestBody` needs a setting of Envoy that a WasmPlugin does not have")
+        .said("mount it, and write `--module file:///PATH`");
+    compile(&folder, &[&MODULE[..], &["--attach", "stable"]].concat())
+        .ended_with(1)
+        .said("leave out `--attach stable`");
 }

@@ -69,7 +69,12 @@ fn compile(resources: &str, attach: &str) -> (Folder, Outcome) {
 #[test]
 fn the_objects_of_the_examples() {
     let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples");
-    for (attach, example) in [("stable", "bookinfo"), ("stable", "mirror")] {
+    for (attach, example) in [
+        ("beside", "bookinfo"),
+        ("beside", "mirror"),
+        ("stable", "bookinfo"),
+        ("stable", "mirror"),
+    ] {
         let folder = Folder::new(&[]);
         let path = examples.join(example);
         let args = ["compile", path.to_str().unwrap(), "--target", "istio"];
@@ -179,4 +184,62 @@ fn many_routes_cost_time() {
     outcome
         .ended_with(0)
         .said("can choose between 301 destinations");
+}
+
+#[test]
+fn beside_others_the_route_is_put_before_theirs_on_the_ports_of_the_filter() {
+    let bound = HTTP.replace(
+        "connectionHandlers",
+        "options: {bindAddress: 192.0.2.1}\n  connectionHandlers",
+    );
+    let tls = bound.replace(
+        "{http:",
+        "{connectionOptions: {sslConfig: {tlsMode: SIMPLE, secretName: cert}}, http:",
+    );
+    for (port, fields, matched) in [
+        ("http2", HTTP, serde_json::json!({ "portNumber": 80 })),
+        (
+            "http2",
+            &bound,
+            serde_json::json!({ "name": "http.8080.192.0.2.1" }),
+        ),
+        (
+            "https",
+            &tls,
+            serde_json::json!({ "name": "https.443.https-443.ingress--shop--https.istio-ingress.192.0.2.1" }),
+        ),
+    ] {
+        let resources = gateway(port, fields)
+            + &gateway("tcp", TCP)
+            + &host("  - {directResponseAction: {status: 200, body: hello}}\n");
+        let (folder, outcome) = compile(&resources, "beside");
+        let outcome = outcome.ended_with(0);
+        if port == "https" {
+            outcome.said("virtual gateway `shop/https` has TLS");
+        }
+        let object = |place: &str| -> Value {
+            let path = folder.path().join("out/east").join(place);
+            serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
+        };
+        let filter = object("20-listeners/envoyfilter.istio-ingress.meshgate--ingress.json");
+        let patches = filter["spec"]["configPatches"].as_array().unwrap();
+        let of_routes: Vec<&Value> = patches
+            .iter()
+            .filter(|patch| patch["applyTo"] == "HTTP_ROUTE")
+            .collect();
+        assert_eq!(of_routes.len(), 1);
+        assert_eq!(of_routes[0]["match"]["routeConfiguration"], matched);
+        assert_eq!(of_routes[0]["patch"]["operation"], "INSERT_FIRST");
+        let plugin = object("30-program/wasmplugin.istio-ingress.meshgate--ingress.json");
+        assert_eq!(plugin["spec"]["pluginConfig"]["passOn"], true);
+    }
+}
+
+#[test]
+fn beside_others_a_gateway_does_not_redirect_their_requests() {
+    let redirects = "connectionHandlers: [{connectionOptions: {httpsRedirect: true}}]";
+    let (_, outcome) = compile(&gateway("http2", redirects), "beside");
+    outcome.ended_with(1).said(
+        "`httpsRedirect` of virtual gateway `shop/http2` would redirect the requests of others",
+    );
 }

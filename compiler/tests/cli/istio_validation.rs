@@ -21,6 +21,8 @@ fn outputs(more: &[&str]) -> Vec<Folder> {
     istio_connections::compile(&connections, json).ended_with(0);
     let clusters = istio_clusters::folder(istio_clusters::RESOURCES);
     istio_clusters::compile(&clusters, json).ended_with(0);
+    let bodies = istio::asking_with_bodies();
+    istio::compile(&bodies, &[json, &MODULE].concat()).ended_with(0);
     let mirrors = Folder::new(&[]);
     let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/mirror");
     let args = [
@@ -34,7 +36,7 @@ fn outputs(more: &[&str]) -> Vec<Folder> {
     mirrors
         .run(&[&args[..], &MODULE, json].concat())
         .ended_with(0);
-    vec![listeners, connections, clusters, mirrors]
+    vec![listeners, connections, clusters, bodies, mirrors]
 }
 
 /// The EnvoyFilters that were written into folders.
@@ -98,7 +100,12 @@ fn every_value_is_validated() {
                 continue;
             }
             let mut broken = good.clone();
-            broken.object["spec"]["configPatches"][n]["patch"]["value"]["nonsense"] = json!(1);
+            let value = &mut broken.object["spec"]["configPatches"][n]["patch"]["value"];
+            // A name and a configuration are all that this one is.
+            match patch["applyTo"] == "EXTENSION_CONFIG" {
+                true => value["typed_config"]["nonsense"] = json!(1),
+                false => value["nonsense"] = json!(1),
+            }
             let bootstrap = validation::bootstrap(&broken).unwrap().unwrap();
             assert!(!is_taken(envoy, &bootstrap), "{patch}");
             kinds.insert(patch["applyTo"].as_str().unwrap().to_owned());
@@ -106,6 +113,8 @@ fn every_value_is_validated() {
     }
     let expected = [
         "CLUSTER",
+        "EXTENSION_CONFIG",
+        "HTTP_FILTER",
         "HTTP_ROUTE",
         "LISTENER",
         "LISTENER_FILTER",

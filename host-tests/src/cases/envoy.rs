@@ -41,8 +41,7 @@ struct Fleet {
 struct Proxy {
     log: AccessLog,
     upstreams: Upstreams,
-    /// Held for its life.
-    _envoy: Envoy,
+    envoy: Envoy,
 }
 
 impl InEnvoy {
@@ -93,7 +92,7 @@ impl InEnvoy {
         let proxy = Proxy {
             log,
             upstreams,
-            _envoy: envoy,
+            envoy,
         };
         Ok(Fleet {
             configurations,
@@ -168,9 +167,14 @@ impl Proxy {
             _ => Ipv4Addr::LOCALHOST,
         };
         let address = SocketAddr::from((host, port));
+        // The entry of a request that was given up must not be taken for that of this one.
+        self.log.skip().map_err(|error| error.to_string())?;
         let response = client::send(address, &http1(request))
             .map_err(|error| format!("no answer: {error}"))?;
-        let entry = self.log.next_entry().map_err(|error| error.to_string())?;
+        let entry = self.log.next_entry().map_err(|error| {
+            let (status, complaint) = (response.status, self.envoy.first_error());
+            format!("{error}; the answer was {status}, and Envoy complains: {complaint:?}")
+        })?;
         let details = entry.details.unwrap_or_default();
         let cluster = entry.cluster.filter(|_| details == "via_upstream");
         let echo = cluster

@@ -36,12 +36,17 @@ impl Executor for InIstio {
     fn load(&self, group: &Group) -> Result<Box<dyn Session + '_>, String> {
         let mut mesh = Mesh::start(&self.tools, group, self.attach)?;
         mesh.deploy()?;
-        Ok(Box::new(MeshSession { mesh }))
+        Ok(Box::new(MeshSession {
+            mesh,
+            passes_on: self.attach == Attach::Beside,
+        }))
     }
 }
 
 struct MeshSession {
     mesh: Mesh,
+    /// Who answers requests without a route is the proxy.
+    passes_on: bool,
 }
 
 impl Session for MeshSession {
@@ -92,7 +97,10 @@ impl MeshSession {
             .get_mut(proxy)
             .ok_or("there is no such proxy")?;
         let entry = proxy.log.next_entry().map_err(|error| error.to_string())?;
-        let details = entry.details.unwrap_or_default();
+        let mut details = entry.details.unwrap_or_default();
+        if self.passes_on && details == "route_not_found" {
+            details = "meshgate_route_not_found".to_owned();
+        }
         let cluster = entry.cluster.filter(|_| details == "via_upstream");
         let mut received = None;
         if let Some(cluster) = &cluster {

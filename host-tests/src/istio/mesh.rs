@@ -177,7 +177,7 @@ impl Mesh {
     }
 
     /// Waits until every port that has no program yet answers 503, or redirects: for want of a cluster, or of a route where
-    /// every cluster has its own.
+    /// every cluster has its own. 404 is what others answer.
     ///
     /// # Errors
     /// When one gives another answer, or none for long.

@@ -51,7 +51,7 @@ pub(super) fn for_clusters(program: &WorkloadProgram, proxy: &Proxy) -> Result<(
 }
 
 /// Waits until a port of a gateway that has no program yet answers 503, or redirects: for want of a cluster, or of a route
-/// where every cluster has its own.
+/// where every cluster has its own. 404 is what others answer.
 pub(super) fn for_listener(proxy: &mut Proxy, port: u16, attach: Attach) -> Result<(), String> {
     let request = request_head("GET", b"/", HOST);
     wait_for("the listener answers", || {
@@ -64,6 +64,7 @@ pub(super) fn for_listener(proxy: &mut Proxy, port: u16, attach: Attach) -> Resu
         let has_placeholder = attach == Attach::Stable;
         Ok(match response.status {
             301 => Ok(()),
+            404 if attach == Attach::Beside => Ok(()),
             503 if body.is_empty() != has_placeholder => Ok(()),
             status => Err(format!("port {port} answers {status} {body}")),
         })

@@ -20,6 +20,18 @@ const STABLE: [&str; 8] = [
     "stickiness",
 ];
 
+/// Those that are also served beside others.
+const BESIDE: [&str; 6] = [
+    "authorization",
+    "bookinfo",
+    "delegate",
+    "direct-response",
+    "mirror",
+    "rewrites",
+];
+/// What is refused, because a WasmPlugin has no place for a setting that it needs.
+const REFUSED: [&str; 1] = ["extauth-http"];
+
 pub(crate) fn tests() -> Vec<Test> {
     let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples");
     let groups = read_examples(&examples).expect("the examples are there");
@@ -34,8 +46,14 @@ pub(crate) fn tests() -> Vec<Test> {
             );
             tests.push(test);
         };
+        if is_in(&REFUSED) {
+            continue;
+        }
         if is_in(&STABLE) {
             add(format!("stable/{name}"), group.clone(), Attach::Stable);
+        }
+        if is_in(&BESIDE) {
+            add(format!("beside/{name}"), group.clone(), Attach::Beside);
         }
         add(name.clone(), group, Attach::Exclusive);
     }

@@ -1,6 +1,8 @@
 //! The objects of `meshgate compile --target istio` in Istio's own control plane, with real Envoys as gateways.
 //! `cargo xtask istio-e2e` builds the control plane; without it, the tests are ignored.
 
+mod beside;
+mod bodies;
 mod examples;
 mod failover;
 mod federation;
@@ -24,8 +26,10 @@ fn main() {
     let mut tests = examples::tests();
     tests.extend(updates::tests());
     tests.extend(failover::tests());
+    tests.extend(beside::tests());
     tests.extend(federation::tests());
     tests.extend(reach::tests());
+    tests.extend(bodies::tests());
     tests.extend(stable::tests());
     let trials = tests.into_iter().map(|(name, run)| match tools.clone() {
         Ok(tools) => Trial::test(name, move || run(&tools).map_err(Into::into)),

@@ -9,6 +9,7 @@ use meshgate_host_tests::cases::Group;
 use meshgate_host_tests::envoy::client::{self, Response, request_head};
 use meshgate_host_tests::istio::{Mesh, Tools};
 use meshgate_host_tests::upstream::Echo;
+use serde_json::Value;
 
 /// Routes to a version of a service, with the number of the program in the response; to all of its versions, so that their
 /// clusters stay; and to another service.
@@ -124,4 +125,28 @@ pub(crate) fn plugin(mesh: &Mesh) -> Result<&Manifest, String> {
     let mut manifests = mesh.manifests.iter();
     let found = manifests.find(|one| one.kind == "WasmPlugin");
     found.ok_or_else(|| "there is no plugin".to_owned())
+}
+
+/// An object of a kind.
+pub(crate) fn of_kind(mesh: &Mesh, kind: &str) -> Result<Value, String> {
+    let mut manifests = mesh.manifests.iter();
+    let found = manifests.find(|one| one.kind == kind);
+    found
+        .map(|one| one.object.clone())
+        .ok_or_else(|| format!("there is no {kind}"))
+}
+
+/// Waits until it is so.
+pub(crate) fn within_a_minute(
+    what: &str,
+    mut is_so: impl FnMut() -> Result<bool, String>,
+) -> Result<(), String> {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !is_so()? {
+        if Instant::now() > deadline {
+            return Err(format!("not within a minute: {what}"));
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+    Ok(())
 }

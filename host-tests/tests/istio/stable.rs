@@ -8,10 +8,9 @@ use meshgate_host_tests::cases::Group;
 use meshgate_host_tests::envoy::client::Response;
 use meshgate_host_tests::istio::{Mesh, Tools};
 use meshgate_host_tests::upstream::Reply;
-use serde_json::Value;
 
 use crate::Test;
-use crate::shop::{ask, ask_until, is_served, mesh, plugin};
+use crate::shop::{ask, ask_until, is_served, mesh, of_kind, plugin};
 
 pub(crate) fn tests() -> Vec<Test> {
     type Run = fn(&Tools) -> Result<(), String>;
@@ -56,14 +55,6 @@ fn refused(mesh: &mut Mesh, when: &str) -> Result<(), String> {
             response.status
         )),
     }
-}
-
-fn of_kind(mesh: &Mesh, kind: &str) -> Result<Value, String> {
-    let mut manifests = mesh.manifests.iter();
-    let found = manifests.find(|one| one.kind == kind);
-    found
-        .map(|one| one.object.clone())
-        .ok_or_else(|| format!("there is no {kind}"))
 }
 
 /// Whether the plugin is not there yet, there, or not there any more.

@@ -25,6 +25,8 @@ pub(crate) struct Start {
     pub(crate) trusts_clients: bool,
     /// The routes of requests with copies stand in a list, as in Istio, instead of a tree of matchers.
     pub(crate) lists_mirrors: bool,
+    /// Routes of others stand behind that of the filter.
+    pub(crate) has_others: bool,
     pub(crate) configuration: Payload,
 }
 
@@ -36,6 +38,7 @@ impl Default for Start {
             workers: 1,
             trusts_clients: false,
             lists_mirrors: false,
+            has_others: false,
             configuration: Payload::Bytes(shop::program(1)),
         }
     }
@@ -72,6 +75,10 @@ impl Gateway {
         if start.lists_mirrors {
             let listener = &mut bootstrap["static_resources"]["listeners"][0];
             list_mirrors(&mut manager(listener)["route_config"]["virtual_hosts"][0]);
+        }
+        if start.has_others {
+            let listener = &mut bootstrap["static_resources"]["listeners"][0];
+            add_others(&mut manager(listener)["route_config"]["virtual_hosts"][0]);
         }
         let mut file = WatchedFile::take_listener(start.delivery, &mut bootstrap).unwrap();
         file.write(&start.configuration).unwrap();
@@ -232,4 +239,28 @@ fn list_mirrors(virtual_host: &mut Value) {
     assert!(!routes.is_empty());
     routes.push(route(&matcher["on_no_match"]));
     virtual_host["routes"] = json!(routes);
+}
+
+/// Has the route of the filter taken as it is beside others, and adds one of theirs.
+fn add_others(virtual_host: &mut Value) {
+    let state = json!({ "key": "wasm.meshgate_route", "string_match": { "safe_regex": { "regex": ".+" } } });
+    *virtual_host = json!({
+        "name": "shared",
+        "domains": ["*"],
+        "routes": [
+            {
+                "match": {
+                    "prefix": "/",
+                    "headers": [{ "name": "x-meshgate-cluster", "present_match": true }],
+                    "filter_state": [state],
+                },
+                "route": { "cluster_header": "x-meshgate-cluster", "timeout": "0s" },
+                "request_headers_to_remove": ["x-meshgate-cluster"],
+            },
+            {
+                "match": { "prefix": "/" },
+                "route": { "cluster": shop::cluster("copy"), "timeout": "0s" },
+            },
+        ],
+    });
 }

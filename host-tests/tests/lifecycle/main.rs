@@ -7,6 +7,7 @@
     reason = "a test that panics has failed, and says where"
 )]
 
+mod beside;
 mod examples;
 mod gateway;
 mod grpc;
@@ -26,6 +27,7 @@ use meshgate_host_tests::both_envoys::{self, Test, Tools};
 fn main() {
     let tests: Vec<Test> = [
         examples::TESTS,
+        beside::TESTS,
         requests::TESTS,
         updates::TESTS,
         hostile::TESTS,

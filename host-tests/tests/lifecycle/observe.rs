@@ -18,7 +18,7 @@ pub(crate) const TESTS: &[Test] = &[
 const TOKEN: &str = "a-token-of-32-characters-or-more";
 
 /// The plugin configuration that `meshgate compile` writes for settings.
-fn configuration(settings: &FilterSettings) -> Payload {
+pub(crate) fn configuration(settings: &FilterSettings) -> Payload {
     let compiled = shop::compiled(1);
     let options = EnvoyOptions {
         listen: std::net::Ipv4Addr::LOCALHOST.into(),

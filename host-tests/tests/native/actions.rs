@@ -370,7 +370,22 @@ fn where_envoy_is_strange(tools: &Tools) {
         ours: json!({"redirectAction": {"regexRewrite": regex, "stripQuery": true}}),
         native: json!({"redirect": {"regex_rewrite": regex, "strip_query": true}}),
     };
-    let routes = vec![rewrite(".*", ""), rewrite("^/", ""), redirect, own_query];
+    let told = Twin {
+        ours: json!({"routeAction": {"destinations": [to("app")], "pathRewrite": "/new", "hostRewrite": "b.com"}}),
+        native: json!({"route": {
+            "cluster": APP,
+            "prefix_rewrite": "/new",
+            "host_rewrite_literal": "b.com",
+            "append_x_forwarded_host": false,
+        }}),
+    };
+    let routes = vec![
+        rewrite(".*", ""),
+        rewrite("^/", ""),
+        redirect,
+        own_query,
+        told,
+    ];
     let pair = Pair::start(
         tools,
         &Twins {
@@ -399,5 +414,19 @@ fn where_envoy_is_strange(tools: &Tools) {
     let [ours, native] = pair.ask(3, "GET", "/a?q", &[]);
     assert_eq!(ours.header("location"), Some("http://h/b?own"));
     assert_eq!(native.header("location"), Some("http://h/b"));
+    // Whether the destination is told how the request was before.
+    let told = pair.ask(4, "GET", "/a", &[]).map(|seen| {
+        let headers = seen.upstream.unwrap().headers;
+        let names = headers.into_iter().map(|(name, _)| name);
+        names
+            .filter(|name| name.starts_with("x-envoy-original-"))
+            .collect::<Vec<_>>()
+    });
+    let [ours, native] = told;
+    assert_eq!(ours, [""; 0]);
+    assert!(
+        native.contains(&"x-envoy-original-path".to_owned()),
+        "{native:?}"
+    );
     pair.assert_unharmed();
 }

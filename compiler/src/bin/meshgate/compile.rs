@@ -160,9 +160,10 @@ fn write_programs(build: &BuildArgs, folder: &Path) -> Result<(), Failure> {
         ));
     }
     for program in programs {
-        let path = folder.join(format!("{}.bin", program.place()));
-        let folder = path.parent().unwrap_or(folder);
-        fs::create_dir_all(folder).map_err(|error| {
+        let (cluster, file) = program.file();
+        let folder = folder.join(output::file_name(cluster)?);
+        let path = folder.join(output::file_name(&format!("{file}.bin"))?);
+        fs::create_dir_all(&folder).map_err(|error| {
             Failure::failed(format!("cannot make `{}`: {error}", folder.display()))
         })?;
         output::write(&path, &program.program)?;

@@ -95,6 +95,8 @@ impl FromStr for Packaged {
 enum Way {
     /// The ports are meshgate's; an EnvoyFilter makes one route for all destinations
     Exclusive,
+    /// The ports have VirtualServices of others, and keep them for requests that no route is for
+    Beside,
     /// Without EnvoyFilter: a VirtualService has a route for every destination
     Stable,
 }
@@ -200,6 +202,7 @@ impl IstioArgs {
             settings,
             attach: match self.attach {
                 Way::Exclusive => Attach::Exclusive,
+                Way::Beside => Attach::Beside,
                 Way::Stable => Attach::Stable,
             },
         })
@@ -245,7 +248,8 @@ impl IstioArgs {
             let Some(first) = cluster.first() else {
                 continue;
             };
-            let place = folder.join(first.cluster.as_deref().unwrap_or(UNNAMED));
+            let name = first.cluster.as_deref().unwrap_or(UNNAMED);
+            let place = folder.join(output::file_name(name)?);
             if self.one_file {
                 make(folder)?;
                 let all: Vec<&Manifest> = cluster.iter().collect();
@@ -272,7 +276,8 @@ impl IstioArgs {
         let mut names = Vec::new();
         for object in objects {
             let name = format!("{}.{}", object.file_stem(), self.format.extension());
-            output::write(&place.join(&name), self.format.one(object).as_bytes())?;
+            let path = place.join(output::file_name(&name)?);
+            output::write(&path, self.format.one(object).as_bytes())?;
             names.push(name);
         }
         if self.format == Format::Kustomize {

@@ -96,6 +96,16 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
         .map_err(|error| Failure::failed(format!("cannot write `{}`: {error}", path.display())))
 }
 
+/// A name from the input as the name of a file or folder: it must not lead elsewhere.
+pub(crate) fn file_name(name: &str) -> Result<&str, Failure> {
+    if name.contains(['/', '\\', '\0']) || matches!(name, "" | "." | "..") {
+        return Err(Failure::failed(format!(
+            "`{name}` cannot be the name of a file: correct the names of clusters, namespaces and Services"
+        )));
+    }
+    Ok(name)
+}
+
 /// Writes to standard error. If nobody listens, there is nothing better to do.
 pub(crate) fn tell(text: &str) {
     let _ = io::stderr().lock().write_all(text.as_bytes());

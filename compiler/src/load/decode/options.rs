@@ -235,7 +235,7 @@ fn appended(
     let mut sound = true;
     let mut headers = Vec::new();
     for (entry, value) in string_entries(node, key) {
-        let name = changeable_header(&entry.key, entry.key_span, diagnostics);
+        let name = settable_header(&entry.key, entry.key_span, diagnostics);
         let safe = header_safe(
             value,
             "the value of this header",
@@ -296,6 +296,36 @@ fn changeable_header(name: &str, span: Span, diagnostics: &mut Diagnostics) -> O
         return None;
     }
     header_name(name, span, diagnostics)
+}
+
+/// Headers that say how long a message is and what its connection is for.
+const FRAMING: [&str; 4] = [
+    "connection",
+    "content-length",
+    "transfer-encoding",
+    "upgrade",
+];
+
+/// Checks that a header may have another value: besides, it does not say where a message ends. A false length would make the
+/// rest of a body the next request on a connection that others use too.
+fn settable_header(name: &str, span: Span, diagnostics: &mut Diagnostics) -> Option<()> {
+    if FRAMING
+        .iter()
+        .any(|framing| name.eq_ignore_ascii_case(framing))
+    {
+        diagnostics.push(
+            Diagnostic::at(
+                Code::ProtectedHeader,
+                span,
+                format!(
+                    "the header `{name}` cannot be added or set: the proxy says where messages end"
+                ),
+            )
+            .help("leave it out"),
+        );
+        return None;
+    }
+    changeable_header(name, span, diagnostics)
 }
 
 /// A `%NAME%` or `%NAME(…)%` in a header value, which some proxies replace.

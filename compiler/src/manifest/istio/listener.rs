@@ -1,15 +1,12 @@
 //! Gateway, VirtualService and EnvoyFilter: from a connection to the filter's choice of a cluster.
 
-use std::collections::BTreeSet;
-
 use serde_json::{Value, json};
 
 use super::destination::NETWORKING;
-use super::{Attach, Wave, Workload, name, stable, tcp};
+use super::{Attach, Wave, Workload, name, routes, stable, tcp};
 use crate::manifest::envoy::CLUSTER_HEADER;
-use crate::manifest::mirrors;
 use crate::resource::Tls;
-use crate::tree::{Action, DestinationTarget, Gateway, GatewayWorkload, Tree};
+use crate::tree::{Gateway, GatewayWorkload};
 
 /// Name of the placeholder route.
 pub(super) const ROUTE: &str = "meshgate";
@@ -17,22 +14,18 @@ pub(super) const ROUTE: &str = "meshgate";
 /// Writes the listeners of a workload.
 pub(super) fn write(workload: &mut Workload<'_>, attach: Attach) {
     let program = workload.program;
-    if program.tree.needs_bodies() {
-        let place = workload.place();
-        workload.error(format!(
-            "{place}: `extauth.requestBody` needs a setting of Envoy that a WasmPlugin does not have \
-             (`allow_on_headers_stop_iteration`); remove it, and the service is asked by the headers of requests"
-        ));
-    }
     let mut gateways = Vec::new();
     let takes_requests = (program.tree.gateways.iter()).any(|gateway| gateway.tcp.is_none());
     let mut patches = match attach {
-        Attach::Exclusive if takes_requests => route_patches(&program.tree),
-        Attach::Exclusive | Attach::Stable => Vec::new(),
+        Attach::Exclusive if takes_requests => routes::of_placeholder(&program.tree),
+        Attach::Beside if takes_requests => routes::before_others(workload),
+        Attach::Exclusive | Attach::Beside | Attach::Stable => Vec::new(),
     };
     for (gateway, running) in program.tree.gateways.iter().zip(&program.workloads) {
-        let id = workload.id.clone();
-        let name = name::join(&[&id, &gateway.name.namespace, &gateway.name.name]);
+        if attach == Attach::Beside {
+            beside(workload, gateway);
+        }
+        let name = object_name(workload, gateway);
         let spec = json!({
             "selector": program.labels,
             "servers": [server(gateway, running)],
@@ -57,13 +50,18 @@ pub(super) fn write(workload: &mut Workload<'_>, attach: Attach) {
     let name = name::join(&["meshgate", &workload.id]);
     if !gateways.is_empty() {
         let mut routes = match attach {
-            Attach::Exclusive => Vec::new(),
+            Attach::Exclusive | Attach::Beside => Vec::new(),
             Attach::Stable => stable::routes(workload),
         };
-        routes.push(json!({
+        let mut placeholder = json!({
             "name": ROUTE,
             "directResponse": { "status": 503, "body": { "string": "meshgate is not attached to this gateway\n" } },
-        }));
+        });
+        if attach == Attach::Beside {
+            // It is there for the hosts that no VirtualService of others has, and takes no request that is theirs.
+            placeholder["match"] = json!([{ "headers": { CLUSTER_HEADER: {} } }]);
+        }
+        routes.push(placeholder);
         let spec = json!({
             "exportTo": ["."],
             "hosts": ["*"],
@@ -102,6 +100,29 @@ pub(super) fn write(workload: &mut Workload<'_>, attach: Attach) {
         annotations,
         spec,
     );
+}
+
+/// Name of the Gateway object of a virtual gateway.
+pub(super) fn object_name(workload: &Workload<'_>, gateway: &Gateway) -> String {
+    name::join(&[&workload.id, &gateway.name.namespace, &gateway.name.name])
+}
+
+/// What a listener that others have too does to them.
+fn beside(workload: &mut Workload<'_>, gateway: &Gateway) {
+    let place = workload.place();
+    if gateway.https_redirect {
+        workload.error(format!(
+            "{place}: `httpsRedirect` of virtual gateway `{}` would redirect the requests of others on its port, too: write \
+             `requireTls` into virtual hosts instead, or leave out `--attach beside`",
+            gateway.name
+        ));
+    } else if gateway.listener.tls.is_some() {
+        workload.warn(format!(
+            "{place}: virtual gateway `{}` has TLS. If another Gateway object has one of its server names on the same port, Istio \
+             takes the older object and leaves out that server of the other one",
+            gateway.name
+        ));
+    }
 }
 
 /// The hosts behind all clusters that the program can choose.
@@ -184,121 +205,6 @@ fn tls(settings: &Tls) -> Value {
     set("maxProtocolVersion", version(&settings.maximum_version));
     set("cipherSuites", list(&settings.cipher_suites));
     tls
-}
-
-/// Turns the placeholder into a route to the cluster that the filter names, and puts a route before it for every choice
-/// of mirrors, and before these for every virtual destination.
-fn route_patches(tree: &Tree) -> Vec<Value> {
-    let placeholder = json!({
-        "context": "GATEWAY",
-        "routeConfiguration": { "vhost": { "route": { "name": ROUTE } } },
-    });
-    let mut patches = vec![
-        json!({
-            "applyTo": "ROUTE_CONFIGURATION",
-            "match": { "context": "GATEWAY" },
-            "patch": {
-                "operation": "MERGE",
-                "value": { "internal_only_headers": [CLUSTER_HEADER] },
-            },
-        }),
-        json!({
-            "applyTo": "HTTP_ROUTE",
-            "match": placeholder,
-            "patch": { "operation": "MERGE", "value": route() },
-        }),
-    ];
-    let mut insert = |name: String, mirrors: &[&str], destination: Option<&str>| {
-        let mut value = route();
-        value["name"] = json!(name);
-        value["match"] = json!({ "prefix": "/" });
-        // No client can set the filter state or the header, and the route is looked for again when the filter has chosen.
-        if !mirrors.is_empty() {
-            value["match"]["filter_state"] =
-                json!([{ "key": mirrors::CHOICE, "string_match": { "exact": mirrors.join(",") } }]);
-            value["route"]["request_mirror_policies"] = mirrors
-                .iter()
-                .map(|cluster| json!({ "cluster": cluster }))
-                .collect();
-        }
-        if let Some(destination) = destination {
-            value["match"]["headers"] =
-                json!([{ "name": CLUSTER_HEADER, "string_match": { "exact": destination } }]);
-            value["route"]["retry_policy"]["retry_priority"] = next_service();
-        }
-        patches.push(json!({
-            "applyTo": "HTTP_ROUTE",
-            "match": placeholder,
-            "patch": { "operation": "INSERT_BEFORE", "value": value },
-        }));
-    };
-    for (number, (mirrors, destination)) in virtual_destinations(tree).iter().rev().enumerate() {
-        let name = format!("{ROUTE}-virtual-destination-{number}");
-        insert(name, mirrors, Some(destination));
-    }
-    for (number, mirrors) in mirrors::choices(tree).values().enumerate() {
-        insert(format!("{ROUTE}-mirrors-{number}"), mirrors, None);
-    }
-    patches
-}
-
-/// The virtual destinations that the filter can choose, each with the mirrors that it can choose for the same request. Those
-/// without mirrors come first.
-fn virtual_destinations(tree: &Tree) -> BTreeSet<(Vec<&str>, &str)> {
-    let mut found = BTreeSet::new();
-    for route in tree.routes() {
-        let Action::Forward(forward) = &route.action else {
-            continue;
-        };
-        let mirrors = mirrors::subsets(route.mirrors());
-        for weighted in &forward.destinations {
-            let destination = &weighted.destination;
-            if matches!(
-                destination.target,
-                DestinationTarget::VirtualDestination { .. }
-            ) {
-                let cluster = destination.cluster.as_str();
-                found.extend(mirrors.iter().map(|mirrors| (mirrors.clone(), cluster)));
-            }
-        }
-    }
-    found
-}
-
-/// Retries go to the service that comes next behind a virtual destination. Until an instance is left alone, they would go to
-/// the one again that has just failed: of 1,000 requests with one retry, 6 to 9 failed when the only instance of a service
-/// had ended, and none with this. It is not for other clusters: where Istio makes priorities of localities, every retry would
-/// leave the gateway's own, though healthy instances are there (500 of 1,000 requests when one of two instances had ended).
-fn next_service() -> Value {
-    json!({
-        "name": "envoy.retry_priorities.previous_priorities",
-        "typed_config": {
-            "@type": "type.googleapis.com/envoy.extensions.retry.priority.previous_priorities.v3.PreviousPrioritiesConfig",
-            "update_frequency": 1,
-        },
-    })
-}
-
-/// The route to the cluster that the filter names, without name and match.
-fn route() -> Value {
-    json!({
-        "route": {
-            "cluster_header": CLUSTER_HEADER,
-            "cluster_not_found_response_code": "SERVICE_UNAVAILABLE",
-            // The filter sets timeouts and retries request by request.
-            "timeout": "0s",
-            "max_stream_duration": { "grpc_timeout_header_max": "0s" },
-            "retry_policy": {
-                "num_retries": 1,
-                "retry_host_predicate": [{
-                    "name": "envoy.retry_host_predicates.previous_hosts",
-                    "typed_config": { "@type": "type.googleapis.com/envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate" },
-                }],
-                "host_selection_retry_max_attempts": "5",
-            },
-        },
-        "request_headers_to_remove": [CLUSTER_HEADER],
-    })
 }
 
 /// What the Gateway object cannot say of a listener.

@@ -9,6 +9,7 @@
 //! All objects are in the namespace of the gateway's pods and are visible there only.
 
 mod attach;
+mod bodies;
 mod destination;
 mod destination_rule;
 mod federated;
@@ -16,6 +17,7 @@ mod listener;
 mod name;
 mod plugin;
 pub mod reach;
+mod routes;
 mod rules;
 pub mod schema;
 mod service_entry;

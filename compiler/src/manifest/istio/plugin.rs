@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::{IstioOptions, Wave, Workload, name};
+use super::{IstioOptions, Wave, Workload, bodies, name};
 use crate::manifest::configuration;
 
 /// Above this size of the object, in bytes, plain `kubectl apply` fails, since it keeps a copy in an annotation of at most
@@ -91,6 +91,29 @@ pub(super) fn write(workload: &mut Workload<'_>, options: &IstioOptions) {
         .collect();
     let packaged = options.packaged.get(&program.place());
     let module = packaged.unwrap_or(&options.module);
+    let ports = ports(workload);
+    let configuration = match packaged {
+        None => configuration::encode(&program.program),
+        Some(_) => json!({}),
+    };
+    let settings = options.attach.settings(&options.settings, &program.tree);
+    if let Some(message) = settings.too_many_series(&program.tree) {
+        let place = workload.place();
+        workload.warn(format!("{place}: {message}"));
+    }
+    let is_packaged = packaged.is_some();
+    if program.tree.needs_bodies() {
+        let configuration = settings.add_to(configuration);
+        let written = bodies::write(workload, options, module, &configuration, &ports, digest);
+        if let Some(spec) = written {
+            check_size(workload, "EnvoyFilter", &spec, is_packaged);
+        }
+        return;
+    }
+    let mut matched = json!({ "mode": "CLIENT" });
+    if !ports.is_empty() {
+        matched["ports"] = ports.iter().map(|port| json!({ "number": port })).collect();
+    }
     let mut spec = json!({
         "selector": { "matchLabels": program.labels },
         "url": module.url,
@@ -100,19 +123,10 @@ pub(super) fn write(workload: &mut Workload<'_>, options: &IstioOptions) {
             FailStrategy::Reload => "FAIL_RELOAD",
             FailStrategy::Close => "FAIL_CLOSE",
         },
-        "match": [matched(workload)],
+        "match": [matched],
     });
-    let configuration = match packaged {
-        None => configuration::encode(&program.program),
-        Some(_) => json!({}),
-    };
-    let settings = options.attach.settings(&options.settings, &program.tree);
-    if packaged.is_none() || !settings.is_empty() {
+    if !is_packaged || !settings.is_empty() {
         spec["pluginConfig"] = settings.add_to(configuration);
-    }
-    if let Some(message) = settings.too_many_series(&program.tree) {
-        let place = workload.place();
-        workload.warn(format!("{place}: {message}"));
     }
     if let Some(digest) = &module.sha256 {
         spec["sha256"] = json!(digest);
@@ -123,7 +137,7 @@ pub(super) fn write(workload: &mut Workload<'_>, options: &IstioOptions) {
     if let Some(secret) = &module.pull_secret {
         spec["imagePullSecret"] = json!(secret);
     }
-    check_size(workload, &spec);
+    check_size(workload, "WasmPlugin", &spec, is_packaged);
     let name = name::join(&["meshgate", &workload.id]);
     workload.add(
         Wave::Program,
@@ -134,8 +148,9 @@ pub(super) fn write(workload: &mut Workload<'_>, options: &IstioOptions) {
     );
 }
 
-/// The ports of the pods on which the filter runs. Other listeners of the gateway are none of its business.
-fn matched(workload: &mut Workload<'_>) -> Value {
+/// The ports of the pods on which the filter runs, none if they are not known. Other listeners of the gateway are none of its
+/// business.
+fn ports(workload: &mut Workload<'_>) -> Vec<u16> {
     let program = workload.program;
     let gateways = program.tree.gateways.iter().zip(&program.workloads);
     let of_requests = gateways.filter(|(gateway, _)| gateway.tcp.is_none());
@@ -145,11 +160,7 @@ fn matched(workload: &mut Workload<'_>) -> Value {
     if let Some(mut ports) = ports {
         ports.sort_unstable();
         ports.dedup();
-        let ports: Vec<Value> = ports
-            .into_iter()
-            .map(|port| json!({ "number": port }))
-            .collect();
-        return json!({ "mode": "CLIENT", "ports": ports });
+        return ports;
     }
     let place = workload.place();
     if count > 1 {
@@ -161,35 +172,35 @@ fn matched(workload: &mut Workload<'_>) -> Value {
     workload.warn(format!(
         "{place}: the ports of its pods are not known, so the filter answers on all of them; pass its Service with `--inventory`"
     ));
-    json!({ "mode": "CLIENT" })
+    Vec::new()
 }
 
-fn check_size(workload: &mut Workload<'_>, spec: &Value) {
+fn check_size(workload: &mut Workload<'_>, kind: &str, spec: &Value, is_packaged: bool) {
     let size = spec.to_string().len();
     let place = workload.place();
     let program = workload.program.program.len();
-    if spec["pluginConfig"]["program"].is_null() {
+    if is_packaged {
         let size = format!("{place}: the program has {program} bytes and is part of the module");
         workload.out.sizes.push(size);
         return;
     }
     workload.out.sizes.push(format!(
-        "{place}: the program has {program} bytes, the WasmPlugin with it {size} of {HARD_LIMIT}"
+        "{place}: the program has {program} bytes, the {kind} with it {size} of {HARD_LIMIT}"
     ));
     let way_out = "put the program into the module's image with `meshgate package`, or spread the virtual gateways \
                    over several gateways";
     if size > HARD_LIMIT {
         workload.error(format!(
-            "{place}: with its program the WasmPlugin has {size} bytes, and Kubernetes takes {HARD_LIMIT}: {way_out}"
+            "{place}: with its program the {kind} has {size} bytes, and Kubernetes takes {HARD_LIMIT}: {way_out}"
         ));
     } else if size > SOFT_LIMIT {
         workload.warn(format!(
-            "{place}: with its program the WasmPlugin has {size} bytes, and Kubernetes takes no more than {HARD_LIMIT}: \
+            "{place}: with its program the {kind} has {size} bytes, and Kubernetes takes no more than {HARD_LIMIT}: \
              {way_out}; until then apply it with `kubectl apply --server-side`"
         ));
     } else if size > APPLY_LIMIT {
         workload.warn(format!(
-            "{place}: with its program the WasmPlugin has {size} bytes; apply it with `kubectl apply --server-side`, \
+            "{place}: with its program the {kind} has {size} bytes; apply it with `kubectl apply --server-side`, \
              since plain `kubectl apply` takes {APPLY_LIMIT}"
         ));
     }

@@ -42,6 +42,10 @@ struct Parts {
     placeholder: Map<String, Value>,
     route_configuration: Map<String, Value>,
     clusters: Vec<Value>,
+    /// Filters for requests, each once.
+    http_filters: Vec<Value>,
+    /// Configurations that Envoy would discover, by name.
+    discovered: Map<String, Value>,
     /// By port of the pods.
     listeners: BTreeMap<u64, Listener>,
 }
@@ -65,6 +69,18 @@ impl Parts {
             ("HTTP_ROUTE", "MERGE") => merge(&mut self.placeholder, value?),
             ("HTTP_ROUTE", "INSERT_BEFORE" | "INSERT_FIRST" | "ADD") => {
                 self.routes.push(json!(value?));
+            }
+            ("HTTP_FILTER", "INSERT_BEFORE") => {
+                let filter = json!(value?);
+                if !self.http_filters.contains(&filter) {
+                    self.http_filters.push(filter);
+                }
+            }
+            ("EXTENSION_CONFIG", "ADD") => {
+                let value = value?;
+                let name = value.get("name")?.as_str()?;
+                let config = value.get("typed_config")?.clone();
+                self.discovered.insert(name.to_owned(), config);
             }
             ("CLUSTER", "ADD") => self.clusters.push(json!(value?)),
             ("LISTENER", "MERGE") => merge(&mut self.listener(port?).fields, value?),
@@ -100,13 +116,17 @@ impl Parts {
             "virtual_hosts": [{ "name": "*", "domains": ["*"], "routes": routes }],
         }));
         merge(&mut route_configuration, &self.route_configuration);
+        let mut http_filters = self.http_filters;
+        http_filters.push(
+            json!({ "name": "envoy.filters.http.router", "typed_config": { "@type": ROUTER } }),
+        );
         let http = json!({
             "name": "envoy.filters.network.http_connection_manager",
             "typed_config": {
                 "@type": CONNECTION_MANAGER,
                 "stat_prefix": "http",
                 "route_config": route_configuration,
-                "http_filters": [{ "name": "envoy.filters.http.router", "typed_config": { "@type": ROUTER } }],
+                "http_filters": http_filters,
             },
         });
         let mut listeners = vec![listener("http", &http, Listener::default())];
@@ -125,7 +145,13 @@ impl Parts {
             listeners.push(listener(&port.to_string(), &network_filter, parts));
         }
         let mut clusters = self.clusters;
-        clusters.push(json!({ "name": "nowhere", "type": "STATIC", "connect_timeout": "1s" }));
+        clusters.push(json!({
+            "name": "nowhere",
+            "type": "STATIC",
+            "connect_timeout": "1s",
+            // Here Envoy reads them, but loads no module: that is a file of the gateway.
+            "metadata": { "typed_filter_metadata": self.discovered },
+        }));
         json!({
             "node": { "id": "meshgate", "cluster": "meshgate" },
             "static_resources": { "listeners": listeners, "clusters": clusters },

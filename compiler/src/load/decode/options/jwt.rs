@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::super::every;
 use super::super::value::{duration, header_safe, missing, required};
 use super::authorization::claim_path;
-use super::changeable_header;
+use super::{changeable_header, settable_header};
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::load::node::Node;
@@ -74,7 +74,7 @@ fn place(
 fn claim_header(node: &Node<'_>, diagnostics: &mut Diagnostics) -> Option<(Vec<String>, String)> {
     let path = claim_path(node, diagnostics);
     let header = required(node, "header", "a header for a claim", diagnostics)?;
-    changeable_header(&header, header.span, diagnostics)?;
+    settable_header(&header, header.span, diagnostics)?;
     Some((path?, header.to_ascii_lowercase()))
 }
 
