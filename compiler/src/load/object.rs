@@ -274,7 +274,7 @@ impl<'d> Loader<'d> {
                 name.span,
                 format!("`{}` cannot be the name of an object", name.value),
             )
-            .help("names have up to 253 letters, digits, `-`, `_` and `.`, with a letter or digit at both ends"),
+            .help("names have up to 253 characters, no blank and no slash among them, and no `.` at either end"),
         );
         None
     }
@@ -411,12 +411,13 @@ impl<'d> Loader<'d> {
     }
 }
 
-/// Whether an object of Kubernetes can have a name, or a cluster. Capitals and underscores do no harm.
+/// Whether a name, of an object or a cluster, is one that does no harm where it becomes part of others. Kubernetes allows less, but
+/// templates whose variables are not filled in yet (`shop-${CLUSTER}`) are checked too.
 pub(super) fn is_object_name(name: &str) -> bool {
-    let is_edge = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
-    let bytes = name.as_bytes();
-    bytes.len() <= 253
-        && is_edge(bytes.first())
-        && is_edge(bytes.last())
-        && (bytes.iter()).all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(byte))
+    let harms = |c: char| c.is_control() || c.is_whitespace() || matches!(c, '/' | '\\');
+    !name.is_empty()
+        && name.len() <= 253
+        && !name.starts_with('.')
+        && !name.ends_with('.')
+        && !name.contains(harms)
 }
