@@ -18,3 +18,4 @@ pub use control::Istiod;
 pub use federation::{Cluster, Federation, Pod};
 pub use mesh::{Mesh, Tools};
 pub use proxy::Proxy;
+pub use wait::wait_for;

@@ -16,8 +16,11 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 
 const HOST: [(&str, &[u8]); 2] = [("host", b"nobody.example"), ("connection", b"close")];
 
-/// Asks again and again until the answer is good. An error in itself ends it; what is not good yet is told at the end.
-pub(super) fn wait_for(
+/// Asks again and again until the answer is good, for a minute at most.
+///
+/// # Errors
+/// An error in itself ends it at once; what is not good yet is told at the end.
+pub fn wait_for(
     what: &str,
     mut look: impl FnMut() -> Result<Result<(), String>, String>,
 ) -> Result<(), String> {

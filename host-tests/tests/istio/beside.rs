@@ -11,7 +11,7 @@ use meshgate_host_tests::upstream::Echo;
 use serde_json::{Value, json};
 
 use crate::Test;
-use crate::shop::{entrance, of_kind};
+use crate::shop::{GATEWAY, entrance, of_kind};
 
 pub(crate) fn tests() -> Vec<Test> {
     vec![(
@@ -20,16 +20,7 @@ pub(crate) fn tests() -> Vec<Test> {
     )]
 }
 
-const RESOURCES: &str = "\
-apiVersion: networking.enterprise.mesh.gloo.solo.io/v1beta1
-kind: VirtualGateway
-metadata: {name: www, namespace: shop}
-spec:
-  ingressGatewaySelectors:
-  - portName: http2
-    destinationSelectors: [{kubeServiceMatcher: {namespaces: [istio-ingress], labels: {istio: ingressgateway}}}]
-  options: {mergeSlashes: true}
-  connectionHandlers: [{http: {routeConfig: [{virtualHostSelector: {}}]}}]
+const OPTIONS_AND_HOSTS: &str = "  options: {mergeSlashes: true}
 ---
 apiVersion: networking.enterprise.mesh.gloo.solo.io/v1beta1
 kind: VirtualHost
@@ -184,7 +175,7 @@ impl Client<'_> {
 }
 
 fn others_keep_their_requests(tools: &Tools) -> Result<(), String> {
-    let group = Group::new("shop", RESOURCES.to_owned());
+    let group = Group::new("shop", [GATEWAY, OPTIONS_AND_HOSTS].concat());
     let mut mesh = Mesh::start(tools, &group, Attach::Beside)?;
     for object in of_others(&mesh)? {
         mesh.istiod.apply(&object)?;

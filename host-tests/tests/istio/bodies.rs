@@ -8,7 +8,7 @@ use meshgate_host_tests::upstream::Echo;
 use serde_json::Value;
 
 use crate::Test;
-use crate::shop::{entrance, is_served, shop};
+use crate::shop::{entrance, is_served, of_kind, shop, within_a_minute};
 
 pub(crate) fn tests() -> Vec<Test> {
     type Run = fn(&Tools) -> Result<(), String>;
@@ -134,7 +134,7 @@ fn updates(tools: &Tools) -> Result<(), String> {
     *text = Value::from("{\"program\": {\"encoding\": \"base64\", \"data\": \"AAAA\"}}");
     mesh.istiod.apply(&broken)?;
     let proxy = mesh.proxies.first().ok_or("there is no proxy")?;
-    crate::shop::within_a_minute("the broken program is refused", || {
+    within_a_minute("the broken program is refused", || {
         let report = proxy.verify(None)?;
         Ok(report.is_wrong())
     })?;
@@ -158,7 +158,7 @@ fn replacement(tools: &Tools) -> Result<(), String> {
     let without = asking(1).replace(", requestBody: {maxRequestBytes: 1000}", "");
     let mut mesh = Mesh::start(tools, &Group::new("bodies", without), Attach::Exclusive)?;
     mesh.deploy()?;
-    let plugin = crate::shop::plugin(&mesh)?.object.clone();
+    let plugin = of_kind(&mesh, "WasmPlugin")?;
     if post(&mut mesh, 300)?.status != 200 || asked_with(&mesh) != Some(0) {
         return Err(format!(
             "without bodies it is asked with {:?}",
@@ -186,7 +186,7 @@ fn replacement(tools: &Tools) -> Result<(), String> {
     }
     mesh.wait_for_programs()?;
     mesh.istiod.delete(&plugin)?;
-    crate::shop::within_a_minute("all is in sync", || Ok(mesh.istiod.unsynced()?.is_none()))?;
+    within_a_minute("all is in sync", || Ok(mesh.istiod.unsynced()?.is_none()))?;
     body_arrives(&mut mesh, 1, 500)?;
 
     // And back: the plugin serves when the filter is gone.
@@ -201,7 +201,7 @@ fn replacement(tools: &Tools) -> Result<(), String> {
     for filter in &filters {
         mesh.istiod.delete(filter)?;
     }
-    crate::shop::within_a_minute("the plugin serves again", || {
+    within_a_minute("the plugin serves again", || {
         let response = post(&mut mesh, 300)?;
         match is_served(&response, 1) {
             true => Ok(asked_with(&mesh) == Some(0)),

@@ -4,27 +4,31 @@ use std::net::SocketAddr;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use meshgate_compiler::manifest::istio::{Attach, Manifest};
+use meshgate_compiler::manifest::istio::Attach;
 use meshgate_host_tests::cases::Group;
 use meshgate_host_tests::envoy::client::{self, Response, request_head};
-use meshgate_host_tests::istio::{Mesh, Tools};
+use meshgate_host_tests::istio::{Mesh, Tools, wait_for};
 use meshgate_host_tests::upstream::Echo;
 use serde_json::Value;
+
+/// The gateway, to which others may add fields.
+pub(crate) const GATEWAY: &str = "\
+apiVersion: networking.enterprise.mesh.gloo.solo.io/v1beta1
+kind: VirtualGateway
+metadata: {name: www, namespace: shop}
+spec:
+  ingressGatewaySelectors:
+  - portName: http2
+    destinationSelectors: [{kubeServiceMatcher: {namespaces: [istio-ingress], labels: {istio: ingressgateway}}}]
+  connectionHandlers: [{http: {routeConfig: [{virtualHostSelector: {}}]}}]
+";
 
 /// Routes to a version of a service, with the number of the program in the response; to all of its versions, so that their
 /// clusters stay; and to another service.
 pub(crate) fn shop(program: u64, other: &str) -> String {
     format!(
         "\
-apiVersion: networking.enterprise.mesh.gloo.solo.io/v1beta1
-kind: VirtualGateway
-metadata: {{name: www, namespace: shop}}
-spec:
-  ingressGatewaySelectors:
-  - portName: http2
-    destinationSelectors: [{{kubeServiceMatcher: {{namespaces: [istio-ingress], labels: {{istio: ingressgateway}}}}}}]
-  connectionHandlers: [{{http: {{routeConfig: [{{virtualHostSelector: {{}}}}]}}}}]
----
+{GATEWAY}---
 apiVersion: networking.enterprise.mesh.gloo.solo.io/v1beta1
 kind: VirtualHost
 metadata: {{name: www, namespace: shop}}
@@ -121,12 +125,6 @@ pub(crate) fn is_served(response: &Response, number: u64) -> bool {
     program(response) == Ok(number)
 }
 
-pub(crate) fn plugin(mesh: &Mesh) -> Result<&Manifest, String> {
-    let mut manifests = mesh.manifests.iter();
-    let found = manifests.find(|one| one.kind == "WasmPlugin");
-    found.ok_or_else(|| "there is no plugin".to_owned())
-}
-
 /// An object of a kind.
 pub(crate) fn of_kind(mesh: &Mesh, kind: &str) -> Result<Value, String> {
     let mut manifests = mesh.manifests.iter();
@@ -141,12 +139,8 @@ pub(crate) fn within_a_minute(
     what: &str,
     mut is_so: impl FnMut() -> Result<bool, String>,
 ) -> Result<(), String> {
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while !is_so()? {
-        if Instant::now() > deadline {
-            return Err(format!("not within a minute: {what}"));
-        }
-        thread::sleep(Duration::from_millis(10));
-    }
-    Ok(())
+    wait_for(what, || {
+        let answer = is_so()?.then_some(());
+        Ok(answer.ok_or_else(|| "it is not so".to_owned()))
+    })
 }

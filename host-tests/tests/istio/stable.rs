@@ -10,7 +10,7 @@ use meshgate_host_tests::istio::{Mesh, Tools};
 use meshgate_host_tests::upstream::Reply;
 
 use crate::Test;
-use crate::shop::{ask, ask_until, is_served, mesh, of_kind, plugin};
+use crate::shop::{GATEWAY, ask, ask_until, is_served, mesh, of_kind, within_a_minute};
 
 pub(crate) fn tests() -> Vec<Test> {
     type Run = fn(&Tools) -> Result<(), String>;
@@ -31,18 +31,6 @@ const CHOICE: [(&str, &[u8]); 1] = [("x-meshgate-cluster", STOCK.as_bytes())];
 
 fn is_placeholder(response: &Response, _: &str) -> bool {
     response.status == 503 && response.body == b"meshgate is not attached to this gateway\n"
-}
-
-/// Asks until it is so.
-fn until(what: &str, is_so: &mut dyn FnMut() -> Result<bool, String>) -> Result<(), String> {
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while !is_so()? {
-        if Instant::now() > deadline {
-            return Err(format!("not within a minute: {what}"));
-        }
-        thread::sleep(Duration::from_millis(10));
-    }
-    Ok(())
 }
 
 /// A request that names a cluster is refused, and reaches none.
@@ -71,7 +59,7 @@ fn clients_do_not_choose(tools: &Tools) -> Result<(), String> {
     refused(&mut mesh, "with the plugin")?;
     ask_until(&mut mesh, "the program", served, |_, _| false)?;
 
-    let plugin = plugin(&mesh)?.object.clone();
+    let plugin = of_kind(&mesh, "WasmPlugin")?;
     mesh.istiod.delete(&plugin)?;
     ask_until(&mut mesh, "the placeholder", is_placeholder, served)?;
     refused(&mut mesh, "after the plugin")?;
@@ -81,8 +69,8 @@ fn clients_do_not_choose(tools: &Tools) -> Result<(), String> {
     mesh.wait_for_programs()?;
     let policy = of_kind(&mesh, "AuthorizationPolicy")?;
     mesh.istiod.delete(&policy)?;
-    let mut is_taken = || Ok(ask(&mut mesh, "/orders", &CHOICE)?.0.status != 403);
-    until("the policy is gone", &mut is_taken)?;
+    let is_taken = || Ok(ask(&mut mesh, "/orders", &CHOICE)?.0.status != 403);
+    within_a_minute("the policy is gone", is_taken)?;
     let (response, flags) = ask(&mut mesh, "/orders", &CHOICE)?;
     if !served(&response, &flags) {
         return Err(format!(
@@ -98,21 +86,13 @@ fn clients_do_not_choose(tools: &Tools) -> Result<(), String> {
     }
     // Without both, nothing does.
     mesh.istiod.delete(&plugin)?;
-    until("the client has its way", &mut || {
+    within_a_minute("the client has its way", || {
         ask(&mut mesh, "/orders", &CHOICE)?;
         Ok(mesh.upstreams.requests(STOCK) > 0)
     })
 }
 
-const RESOURCES: &str = "\
-apiVersion: networking.enterprise.mesh.gloo.solo.io/v1beta1
-kind: VirtualGateway
-metadata: {name: www, namespace: shop}
-spec:
-  ingressGatewaySelectors:
-  - portName: http2
-    destinationSelectors: [{kubeServiceMatcher: {namespaces: [istio-ingress], labels: {istio: ingressgateway}}}]
-  connectionHandlers: [{http: {routeConfig: [{virtualHostSelector: {}}]}}]
+const HOSTS: &str = "\
 ---
 apiVersion: networking.enterprise.mesh.gloo.solo.io/v1beta1
 kind: VirtualHost
@@ -142,7 +122,7 @@ fn mirrors_and_retries(tools: &Tools) -> Result<(), String> {
     const NEVER: &str = "outbound|80||never.shop.svc.cluster.local";
     let mut mesh = Mesh::start(
         tools,
-        &Group::new("shop", RESOURCES.to_owned()),
+        &Group::new("shop", [GATEWAY, HOSTS].concat()),
         Attach::Stable,
     )?;
     mesh.deploy()?;
@@ -151,7 +131,7 @@ fn mirrors_and_retries(tools: &Tools) -> Result<(), String> {
         return Err(format!("not copied: {} `{flags}`", response.status));
     }
     let upstreams = &mesh.upstreams;
-    until("there is a copy", &mut || Ok(upstreams.requests(NEXT) > 0))?;
+    within_a_minute("there is a copy", || Ok(upstreams.requests(NEXT) > 0))?;
     for name in [STOCK, NEXT] {
         let echo = upstreams.last_request(name).ok_or("no request")?;
         let leaked = echo

@@ -12,7 +12,7 @@ use meshgate_host_tests::istio::{Mesh, Tools};
 use serde_json::json;
 
 use crate::Test;
-use crate::shop::{ask, ask_until, entrance, is_served, mesh, plugin, program, request, shop};
+use crate::shop::{ask, ask_until, entrance, is_served, mesh, of_kind, program, request, shop};
 
 pub(crate) fn tests() -> Vec<Test> {
     type Run = fn(&Tools) -> Result<(), String>;
@@ -98,7 +98,7 @@ fn send_requests(address: SocketAddr, stop: &AtomicBool, last: &AtomicU64) -> Re
 
 /// The plugin with a program that is damaged.
 fn broken(mesh: &Mesh) -> Result<serde_json::Value, String> {
-    let mut object = plugin(mesh)?.object.clone();
+    let mut object = of_kind(mesh, "WasmPlugin")?;
     object["spec"]["pluginConfig"]["program"]["data"] = json!("bm8gcHJvZ3JhbQ==");
     Ok(object)
 }
