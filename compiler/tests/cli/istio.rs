@@ -10,6 +10,20 @@ use crate::folder::Folder;
 
 pub(crate) const MODULE: [&str; 2] = ["--module", "file:///opt/meshgate/filter-1.0.wasm"];
 
+/// A virtual gateway of the namespace `shop`, at a port of the Service with the label `app: ingress`.
+pub(crate) fn virtual_gateway(name: &str, port: &str, fields: &str) -> String {
+    format!(
+        "---
+apiVersion: networking.enterprise.mesh.gloo.solo.io/v1beta1
+kind: VirtualGateway
+metadata: {{name: {name}, namespace: shop}}
+spec:
+  ingressGatewaySelectors: [{{portName: {port}, destinationSelectors: [{{kubeServiceMatcher: {{labels: {{app: ingress}}}}}}]}}]
+  {fields}
+"
+    )
+}
+
 /// A gateway in each of two clusters, with everything that a listener can have.
 const RESOURCES: &str = "\
 apiVersion: networking.enterprise.mesh.gloo.solo.io/v1beta1

@@ -7,7 +7,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::folder::{Folder, Outcome};
-use crate::istio::{MODULE, golden};
+use crate::istio::{MODULE, golden, virtual_gateway};
 
 const INVENTORY: &str = "\
 apiVersion: v1
@@ -28,16 +28,7 @@ spec: {ports: [{name: tcp, port: 5432}]}
 ";
 
 fn gateway(port: &str, fields: &str) -> String {
-    format!(
-        "---
-apiVersion: networking.enterprise.mesh.gloo.solo.io/v1beta1
-kind: VirtualGateway
-metadata: {{name: {port}, namespace: shop}}
-spec:
-  ingressGatewaySelectors: [{{portName: {port}, destinationSelectors: [{{kubeServiceMatcher: {{labels: {{app: ingress}}}}}}]}}]
-  {fields}
-"
-    )
+    virtual_gateway(port, port, fields)
 }
 
 fn host(routes: &str) -> String {

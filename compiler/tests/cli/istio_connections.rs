@@ -5,7 +5,7 @@ use std::fs;
 use serde_json::{Value, json};
 
 use crate::folder::{Folder, Outcome};
-use crate::istio::{MODULE, files, golden};
+use crate::istio::{MODULE, files, golden, virtual_gateway};
 
 const DATABASE: &str = "\
 apiVersion: discovery.mesh.gloo.solo.io/v1
@@ -42,16 +42,7 @@ items:
 ";
 
 fn gateway(name: &str, port: &str, handler: &str) -> String {
-    format!(
-        "---
-apiVersion: networking.enterprise.mesh.gloo.solo.io/v1beta1
-kind: VirtualGateway
-metadata: {{name: {name}, namespace: shop}}
-spec:
-  ingressGatewaySelectors: [{{portName: {port}, destinationSelectors: [{{kubeServiceMatcher: {{labels: {{app: ingress}}}}}}]}}]
-  connectionHandlers: [{handler}]
-"
-    )
+    virtual_gateway(name, port, &format!("connectionHandlers: [{handler}]"))
 }
 
 const HOSTS: &str = "tcpHosts: [{name: db, destination: {kube: {name: db, namespace: data, clusterName: east}, weight: 3}}, {name: old, destination: {static: {name: legacy, namespace: shop}, weight: 1}}]";
