@@ -7,6 +7,7 @@
 
 mod clusters;
 mod delegation;
+mod destination;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
@@ -28,6 +29,7 @@ use crate::source::{Span, Spanned};
 pub use self::clusters::{Backend, GatewayWorkload, MeshMember, VirtualDestination, VirtualMesh};
 pub(crate) use self::delegation::{Above, below};
 pub use self::delegation::{Delegation, Entry, SharedRoutes, written_out};
+pub use self::destination::{Destination, DestinationTarget};
 
 /// The result of resolution.
 #[derive(Debug, Default)]
@@ -544,45 +546,6 @@ pub struct WeightedDestination {
     pub destination: Arc<Destination>,
     /// Header operations of this destination, after all of the route's.
     pub headers: Option<Arc<HeaderManipulation>>,
-}
-
-/// A resolved destination. Equal destinations compare equal.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Destination {
-    /// Kind and object.
-    pub target: DestinationTarget,
-    /// Port.
-    pub port: u16,
-    /// Name of the Envoy cluster, Istio style: `outbound|9080|version-v2|reviews.bookinfo.svc.cluster.local`.
-    pub cluster: String,
-}
-
-/// The object behind a [`Destination`].
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum DestinationTarget {
-    /// A Kubernetes Service.
-    KubeService {
-        /// Namespace and name.
-        name: ObjectName,
-        /// Cluster it was asked for in, if written.
-        cluster_name: Option<String>,
-        /// Pod labels.
-        subset: BTreeMap<String, String>,
-    },
-    /// A VirtualDestination.
-    VirtualDestination {
-        /// Namespace and name.
-        name: ObjectName,
-        /// Pod labels.
-        subset: BTreeMap<String, String>,
-    },
-    /// A discovery Destination with an external service.
-    StaticDestination {
-        /// Namespace and name.
-        name: ObjectName,
-        /// `address:port` of its endpoints (its first host when it lists none), for targets that write clusters.
-        endpoints: Vec<(String, u16)>,
-    },
 }
 
 /// Answer with a redirect.

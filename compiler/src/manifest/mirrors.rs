@@ -4,11 +4,12 @@
 //! destination sees. The proxy has a route for each choice.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
 use crate::policy::{Mirror, Percentage};
-use crate::tree::Tree;
+use crate::tree::{Action, Destination, Tree};
 
 /// Filter state in which the filter names its choice, as the proxy knows it.
 pub(super) const CHOICE: &str = "wasm.meshgate_mirrors";
@@ -26,8 +27,26 @@ pub(super) fn choices(tree: &Tree) -> BTreeMap<String, Vec<&str>> {
     choices
 }
 
+/// What the filter can choose for a request: where it goes, and the clusters that get copies. The same may come again.
+pub(super) fn with_destinations(
+    tree: &Tree,
+) -> impl Iterator<Item = (&Arc<Destination>, Vec<&str>)> {
+    let routes = tree.routes().into_iter();
+    routes.flat_map(|route| {
+        let destinations = match &route.action {
+            Action::Forward(forward) => &forward.destinations[..],
+            Action::Redirect(_) | Action::DirectResponse(_) => &[],
+        };
+        let mirrors = subsets(route.mirrors());
+        destinations.iter().flat_map(move |weighted| {
+            let mirrors = mirrors.clone().into_iter();
+            mirrors.map(|mirrors| (&weighted.destination, mirrors))
+        })
+    })
+}
+
 /// The clusters that can get copies of one request, in the order in which the filter names them. There are few mirrors.
-pub(super) fn subsets(mirrors: &[Mirror]) -> Vec<Vec<&str>> {
+fn subsets(mirrors: &[Mirror]) -> Vec<Vec<&str>> {
     let mut subsets = vec![Vec::new()];
     for mirror in mirrors {
         let cluster = mirror.destination.cluster.as_str();

@@ -15,7 +15,7 @@ pub(super) const ROUTE: &str = "meshgate";
 pub(super) fn write(workload: &mut Workload<'_>, attach: Attach) {
     let program = workload.program;
     let mut gateways = Vec::new();
-    let takes_requests = (program.tree.gateways.iter()).any(|gateway| gateway.tcp.is_none());
+    let takes_requests = workload.of_requests().next().is_some();
     let mut patches = match attach {
         Attach::Exclusive if takes_requests => routes::of_placeholder(&program.tree),
         Attach::Beside if takes_requests => routes::before_others(workload),

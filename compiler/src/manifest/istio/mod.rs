@@ -33,6 +33,7 @@ use serde_json::{Map, Value, json};
 use super::settings::FilterSettings;
 use crate::compile::WorkloadProgram;
 use crate::resource::Resources;
+use crate::tree::{Gateway, GatewayWorkload};
 
 pub use attach::Attach;
 pub use plugin::{FailStrategy, Module};
@@ -265,6 +266,18 @@ impl<'a> Workload<'a> {
             None => String::new(),
         };
         format!("gateway `{}/{}`{cluster}", self.program.namespace, self.id)
+    }
+
+    /// The virtual gateways that take requests, not connections as they are; each with the port that it has here.
+    fn of_requests(&self) -> impl Iterator<Item = (&'a Gateway, &'a GatewayWorkload)> + use<'a> {
+        let program = self.program;
+        let gateways = program.tree.gateways.iter().zip(&program.workloads);
+        gateways.filter(|(gateway, _)| gateway.tcp.is_none())
+    }
+
+    /// Their ports of the pods; absent if one of them is not known.
+    fn request_ports(&self) -> Option<BTreeSet<u16>> {
+        self.of_requests().map(|(_, one)| one.target_port).collect()
     }
 
     fn error(&mut self, message: String) {

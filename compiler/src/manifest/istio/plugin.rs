@@ -151,18 +151,11 @@ pub(super) fn write(workload: &mut Workload<'_>, options: &IstioOptions) {
 /// The ports of the pods on which the filter runs, none if they are not known. Other listeners of the gateway are none of its
 /// business.
 fn ports(workload: &mut Workload<'_>) -> Vec<u16> {
-    let program = workload.program;
-    let gateways = program.tree.gateways.iter().zip(&program.workloads);
-    let of_requests = gateways.filter(|(gateway, _)| gateway.tcp.is_none());
-    let ports: Vec<Option<u16>> = of_requests.map(|(_, one)| one.target_port).collect();
-    let count = ports.len();
-    let ports: Option<Vec<u16>> = ports.into_iter().collect();
-    if let Some(mut ports) = ports {
-        ports.sort_unstable();
-        ports.dedup();
-        return ports;
+    if let Some(ports) = workload.request_ports() {
+        return ports.into_iter().collect();
     }
     let place = workload.place();
+    let count = workload.of_requests().count();
     if count > 1 {
         workload.error(format!(
             "{place} serves {count} virtual gateways, and the ports of its pods, which tell them apart, are not known: \

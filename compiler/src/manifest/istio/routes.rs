@@ -8,7 +8,7 @@ use super::Workload;
 use super::listener::{self, ROUTE};
 use crate::manifest::envoy::CLUSTER_HEADER;
 use crate::manifest::mirrors;
-use crate::tree::{Action, DestinationTarget, Tree};
+use crate::tree::Tree;
 
 /// Filter state that a request has whose route the filter has found: the route's name.
 const CLAIMED: &str = "wasm.meshgate_route";
@@ -66,10 +66,8 @@ pub(super) fn before_others(workload: &Workload<'_>) -> Vec<Value> {
 
 /// What matches the route configurations of the ports that have the filter: all, if it is not known which ports these are.
 fn configurations(workload: &Workload<'_>) -> Vec<Value> {
-    let program = workload.program;
-    let gateways = program.tree.gateways.iter().zip(&program.workloads);
     let mut matches = Vec::new();
-    for (gateway, running) in gateways.filter(|(gateway, _)| gateway.tcp.is_none()) {
+    for (gateway, running) in workload.of_requests() {
         let Some(target) = running.target_port else {
             return vec![json!({ "context": "GATEWAY" })];
         };
@@ -79,7 +77,7 @@ fn configurations(workload: &Workload<'_>) -> Vec<Value> {
             (Some(bind), false) => json!({ "name": format!("http.{target}.{bind}") }),
             (Some(bind), true) => {
                 let object = listener::object_name(workload, gateway);
-                let (port, namespace) = (running.port, &program.namespace);
+                let (port, namespace) = (running.port, &workload.program.namespace);
                 json!({ "name": format!("https.{port}.https-{port}.{object}.{namespace}.{bind}") })
             }
         };
@@ -145,24 +143,10 @@ fn claimed() -> Value {
 /// The virtual destinations that the filter can choose, each with the mirrors that it can choose for the same request. Those
 /// without mirrors come first.
 fn virtual_destinations(tree: &Tree) -> BTreeSet<(Vec<&str>, &str)> {
-    let mut found = BTreeSet::new();
-    for route in tree.routes() {
-        let Action::Forward(forward) = &route.action else {
-            continue;
-        };
-        let mirrors = mirrors::subsets(route.mirrors());
-        for weighted in &forward.destinations {
-            let destination = &weighted.destination;
-            if matches!(
-                destination.target,
-                DestinationTarget::VirtualDestination { .. }
-            ) {
-                let cluster = destination.cluster.as_str();
-                found.extend(mirrors.iter().map(|mirrors| (mirrors.clone(), cluster)));
-            }
-        }
-    }
-    found
+    mirrors::with_destinations(tree)
+        .filter(|(destination, _)| destination.virtual_name().is_some())
+        .map(|(destination, mirrors)| (mirrors, destination.cluster.as_str()))
+        .collect()
 }
 
 /// Retries go to the service that comes next behind a virtual destination. Until an instance is left alone, they would go to

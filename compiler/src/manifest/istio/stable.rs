@@ -13,9 +13,9 @@ use super::{Wave, Workload, name};
 use crate::manifest::envoy::CLUSTER_HEADER;
 use crate::manifest::mirrors;
 use crate::resource::ObjectName;
-use crate::tree::{Action, Destination, DestinationTarget, Tree};
+use crate::tree::{Action, Tree};
 
-/// With more routes than this a warning says that they cost time.
+/// With more routes than this a warning says that each of them costs time.
 const MANY_ROUTES: usize = 300;
 
 /// What the filter can choose for a request: the cluster that it goes to, then those that get a copy.
@@ -24,20 +24,14 @@ type Choice<'t> = Vec<&'t str>;
 /// Writes the AuthorizationPolicy of a workload, and says what the routes of its program want that cannot be had.
 pub(super) fn write(workload: &mut Workload<'_>) {
     refuse(workload);
-    let program = workload.program;
-    let of_requests = || {
-        let gateways = program.tree.gateways.iter().zip(&program.workloads);
-        gateways.filter(|(gateway, _)| gateway.tcp.is_none())
-    };
-    if of_requests().next().is_none() {
+    if workload.of_requests().next().is_none() {
         return;
     }
     let mut rule = json!({
         "when": [{ "key": format!("request.headers[{CLUSTER_HEADER}]"), "values": ["*"] }],
     });
     // To connections that are not understood as HTTP, a rule about headers would apply without them.
-    let ports: Option<BTreeSet<u16>> = of_requests().map(|(_, one)| one.target_port).collect();
-    match ports {
+    match workload.request_ports() {
         Some(ports) => {
             let ports: Vec<String> = ports.iter().map(u16::to_string).collect();
             rule["to"] = json!([{ "operation": { "ports": ports } }]);
@@ -51,7 +45,7 @@ pub(super) fn write(workload: &mut Workload<'_>) {
         }
     }
     let spec = json!({
-        "selector": { "matchLabels": program.labels },
+        "selector": { "matchLabels": workload.program.labels },
         "action": "DENY",
         "rules": [rule],
     });
@@ -72,7 +66,7 @@ pub(super) fn routes(workload: &mut Workload<'_>) -> Vec<Value> {
         let place = workload.place();
         workload.warn(format!(
             "{place}: the program can choose between {} destinations, and Envoy looks at the routes to them one after the other \
-             for every request: from {MANY_ROUTES} on, this is slower than with `--attach exclusive`, which has one route",
+             for every request; with `--attach exclusive` there is one route",
             choices.len()
         ));
     }
@@ -80,22 +74,10 @@ pub(super) fn routes(workload: &mut Workload<'_>) -> Vec<Value> {
 }
 
 fn choices(tree: &Tree) -> BTreeSet<Choice<'_>> {
-    let mut choices = BTreeSet::new();
-    for route in tree.routes() {
-        let Action::Forward(forward) = &route.action else {
-            continue;
-        };
-        let mirrors = mirrors::subsets(route.mirrors());
-        for weighted in &forward.destinations {
-            let cluster = weighted.destination.cluster.as_str();
-            choices.extend(
-                mirrors
-                    .iter()
-                    .map(|mirrors| [&[cluster][..], mirrors].concat()),
-            );
-        }
-    }
+    let choices = mirrors::with_destinations(tree);
     choices
+        .map(|(destination, mirrors)| [&[destination.cluster.as_str()][..], &mirrors].concat())
+        .collect()
 }
 
 fn route(choice: &[&str]) -> Value {
@@ -180,7 +162,7 @@ fn virtual_destinations(tree: &Tree) -> BTreeMap<&ObjectName, String> {
         let mirrors = route.mirrors().iter().map(|mirror| &mirror.destination);
         for name in destinations
             .chain(mirrors)
-            .filter_map(|one| virtual_name(one))
+            .filter_map(|one| one.virtual_name())
         {
             let user = || format!("route `{}`", route.name);
             found.entry(name).or_insert_with(user);
@@ -192,18 +174,11 @@ fn virtual_destinations(tree: &Tree) -> BTreeMap<&ObjectName, String> {
         let services = gateway.services.destinations().map(|(service, _)| service);
         for name in destinations
             .chain(services)
-            .filter_map(|one| virtual_name(one))
+            .filter_map(|one| one.virtual_name())
         {
             let user = || format!("virtual gateway `{}`", gateway.name);
             found.entry(name).or_insert_with(user);
         }
     }
     found
-}
-
-fn virtual_name(destination: &Destination) -> Option<&ObjectName> {
-    match &destination.target {
-        DestinationTarget::VirtualDestination { name, .. } => Some(name),
-        DestinationTarget::KubeService { .. } | DestinationTarget::StaticDestination { .. } => None,
-    }
 }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::destination_rule::{Behind, Subset};
 use super::{Wave, Workload, name};
 use crate::resource::Resources;
-use crate::tree::{Backend, Destination, DestinationTarget, VirtualDestination};
+use crate::tree::{Backend, Destination, VirtualDestination};
 
 /// The subset of a Service that a virtual destination uses, with its name. It is one of its own: pods that are left alone
 /// because others can take over must not be missing for routes that go to the Service itself.
@@ -79,7 +79,7 @@ pub(super) fn write(workload: &mut Workload<'_>, resources: &Resources) {
     destinations.sort_by_key(|destination| &destination.cluster);
     destinations.dedup_by_key(|destination| &destination.cluster);
     for destination in destinations {
-        let DestinationTarget::VirtualDestination { name, .. } = &destination.target else {
+        let Some(name) = destination.virtual_name() else {
             continue;
         };
         let mut virtuals = program.tree.virtual_destinations.iter();
