@@ -8,6 +8,10 @@ use crate::tree::{Gateway, Host, Matcher, PathMatch, PathTail};
 
 /// Looks at the text of a matcher. What a regex takes is not looked into.
 pub(super) fn check(gateway: &Gateway, host: &Host, matcher: &Matcher) -> Option<Diagnostic> {
+    let rules = Normalization::from(gateway.paths);
+    if rules.is_none() && !host.ignores_path_parameters() {
+        return None;
+    }
     let path = &matcher.path;
     let pieces = [literal(path), suffix(path)].into_iter().flatten();
     let (text, reason, help) = match host.ignores_path_parameters() {
@@ -18,7 +22,6 @@ pub(super) fn check(gateway: &Gateway, host: &Host, matcher: &Matcher) -> Option
             text.contains(';').then_some((text, reason, help))
         }),
         false => pieces.into_iter().find_map(|Piece { text, example }| {
-            let rules = Normalization::from(gateway.paths);
             rules.apply(example.as_bytes())?;
             let form = rules.apply(text.as_bytes())?;
             let form = String::from_utf8_lossy(&form);

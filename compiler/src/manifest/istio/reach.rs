@@ -46,8 +46,9 @@ pub fn check(
         for workload in places.into_values() {
             let mut known = HashMap::new();
             for (destination, span) in &uses {
+                // Routes to the same destination share it.
                 let missing = known
-                    .entry(*destination)
+                    .entry(std::ptr::from_ref(*destination))
                     .or_insert_with(|| model.missing(destination, workload));
                 for missing in missing.iter() {
                     diagnostics.push(missing.report(workload, *span));
