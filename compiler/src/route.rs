@@ -195,7 +195,7 @@ pub fn response_headers(
     {
         return None;
     }
-    let forwarding = found.forward(&received, request.random, || request.source())?;
+    let forwarding = found.forward(&received, || request.random, || request.source())?;
     let mut headers = lower_case(headers);
     for operations in forwarding.headers.into_iter().flatten() {
         change_response(&mut headers, operations);
@@ -309,7 +309,7 @@ fn forward(
     request: &Request,
     changes: &RequestChanges<'_>,
 ) -> Answer {
-    let Some(forwarding) = found.forward(received, request.random, || request.source()) else {
+    let Some(forwarding) = found.forward(received, || request.random, || request.source()) else {
         return answer;
     };
     let mut headers = lower_case(&request.headers);

@@ -32,18 +32,19 @@ impl<'p> Match<'p> {
     /// Chooses a destination and computes the new path and host; `None` for other actions, and for a path or host that a
     /// pattern cannot rewrite in reasonable time. Between weighted destinations decides what the request has, if clients
     /// stay with them, or `random` (0 ≤ r < 1): the first whose cumulative share of the weights exceeds it.
-    /// `source` tells the address of who connects; it is asked only if that matters.
+    /// `source` tells the address of who connects. Both are asked only if that matters, and `random` gives the same number
+    /// every time.
     pub fn forward<H: Headers + ?Sized>(
         &self,
         request: &Request<'_, H>,
-        random: f64,
+        random: impl Fn() -> f64,
         source: impl Fn() -> Option<IpAddr>,
     ) -> Option<Forwarding<'p>> {
         let ActionKind::Forward(forward) = &self.action().kind else {
             return None;
         };
         let stickiness = forward.stickiness.as_ref();
-        let key = stickiness.map(|stickiness| stickiness.key(request, random, &source));
+        let key = stickiness.map(|stickiness| stickiness.key(request, &random, &source));
         let key = key.unwrap_or_default();
         let sticky = stickiness.zip(key.value);
         let sticky = sticky.and_then(|(stickiness, key)| stickiness.choose(&forward.shares, key));
@@ -73,9 +74,14 @@ impl<'p> Match<'p> {
     }
 }
 
-/// The share that a random number stands for.
-fn by_chance(forward: &Forward, random: f64) -> Option<&Share> {
-    let point = (random * f64::from(forward.total_weight)) as u32;
+/// The share that a random number stands for. There is no chance where there is one.
+fn by_chance(forward: &Forward, random: impl Fn() -> f64) -> Option<&Share> {
+    if let [only] = &forward.shares[..]
+        && only.weight > 0
+    {
+        return Some(only);
+    }
+    let point = (random() * f64::from(forward.total_weight)) as u32;
     let mut sum = 0_u32;
     let share = forward.shares.iter().find(|share| {
         sum = sum.saturating_add(share.weight);

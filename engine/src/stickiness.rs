@@ -61,7 +61,7 @@ impl Stickiness {
     pub(crate) fn key<H: Headers + ?Sized>(
         &self,
         request: &Request<'_, H>,
-        random: f64,
+        random: &impl Fn() -> f64,
         source: &impl Fn() -> Option<IpAddr>,
     ) -> Key {
         let mut key = Key::default();
@@ -71,7 +71,7 @@ impl Stickiness {
                 PropertyKind::Cookie { name, attributes } => {
                     let sent = cookie(request, name.as_bytes());
                     sent.filter(|value| !value.is_empty()).or_else(|| {
-                        let value = new_cookie(random);
+                        let value = new_cookie(random());
                         let set = format!("{name}=\"{value}\"{}", attributes.as_ref()?);
                         key.cookies.push(set.into_bytes());
                         Some(value.into_bytes().into())

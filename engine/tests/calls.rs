@@ -127,7 +127,7 @@ fn decide(program: &Program, path: &str) -> Option<(String, String, String)> {
     let mut name = Vec::new();
     found.append_name(&mut name);
     assert_eq!(found.virtual_host().as_deref(), Some("ns.www"));
-    let forwarding = found.forward(&request, 0.0, || None).unwrap();
+    let forwarding = found.forward(&request, || 0.0, || None).unwrap();
     Some((
         String::from_utf8(name).unwrap(),
         found.route_name().unwrap(),

@@ -23,7 +23,8 @@ pub(crate) fn set_path(path: &[u8]) {
 }
 
 /// Changes the request into what its destination gets. The control headers come last, so that nothing overrides them.
-pub(crate) fn forward(forwarding: &Forwarding<'_>) {
+/// Clusters that get a copy of the request follow its own in the header, for a proxy that reads no filter state.
+pub(crate) fn forward(forwarding: &Forwarding<'_>, mirrors: &[&Destination]) {
     for operations in forwarding.headers.into_iter().flatten() {
         change_headers(
             MapType::HttpRequestHeaders,
@@ -44,11 +45,24 @@ pub(crate) fn forward(forwarding: &Forwarding<'_>) {
     if let Some(retries) = &forwarding.forward.retries {
         set_retries(retries);
     }
-    host::replace_header(
-        MapType::HttpRequestHeaders,
-        control::CLUSTER,
-        forwarding.destination.cluster.as_bytes(),
-    );
+    let cluster = forwarding.destination.cluster.as_bytes();
+    match mirrors {
+        [] => set_cluster(cluster),
+        _ => set_cluster_and_mirrors(cluster, mirrors),
+    }
+}
+
+fn set_cluster(value: &[u8]) {
+    host::replace_header(MapType::HttpRequestHeaders, control::CLUSTER, value);
+}
+
+#[cold]
+fn set_cluster_and_mirrors(cluster: &[u8], mirrors: &[&Destination]) {
+    with_buffer(|buffer| {
+        buffer.extend_from_slice(cluster);
+        join(mirrors, buffer);
+        set_cluster(buffer);
+    });
 }
 
 fn set_retries(retries: &Retries) {
@@ -214,15 +228,6 @@ pub(crate) fn set_mirrors(mirrors: &[&Destination]) {
     with_buffer(|buffer| {
         join(mirrors, buffer);
         host::set_property(b"meshgate_mirrors", buffer);
-    });
-}
-
-/// Tells a proxy that reads no filter state: they follow the cluster that the request goes to, in the header that names it.
-pub(crate) fn set_cluster_and_mirrors(cluster: &Destination, mirrors: &[&Destination]) {
-    with_buffer(|buffer| {
-        buffer.extend_from_slice(cluster.cluster.as_bytes());
-        join(mirrors, buffer);
-        host::replace_header(MapType::HttpRequestHeaders, control::CLUSTER, buffer);
     });
 }
 

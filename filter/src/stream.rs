@@ -7,8 +7,8 @@ use std::rc::Rc;
 
 use meshgate_engine::policy::{RequestChanges, Stage, Verdict};
 use meshgate_engine::{
-    ActionKind, Decision, Forwarding, Gateway, HeaderOperations, Match, Program, Request,
-    Surroundings,
+    ActionKind, Decision, Destination, Forwarding, Gateway, HeaderOperations, Match, Program,
+    Request, Surroundings,
 };
 use proxy_wasm::types::{Action, MapType};
 
@@ -379,8 +379,10 @@ impl<'a> Exchange<'a> {
     /// Where the request goes, if it is forwarded: the same answer every time.
     pub(crate) fn forwarding<'p>(&self, found: &Match<'p>) -> Option<Forwarding<'p>> {
         let router = &self.origin.router;
-        let random = &mut self.carried.borrow_mut().random;
-        let random = *random.get_or_insert_with(|| router.random());
+        let random = || {
+            let random = &mut self.carried.borrow_mut().random;
+            *random.get_or_insert_with(|| router.random())
+        };
         found.forward(self.request, random, || router.source())
     }
 
@@ -418,21 +420,17 @@ impl<'a> Exchange<'a> {
         if mirrors.is_empty() {
             return None;
         }
-        if !router.mirrors_in_header {
-            effects::set_mirrors(&mirrors);
-            return None;
+        if router.mirrors_in_header && matches!(found.action().kind, ActionKind::Forward(_)) {
+            return Some(self.forward(found, &mirrors));
         }
-        let step = self.act(found);
-        if let Some(forwarding) = self.forwarding(found) {
-            effects::set_cluster_and_mirrors(forwarding.destination, &mirrors);
-        }
-        Some(step)
+        effects::set_mirrors(&mirrors);
+        None
     }
 
     /// Carries out the action of the route.
     fn act(&self, found: &Match<'_>) -> Step {
         match &found.action().kind {
-            ActionKind::Forward(_) => self.forward(found),
+            ActionKind::Forward(_) => self.forward(found, &[]),
             ActionKind::Redirect(redirect) => {
                 self.keep_own(found);
                 effects::redirect(redirect.status, &found.location(redirect, self.request));
@@ -450,7 +448,8 @@ impl<'a> Exchange<'a> {
         }
     }
 
-    fn forward(&self, found: &Match<'_>) -> Step {
+    /// Sends the request on. `mirrors` are named in the header that names the cluster.
+    fn forward(&self, found: &Match<'_>, mirrors: &[&Destination]) -> Step {
         let Some(mut forwarding) = self.forwarding(found) else {
             return self.not_found();
         };
@@ -460,7 +459,7 @@ impl<'a> Exchange<'a> {
         }
         let cookies = mem::take(&mut forwarding.cookies);
         self.keep(found, forwarding.share.headers, cookies, false);
-        effects::forward(&forwarding);
+        effects::forward(&forwarding, mirrors);
         let cluster = &forwarding.destination.cluster;
         self.done(Some(found), Outcome::Forwarded, cluster)
     }

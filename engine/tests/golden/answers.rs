@@ -58,7 +58,7 @@ fn describe(found: &Match<'_>, request: &Request<'_, [(Vec<u8>, Vec<u8>)]>) -> S
     match &found.action().kind {
         ActionKind::Forward(forward) => {
             for random in [0.0, 0.99] {
-                let forwarding = found.forward(request, random, || None).unwrap();
+                let forwarding = found.forward(request, || random, || None).unwrap();
                 let path = forwarding.path.map(|path| String::from_utf8(path).unwrap());
                 let destination = forwarding.destination;
                 lines.push(format!(

@@ -116,7 +116,7 @@ fn use_match(found: &Match<'_>, request: &Request<'_, [(Vec<u8>, Vec<u8>)]>) {
         ActionKind::Forward(_) => {
             for random in [0.0, 0.5, 1.0, -1.0, f64::NAN, f64::INFINITY] {
                 let source = || Some(Ipv4Addr::LOCALHOST.into());
-                let forwarding = found.forward(request, random, source);
+                let forwarding = found.forward(request, || random, source);
                 assert!(forwarding.is_some(), "there is a destination");
             }
         }
