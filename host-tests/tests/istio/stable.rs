@@ -1,8 +1,5 @@
 //! Gateways without EnvoyFilter: `--attach stable`.
 
-use std::thread;
-use std::time::{Duration, Instant};
-
 use meshgate_compiler::manifest::istio::{Attach, Wave};
 use meshgate_host_tests::cases::Group;
 use meshgate_host_tests::envoy::client::Response;
