@@ -142,6 +142,8 @@ codes! {
     EmptyRegex = "E0207", "empty-regex";
     /// A `pathSeparatedPrefix` that is empty or ends in a slash.
     SeparatedPrefixSlash = "E0208", "separated-prefix-slash";
+    /// A condition on text that no request has.
+    NeverSent = "W0209", "never-sent";
 
     /// A delegating route matches by something else than a path prefix.
     DelegateNotPrefix = "E0250", "delegate-not-prefix";
@@ -192,6 +194,10 @@ codes! {
     TemplateVariable = "E0322", "template-variable";
     /// A redirect to something that is no scheme.
     InvalidScheme = "E0323", "invalid-scheme";
+    /// A new host that is no host.
+    InvalidHost = "E0324", "invalid-host";
+    /// A rewrite to nothing, which is none.
+    EmptyRewrite = "W0325", "empty-rewrite";
     /// A redirect that changes nothing.
     EmptyRedirect = "W0307", "empty-redirect";
 
