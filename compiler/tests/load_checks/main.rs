@@ -68,6 +68,8 @@ fn check_handler(handler: &str, expected: &[&str]) -> bool {
     check(&text, expected).virtual_gateways.len() == 1
 }
 
+const SERVICE: &str =
+    "apiVersion: v1\nkind: Service\nmetadata: {name: s}\nspec: {ports: [{port: 80}]}\n";
 const TABLE: &str =
     "apiVersion: networking.enterprise.mesh.gloo.solo.io/v1beta1\nkind: RouteTable\n";
 
@@ -134,6 +136,13 @@ fn the_second_of_two_namesakes_is_left_out() {
         &[
             "f:8:18: error[E0023]: RouteTable `default/t` is defined twice; this one is left out \
            (help: rename one of them, or remove it)",
+        ],
+    );
+    check(
+        &format!("{SERVICE}---\n{SERVICE}"),
+        &[
+            "f:8:18: error[E0023]: Service `default/s` is defined twice; this one is left out \
+           (help: if they are of two clusters, pass each with `--inventory CLUSTER=PATH`; else remove one of them)",
         ],
     );
     assert_eq!(
