@@ -6,7 +6,7 @@ macro_rules! codes {
     ($($(#[doc = $doc:literal])* $name:ident = $text:literal, $slug:literal;)*) => {
         /// Stable code of a diagnostic: `E…` errors, `W…` warnings, `N…` notes. E/W/N00xx reading files,
         /// 01xx references and delegation, 02xx matchers, 03xx actions and destinations, 04xx options,
-        /// 05xx gateways and domains, 06xx limits.
+        /// 05xx gateways and domains, 06xx limits, 07xx what is written for Istio.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Code {
             $($(#[doc = $doc])* $name,)*
@@ -355,6 +355,41 @@ codes! {
     ProgramTooLarge = "E0651", "program-too-large";
     /// More virtual hosts or routes than metrics have series for.
     ManySeries = "N0652", "many-series";
+
+    /// Programs for the same pods.
+    SharedPods = "E0701", "shared-pods";
+    /// A setting needs the port of a gateway's pods, which is not known.
+    UnknownPodPort = "E0702", "unknown-pod-port";
+    /// What holds on the ports of virtual gateways holds on all ports of the pods, since theirs are not known.
+    EveryPort = "W0703", "every-port";
+    /// `httpsRedirect` on a port that others have, too.
+    RedirectOfOthers = "E0704", "redirect-of-others";
+    /// TLS on a port that others have, too.
+    SharedServerNames = "W0705", "shared-server-names";
+    /// Something that only an EnvoyFilter can say, where none is to be written.
+    NeedsEnvoyFilter = "E0706", "needs-envoy-filter";
+    /// So many destinations that the routes to them take time.
+    ManyChoices = "W0707", "many-choices";
+    /// Connections are decrypted and forwarded by server name.
+    DecryptedServerName = "E0708", "decrypted-server-name";
+    /// A virtual destination with nothing behind it, or with services of which nobody knows which are near.
+    UnknownBackends = "E0709", "unknown-backends";
+    /// A virtual destination whose services do not take over from one another.
+    NoTakeover = "W0710", "no-takeover";
+    /// A federated host that something else has to make known in the gateway's mesh.
+    FederatedHostNotWritten = "W0711", "federated-host-not-written";
+    /// An external service that wants TLS, and gets requests without.
+    TlsNotOriginated = "W0712", "tls-not-originated";
+    /// A program that needs bodies of requests, with a module that comes from elsewhere than a file.
+    BodiesNeedFile = "E0713", "bodies-need-file";
+    /// An object that Kubernetes does not take.
+    ObjectTooLarge = "E0714", "object-too-large";
+    /// An object that plain `kubectl apply` does not take, or soon nothing.
+    LargeObject = "W0715", "large-object";
+    /// An object that Istio would not accept.
+    ObjectNotAccepted = "E0716", "object-not-accepted";
+    /// Two objects of one name.
+    ObjectNameTaken = "E0717", "object-name-taken";
 }
 
 impl Code {

@@ -6,7 +6,7 @@ use crate::diagnostic::Diagnostics;
 use crate::manifest::istio::reach;
 use crate::resolve::{self, ResolveOptions};
 use crate::resource::{ObjectName, Resources};
-use crate::source::SourceMap;
+use crate::source::{SourceMap, Span};
 use crate::tree::{Gateway, GatewayWorkload, Tree};
 use crate::{lint, load, lower};
 
@@ -137,6 +137,11 @@ impl WorkloadProgram {
     pub fn place(&self) -> String {
         let (cluster, file) = self.file();
         format!("{cluster}/{file}")
+    }
+
+    /// The name of the first virtual gateway that it serves.
+    pub(crate) fn span(&self) -> Option<Span> {
+        self.tree.gateways.first().map(|gateway| gateway.span)
     }
 
     /// The same in two parts: folder and file.

@@ -1,19 +1,31 @@
 //! `docs/errors.md` describes every code, and its examples are true.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use meshgate_compiler::code::Code;
+use meshgate_compiler::compile::{CompileOptions, workload_programs};
 use meshgate_compiler::diagnostic::Diagnostics;
-use meshgate_compiler::manifest::istio::reach;
+use meshgate_compiler::manifest::istio::{
+    Attach, FailStrategy, IstioOptions, Module, manifests, reach,
+};
+use meshgate_compiler::manifest::settings::FilterSettings;
 use meshgate_compiler::resolve::{self, ResolveOptions};
+use meshgate_compiler::source::SourceMap;
 use meshgate_compiler::{lint, load, lower, render};
 
 /// Codes whose examples need more than one text: files, command lines, very large input. They have tests elsewhere.
 const WITHOUT_EXAMPLE: &[&str] = &[
     "E0001", "E0002", "E0003", "E0004", "E0005", "E0006", "E0039", "E0109", "W0261", "E0262",
     "E0263", "E0357", "E0361", "E0362", "W0363", "E0368", "N0511", "N0528", "E0650", "E0651",
-    "N0652",
+    "N0652", "W0710", "W0707", "W0711", "E0713", "E0714", "W0715", "E0716", "E0717",
+];
+
+/// Codes whose examples are attached beside others, or without EnvoyFilter.
+const ATTACHED: &[(&str, Attach)] = &[
+    ("E0704", Attach::Beside),
+    ("W0705", Attach::Beside),
+    ("E0706", Attach::Stable),
 ];
 
 /// A gateway that selects the hosts of its namespace; stands beside every example but those of gateways.
@@ -88,6 +100,9 @@ fn every_example_yields_its_code() {
             reach::check(&tree, &resources, Some("east"), &mut diagnostics);
             lint::lint(&tree, &mut diagnostics);
             lower::lower(&tree, &lower::Options::default(), &mut diagnostics);
+            if section.code[1..].starts_with("07") {
+                diagnostics.append(written_for_istio(&sources, &section.code));
+            }
             if !has(&diagnostics, &section.code) {
                 failures.push(format!(
                     "{}:\n{}",
@@ -102,6 +117,26 @@ fn every_example_yields_its_code() {
         "examples that do not yield their code:\n{}",
         failures.join("\n")
     );
+}
+
+/// What is said of the objects for Istio.
+fn written_for_istio(sources: &SourceMap, code: &str) -> Diagnostics {
+    let options = CompileOptions::default();
+    let (resources, programs) = workload_programs(sources, &options, &mut Diagnostics::default());
+    let attach = ATTACHED.iter().find(|(attached, _)| *attached == code);
+    let options = IstioOptions {
+        module: Module {
+            url: "file:///meshgate.wasm".to_owned(),
+            sha256: None,
+            pull_secret: None,
+        },
+        packaged: BTreeMap::new(),
+        fail_strategy: FailStrategy::Reload,
+        owner: "meshgate".to_owned(),
+        settings: FilterSettings::default(),
+        attach: attach.map_or(Attach::Exclusive, |(_, attach)| *attach),
+    };
+    manifests(&programs, &resources, &options).diagnostics
 }
 
 fn has(diagnostics: &Diagnostics, code: &str) -> bool {

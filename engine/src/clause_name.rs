@@ -135,28 +135,36 @@ impl Program {
         scope.unwrap_or(Scope::NAMELESS)
     }
 
-    fn append_text(&self, clause: u32, out: &mut Vec<u8>) {
+    /// Appends the text of a clause. Returns its scope.
+    fn append_text(&self, clause: u32, out: &mut Vec<u8>) -> Scope {
         let start = out.len();
+        let mut scope = Scope::NAMELESS;
         for entry in self.entries(clause) {
             out.truncate(start.saturating_add(entry.shared));
             out.extend_from_slice(entry.new);
+            scope = entry.scope;
         }
+        scope
     }
 
     /// Appends the name of a clause: its segments joined with `/`. Nothing if it has none. Returns the number of the first
     /// segment, if the clause lies below one.
     pub(crate) fn append_clause_name(&self, clause: u32, out: &mut Vec<u8>) -> Option<u32> {
-        let scope = self.scope(clause);
+        let start = out.len();
+        let scope = self.append_text(clause, out);
         if scope == Scope::NAMELESS {
+            out.truncate(start);
             return None;
         }
-        let root = scope.below().map(|below| {
-            let root = self.append_name(below, out);
-            out.push(b'/');
-            root
-        });
-        self.append_text(clause, out);
-        root
+        let below = scope.below()?;
+        // What comes first is known last: it goes to the end, the text after it, and both to where the text was.
+        let text = start..out.len();
+        let root = self.append_name(below, out);
+        out.push(b'/');
+        out.extend_from_within(text.clone());
+        out.copy_within(text.end.., text.start);
+        out.truncate(out.len() - text.len());
+        Some(root)
     }
 
     /// The number of the first segment of a clause's name.
@@ -168,7 +176,9 @@ impl Program {
     pub(crate) fn append_leaf_name(&self, clause: u32, out: &mut Vec<u8>) -> bool {
         let scope = self.scope(clause);
         match scope.kind() {
-            Some(SegmentKind::Route) => self.append_text(clause, out),
+            Some(SegmentKind::Route) => {
+                self.append_text(clause, out);
+            }
             Some(SegmentKind::Matcher) => {
                 let Some(name) = scope.below().and_then(|route| self.route_text(route)) else {
                     return false;
@@ -186,7 +196,9 @@ impl Program {
         match scope.below() {
             Some(below) => out.extend_from_slice(self.root_name(below)),
             None if scope == Scope::NAMELESS => return false,
-            None => self.append_text(clause, out),
+            None => {
+                self.append_text(clause, out);
+            }
         }
         true
     }

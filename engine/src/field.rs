@@ -18,7 +18,6 @@ pub(crate) struct Fields<'r> {
     values: [(u16, bool, &'r [u8]); SLOTS],
     len: usize,
     overflow: bool,
-    is_read: bool,
 }
 
 /// A header's value.
@@ -32,21 +31,14 @@ pub(crate) enum Field<'r> {
 
 impl<'r> Fields<'r> {
     /// Looks the headers of a request up.
-    pub(crate) fn read<H: Headers + ?Sized>(
-        &mut self,
-        program: &Program,
-        request: &Request<'r, H>,
-    ) {
-        self.is_read = true;
+    pub(crate) fn read<H: Headers + ?Sized>(program: &Program, request: &Request<'r, H>) -> Self {
+        let mut fields = Self::default();
         for (name, value) in request.headers.iter() {
             if let Some(id) = program.known_field(name) {
-                self.add(id, value);
+                fields.add(id, value);
             }
         }
-    }
-
-    pub(crate) fn is_read(&self) -> bool {
-        self.is_read
+        fields
     }
 
     fn add(&mut self, id: u16, value: &'r [u8]) {

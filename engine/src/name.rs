@@ -46,12 +46,12 @@ pub(crate) struct Segment {
 
 impl Segment {
     pub(crate) fn at(section: &[u8], id: u32) -> Self {
-        let at = id as usize * size::NAME;
-        let word = u32_at(section, at + 12);
+        let record = section.get(id as usize * size::NAME..).unwrap_or_default();
+        let word = u32_at(record, 12);
         Self {
-            parent: u32_at(section, at),
-            string: u32_at(section, at + 4),
-            len: u32_at(section, at + 8),
+            parent: u32_at(record, 0),
+            string: u32_at(record, 4),
+            len: u32_at(record, 8),
             depth: word & 0xff,
             kind: SegmentKind::from_code(word >> 8),
         }
@@ -73,28 +73,19 @@ impl Program {
         })
     }
 
-    /// Appends the full name: its segments joined with `/`. Returns the number of the first segment.
+    /// Appends the full name: its segments joined with `/`. Returns the number of the first segment. Goes as deep as the name
+    /// has segments, of which there are not more than [`MAX_DEPTH`].
     pub(crate) fn append_name(&self, id: u32, out: &mut Vec<u8>) -> u32 {
-        let start = out.len();
-        let (mut len, mut root) = (0, id);
-        for (segment, text) in self.segments(id) {
-            len += text.len() + 1;
-            if segment.parent != NONE {
-                root = segment.parent;
+        let segment = Segment::at(self.section(Section::Names), id);
+        let root = match segment.parent {
+            NONE => id,
+            parent => {
+                let root = self.append_name(parent, out);
+                out.push(b'/');
+                root
             }
-        }
-        out.resize(start + len.saturating_sub(1), b'/');
-        // From the last segment to the first, each before the slash of the one written before it.
-        let mut end = out.len();
-        for (_, text) in self.segments(id) {
-            let begin = end.saturating_sub(text.len());
-            if let Some(place) = out.get_mut(begin..end)
-                && place.len() == text.len()
-            {
-                place.copy_from_slice(text);
-            }
-            end = begin.saturating_sub(1);
-        }
+        };
+        out.extend_from_slice(self.string(segment.string, segment.len));
         root
     }
 

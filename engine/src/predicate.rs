@@ -73,7 +73,8 @@ const MEMO: usize = 16;
 pub(crate) struct Context<'p, 'r, H: ?Sized> {
     program: &'p Program,
     request: &'r Request<'r, H>,
-    fields: Fields<'r>,
+    /// The header fields that the program knows, read when the first question about one comes up.
+    fields: Option<Fields<'r>>,
     /// Predicates that were evaluated, twice their number and one more if they hold: several places on one path often ask
     /// the same.
     memo: [u32; MEMO],
@@ -85,7 +86,7 @@ impl<'p, 'r, H: Headers + ?Sized> Context<'p, 'r, H> {
         Self {
             program,
             request,
-            fields: Fields::default(),
+            fields: None,
             memo: [NONE; MEMO],
         }
     }
@@ -165,12 +166,10 @@ impl<'p, 'r, H: Headers + ?Sized> Context<'p, 'r, H> {
         }
     }
 
-    /// The header fields that the program knows, read when the first question about one comes up.
     pub(crate) fn fields(&mut self) -> &Fields<'r> {
-        if !self.fields.is_read() {
-            self.fields.read(self.program, self.request);
-        }
-        &self.fields
+        let (program, request) = (self.program, self.request);
+        self.fields
+            .get_or_insert_with(|| Fields::read(program, request))
     }
 
     fn header(&mut self, predicate: &Predicate) -> Value<'p, 'r> {

@@ -112,6 +112,12 @@ impl<'d> Loader<'d> {
         let cluster = self.cluster.clone().filter(|_| !kind.is_global());
         let key = (kind.name, cluster, metadata.id.clone());
         if let Some(first) = self.seen.get(&key) {
+            let help = match kind.is_global() || self.cluster.is_some() {
+                true => "rename one of them, or remove it",
+                false => {
+                    "if they are of two clusters, pass each with `--inventory CLUSTER=PATH`; else remove one of them"
+                }
+            };
             self.diagnostics.push(
                 Diagnostic::at(
                     Code::DuplicateObject,
@@ -122,7 +128,7 @@ impl<'d> Loader<'d> {
                     ),
                 )
                 .also(*first, "first defined here")
-                .help("rename one of them, or remove it"),
+                .help(help),
             );
             return;
         }

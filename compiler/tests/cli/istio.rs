@@ -336,7 +336,7 @@ fn a_program_may_be_part_of_the_module() {
         .said("say where gateways find the filter");
     let elsewhere = image("north/istio-ingress.ingress");
     compile(&folder, &[&MODULE[..], &["--packaged", &elsewhere]].concat())
-        .ended_with(1)
+        .ended_with(2)
         .said("`north/istio-ingress.ingress`, which is no gateway; there is `east/istio-ingress.ingress`, `west/");
     compile(
         &folder,
@@ -363,7 +363,7 @@ fn noise(length: usize) -> String {
 fn programs_are_measured_against_what_kubernetes_takes() {
     for (kilobytes, code, said) in [
         (100, 0, "bytes, the WasmPlugin with it 1"),
-        (400, 0, "since plain `kubectl apply` takes 262144"),
+        (400, 0, "and plain `kubectl apply` takes 262144"),
         (
             900,
             0,
@@ -392,7 +392,7 @@ fn programs_are_measured_against_what_kubernetes_takes() {
         folder.write("shop.yaml", resources.as_bytes());
         let outcome = compile(&folder, &MODULE).ended_with(code).said(said);
         assert_eq!(
-            outcome.stderr.contains("warning: gateway"),
+            outcome.stderr.contains("warning[W0715]"),
             (400..=900).contains(&kilobytes)
         );
     }

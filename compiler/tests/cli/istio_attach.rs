@@ -142,7 +142,7 @@ spec:
         ),
         (
             gateway("http2", HTTP) + &virtual_destination,
-            "virtual destination `shop/db`, which route `shop.web/far` goes to, needs an EnvoyFilter: name one of its services",
+            "virtual destination `shop/db`, which route `shop.web/far` goes to, needs an EnvoyFilter",
         ),
     ] {
         let (_, outcome) = compile(&resources, "exclusive");

@@ -279,7 +279,9 @@ fn failover_that_cannot_happen_is_told() {
     let half = RESOURCES.replace("maxEjectionPercent: 100", "maxEjectionPercent: 50");
     compile(&folder(&half), &[])
         .ended_with(0)
-        .said("no other service takes over from failing ones; write `maxEjectionPercent: 100`");
+        .said("no other service takes over from failing ones")
+        .said("shop.yaml:30:18")
+        .said("write `maxEjectionPercent: 100`");
 
     let folder = Folder::new(&[("shop.yaml", RESOURCES)]);
     let args = ["compile", "shop.yaml", "--target", "istio", "-o", "out"];

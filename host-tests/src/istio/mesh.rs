@@ -10,6 +10,7 @@ use meshgate_compiler::manifest::istio::{
     Attach, FailStrategy, IstioOptions, Manifest, Module, Wave, manifests,
 };
 use meshgate_compiler::manifest::settings::FilterSettings;
+use meshgate_compiler::render;
 use meshgate_compiler::source::SourceMap;
 use serde_json::{Value, json};
 
@@ -242,11 +243,10 @@ pub(super) fn compile(
         attach,
     };
     let written = manifests(&programs, &resources, &options);
-    if written.errors.is_empty() {
-        Ok((programs, written.list))
-    } else {
-        Err(written.errors.join("\n"))
+    if written.diagnostics.has_errors() {
+        return Err(render::lines(&written.diagnostics, sources));
     }
+    Ok((programs, written.list))
 }
 
 /// The same, of several clusters the folder of the group's own.

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use super::failure::Trap;
 use super::headers::Headers;
-use super::vm::Trap;
 
 /// A request as the filter gets to see it.
 #[derive(Clone, Debug)]

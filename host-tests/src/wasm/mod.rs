@@ -12,6 +12,7 @@
 
 mod abi;
 mod exchange;
+mod failure;
 mod guest;
 mod headers;
 mod imports;
@@ -23,10 +24,11 @@ mod wasi;
 
 pub use abi::{LogLevel, MetricKind};
 pub use exchange::{Forwarded, LocalReply, OpenStream, Outcome, Request};
+pub use failure::{LoadError, Refused, Trap};
 pub use headers::Headers;
 pub use state::LogLine;
 pub use store::Metric;
-pub use vm::{LoadError, Module, Refused, Trap, Vm};
+pub use vm::{Module, Vm};
 
 #[cfg(test)]
 mod tests;

@@ -9,6 +9,7 @@ use wasmtime::{
 };
 
 use super::exchange::{Forwarded, LocalReply, OpenStream, Outcome, Request};
+use super::failure::{LoadError, Refused, Trap};
 use super::headers::Headers;
 use super::local_reply::{self, SentReply};
 use super::state::{Host, LogLine, Phase, RequestBody, Root, Stream};
@@ -22,23 +23,6 @@ const FUEL_PER_CALL: u64 = 2_000_000_000;
 #[derive(Clone)]
 pub struct Module {
     instance: InstancePre<Host>,
-}
-
-/// Why a module cannot be used as a filter.
-#[derive(Debug)]
-pub struct LoadError(String);
-
-/// The guest trapped, or used up its fuel.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Trap(String);
-
-/// A configuration was not accepted.
-#[derive(Debug)]
-pub struct Refused {
-    /// The trap, if the guest trapped rather than saying no.
-    pub trap: Option<Trap>,
-    /// What the guest logged while it looked at the configuration.
-    pub logs: Vec<LogLine>,
 }
 
 /// A running VM with an accepted configuration.
@@ -549,46 +533,6 @@ fn find<P: WasmParams, R: WasmResults>(
 fn count(headers: &Headers) -> u32 {
     u32::try_from(headers.len()).unwrap_or(u32::MAX)
 }
-
-impl LoadError {
-    fn because(error: wasmtime::Error) -> LoadError {
-        LoadError(format!("{error:#}"))
-    }
-}
-
-impl Trap {
-    fn because(error: &wasmtime::Error) -> Trap {
-        Trap(format!("{error:#}"))
-    }
-}
-
-impl fmt::Display for LoadError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the module cannot be loaded: {}", self.0)
-    }
-}
-
-impl fmt::Display for Trap {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the guest trapped: {}", self.0)
-    }
-}
-
-impl fmt::Display for Refused {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.trap {
-            Some(trap) => write!(f, "the configuration was refused: {trap}")?,
-            None => write!(f, "the configuration was refused")?,
-        }
-        self.logs
-            .iter()
-            .try_for_each(|line| write!(f, "\n{:?}: {}", line.level, line.message))
-    }
-}
-
-impl std::error::Error for LoadError {}
-impl std::error::Error for Trap {}
-impl std::error::Error for Refused {}
 
 impl fmt::Debug for Module {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -77,9 +77,9 @@ fn a_forwarded_request_costs_five_host_calls() {
         ("proxy_set_property", 2),
     ];
     assert_eq!(calls, expected);
-    // It has been seen to take 4,299 instructions.
+    // It has been seen to take 3,878 instructions; before there were policies, 4,024.
     let instructions = vm.instructions();
-    assert!(instructions < 4_500, "{instructions} instructions");
+    assert!(instructions < 4_100, "{instructions} instructions");
     vm.respond(forwarded.stream, response(&[])).unwrap();
     assert!(
         vm.host_calls().is_empty(),

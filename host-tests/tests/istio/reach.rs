@@ -12,6 +12,7 @@ use meshgate_compiler::manifest::istio::{
     Attach, FailStrategy, IstioOptions, Module, Wave, manifests,
 };
 use meshgate_compiler::manifest::settings::FilterSettings;
+use meshgate_compiler::render;
 use meshgate_compiler::source::SourceMap;
 use meshgate_host_tests::cases::{Clusters, Group};
 use meshgate_host_tests::istio::{Mesh, Tools};
@@ -279,8 +280,8 @@ fn verdicts(tools: &Tools) -> Result<(), String> {
         attach: Attach::Exclusive,
     };
     let written = manifests(&programs, &resources, &options);
-    if !written.errors.is_empty() {
-        return Err(written.errors.join("\n"));
+    if written.diagnostics.has_errors() {
+        return Err(render::lines(&written.diagnostics, &sources));
     }
     let mesh = Mesh::start(tools, &input.group(1), Attach::Exclusive)?;
     let objects = written.list.iter();

@@ -153,7 +153,7 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
 
 /// Writes a program for every gateway that runs.
 fn write_programs(build: &BuildArgs, folder: &Path) -> Result<(), Failure> {
-    let (_, programs) = build.programs()?;
+    let programs = build.programs()?.programs;
     if programs.is_empty() {
         return Err(Failure::failed(
             "there is nothing to write: no gateway is known to run; pass an inventory with `--inventory`",

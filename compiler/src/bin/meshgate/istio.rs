@@ -14,7 +14,7 @@ use meshgate_compiler::manifest::settings::FilterSettings;
 use meshgate_compiler::status::to_yaml;
 
 use crate::output::{self, Failure};
-use crate::serving::BuildArgs;
+use crate::serving::{BuildArgs, Programs};
 
 /// Name of the folder of a cluster whose name is not known.
 const UNNAMED: &str = "cluster";
@@ -215,11 +215,24 @@ impl IstioArgs {
         settings: FilterSettings,
     ) -> Result<Vec<Manifest>, Failure> {
         let options = self.options(settings)?;
-        let (resources, programs) = build.programs()?;
+        let Programs {
+            sources,
+            resources,
+            programs,
+        } = build.programs()?;
         if programs.is_empty() {
             return Err(Failure::failed(
                 "there is nothing to write: the input has no usable VirtualGateway",
             ));
+        }
+        for place in options.packaged.keys() {
+            if !programs.iter().any(|program| program.place() == *place) {
+                let known: Vec<String> = programs.iter().map(WorkloadProgram::place).collect();
+                return Err(Failure::usage(format!(
+                    "a module is packaged for `{place}`, which is no gateway; there is `{}`",
+                    known.join("`, `")
+                )));
+            }
         }
         let is_packaged =
             |program: &WorkloadProgram| options.packaged.contains_key(&program.place());
@@ -230,13 +243,8 @@ impl IstioArgs {
         for size in &manifests.sizes {
             output::tell(&format!("{size}\n"));
         }
-        for warning in &manifests.warnings {
-            output::tell(&format!("warning: {warning}\n"));
-        }
-        if !manifests.errors.is_empty() {
-            for error in &manifests.errors {
-                output::error(error);
-            }
+        output::tell_findings(&manifests.diagnostics, &sources);
+        if manifests.diagnostics.has_errors() {
             return Err(Failure::findings());
         }
         Ok(manifests.list)

@@ -91,6 +91,13 @@ pub(crate) struct Build {
     keep_going: bool,
 }
 
+/// A configuration, compiled for every gateway that runs.
+pub(crate) struct Programs {
+    pub(crate) sources: SourceMap,
+    pub(crate) resources: Resources,
+    pub(crate) programs: Vec<WorkloadProgram>,
+}
+
 impl BuildArgs {
     /// Compiles. Findings go to standard error; errors end the command unless it is to keep going.
     pub(crate) fn build(&self, first_port: u16) -> Result<Build, Failure> {
@@ -122,13 +129,17 @@ impl BuildArgs {
     }
 
     /// Compiles a program for every gateway that runs. Findings go to standard error.
-    pub(crate) fn programs(&self) -> Result<(Resources, Vec<WorkloadProgram>), Failure> {
+    pub(crate) fn programs(&self) -> Result<Programs, Failure> {
         let (sources, mut diagnostics) = self.input.read();
-        let compiled = workload_programs(&sources, &self.options(0), &mut diagnostics);
+        let (resources, programs) = workload_programs(&sources, &self.options(0), &mut diagnostics);
         output::tell_findings(&diagnostics, &sources);
         input::all_readable(&diagnostics)?;
         self.stop_at_errors(&diagnostics)?;
-        Ok(compiled)
+        Ok(Programs {
+            sources,
+            resources,
+            programs,
+        })
     }
 
     fn options(&self, first_port: u16) -> CompileOptions {

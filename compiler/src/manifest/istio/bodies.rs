@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::plugin::{FailStrategy, Module};
 use super::{Attach, IstioOptions, Wave, Workload, name};
+use crate::code::Code;
 
 const WASM: &str = "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm";
 
@@ -25,12 +26,14 @@ pub(super) fn write(
     digest: String,
 ) -> Option<Value> {
     if let Some(fault) = fault(options, module) {
-        let place = workload.place();
-        workload.error(format!(
-            "{place}: `extauth.requestBody` needs a setting of Envoy that a WasmPlugin does not have \
-             (`allow_on_headers_stop_iteration`), so that the filter is an EnvoyFilter; {fault}, or remove `requestBody`, \
-             and the service is asked by the headers of requests"
-        ));
+        let found = workload.finding(
+            Code::BodiesNeedFile,
+            "`extauth.requestBody` needs a setting of Envoy that a WasmPlugin does not have \
+             (`allow_on_headers_stop_iteration`), so that the filter is an EnvoyFilter",
+        );
+        workload.report(found.help(format!(
+            "{fault}, or remove `requestBody`, and the service is asked by the headers of requests"
+        )));
         return None;
     }
     let plugin = name::join(&["meshgate", &workload.id]);

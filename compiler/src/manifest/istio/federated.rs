@@ -12,6 +12,8 @@ use serde_json::{Value, json};
 use super::destination::{NETWORKING, http_protocol};
 use super::destination_rule::{Subsets, outlier_detection};
 use super::{Manifests, Place, Wave, Workload, name};
+use crate::code::Code;
+use crate::diagnostic::Diagnostic;
 use crate::resource::{self, ObjectName, Resources};
 use crate::tree::{GatewayWorkload, Tree, VirtualMesh};
 
@@ -63,10 +65,19 @@ pub(super) fn write<'a>(
     let way = match way(&own, &service, tree, resources) {
         Ok(way) => way,
         Err(reason) => {
-            let place = workload.place();
-            workload.warn(format!(
-                "{place}: nothing is written for the federated host `{host}`, which has to exist in the gateway's mesh: {reason}"
-            ));
+            let message = format!(
+                "nothing is written for the federated host `{host}`, which has to exist in the gateway's mesh: {reason}"
+            );
+            let known = resources
+                .services_named(service.name, Some(service.cluster))
+                .next();
+            let found = match known {
+                Some(known) => {
+                    workload.finding_at(Code::FederatedHostNotWritten, known.span, message)
+                }
+                None => workload.finding(Code::FederatedHostNotWritten, message),
+            };
+            workload.report(found.help("pass the inventories of both clusters with their VirtualMesh, or see that the host exists"));
             return;
         }
     };
@@ -322,10 +333,17 @@ impl Alias<'_> {
             let known = service.ports.iter().find(|port| port.number == number);
             match known.and_then(|port| resources.target_port(service, port)) {
                 Some(target) => port["targetPort"] = json!(target),
-                None => out.warn(format!(
-                    "service `{id}` of cluster `{cluster}`: no Deployment or Pod in the inventory says which port of the pods \
-                     {number} leads to, so requests from other clusters go to port {number} of the pods"
-                )),
+                None => out.diagnostics.push(
+                    Diagnostic::at(
+                        Code::UnknownTargetPort,
+                        service.span,
+                        format!(
+                            "service `{id}` of cluster `{cluster}`: no Deployment or Pod in the inventory says which port of the \
+                             pods {number} leads to, so requests from other clusters go to port {number} of the pods"
+                        ),
+                    )
+                    .help("add the Deployment or a Pod to the inventory"),
+                ),
             }
             written.push(port);
         }

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::destination::NETWORKING;
 use super::{Attach, Wave, Workload, name, routes, stable, tcp};
+use crate::code::Code;
 use crate::manifest::envoy::CLUSTER_HEADER;
 use crate::resource::Tls;
 use crate::tree::{Gateway, GatewayWorkload};
@@ -109,19 +110,26 @@ pub(super) fn object_name(workload: &Workload<'_>, gateway: &Gateway) -> String 
 
 /// What a listener that others have too does to them.
 fn beside(workload: &mut Workload<'_>, gateway: &Gateway) {
-    let place = workload.place();
     if gateway.https_redirect {
-        workload.error(format!(
-            "{place}: `httpsRedirect` of virtual gateway `{}` would redirect the requests of others on its port, too: write \
-             `requireTls` into virtual hosts instead, or leave out `--attach beside`",
+        let message = format!(
+            "`httpsRedirect` of virtual gateway `{}` would redirect the requests of others on its port, too",
             gateway.name
-        ));
+        );
+        let found = workload.finding_at(Code::RedirectOfOthers, gateway.span, message);
+        workload.report(
+            found.help(
+                "write `requireTls` into virtual hosts instead, or leave out `--attach beside`",
+            ),
+        );
     } else if gateway.listener.tls.is_some() {
-        workload.warn(format!(
-            "{place}: virtual gateway `{}` has TLS. If another Gateway object has one of its server names on the same port, Istio \
-             takes the older object and leaves out that server of the other one",
+        let message = format!(
+            "virtual gateway `{}` has TLS. If another Gateway object has one of its server names on the same port, Istio takes \
+             the older object and leaves out that server of the other one",
             gateway.name
-        ));
+        );
+        let found = workload.finding_at(Code::SharedServerNames, gateway.span, message);
+        workload
+            .report(found.help("use server names that no other Gateway object on the port has"));
     }
 }
 
@@ -219,12 +227,13 @@ fn listener_patches(
         return;
     }
     let Some(port) = running.target_port else {
-        let place = workload.place();
-        workload.error(format!(
-            "{place}: `perConnectionBufferLimitBytes` and `enableProxyProtocol` of virtual gateway `{}` need the port of the \
-             gateway's pods, which is not known: pass its Service with `--inventory`",
+        let message = format!(
+            "`perConnectionBufferLimitBytes` and `enableProxyProtocol` of virtual gateway `{}` need the port of the gateway's \
+             pods, which is not known",
             gateway.name
-        ));
+        );
+        let found = workload.finding_at(Code::UnknownPodPort, gateway.span, message);
+        workload.report(found.help(super::PASS_SERVICE));
         return;
     };
     let matched = json!({ "context": "GATEWAY", "listener": { "portNumber": port } });

@@ -27,12 +27,16 @@ pub mod validation;
 mod virtual_destination;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Display;
 
 use serde_json::{Map, Value, json};
 
 use super::settings::FilterSettings;
+use crate::code::Code;
 use crate::compile::WorkloadProgram;
+use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::resource::Resources;
+use crate::source::Span;
 use crate::tree::{Gateway, GatewayWorkload};
 
 pub use attach::Attach;
@@ -60,6 +64,9 @@ pub struct IstioOptions {
     /// How the filter's choice takes effect.
     pub attach: Attach,
 }
+
+/// The way out where the port of a gateway's pods is not known.
+const PASS_SERVICE: &str = "pass the gateway's Service with `--inventory`";
 
 /// When an object is applied: those of a wave need the waves before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -118,10 +125,8 @@ pub struct Manifests {
     pub list: Vec<Manifest>,
     /// How large each program is, one line each.
     pub sizes: Vec<String>,
-    /// Warnings, one line each.
-    pub warnings: Vec<String>,
-    /// Errors, one line each. With errors the objects are not fit to be applied.
-    pub errors: Vec<String>,
+    /// Findings. With errors among them the objects are not fit to be applied.
+    pub diagnostics: Diagnostics,
 }
 
 /// Writes the objects for all gateways that run.
@@ -131,16 +136,7 @@ pub fn manifests(
     options: &IstioOptions,
 ) -> Manifests {
     let mut manifests = Manifests::default();
-    refuse_shared_pods(programs, &mut manifests.errors);
-    for place in options.packaged.keys() {
-        if !programs.iter().any(|program| program.place() == *place) {
-            let known: Vec<String> = programs.iter().map(WorkloadProgram::place).collect();
-            manifests.errors.push(format!(
-                "a module is packaged for `{place}`, which is no gateway; there is `{}`",
-                known.join("`, `")
-            ));
-        }
-    }
+    refuse_shared_pods(programs, &mut manifests.diagnostics);
     let place = |program: &WorkloadProgram| (program.cluster.clone(), program.namespace.clone());
     let mut remote = federated::Remote::default();
     for neighbours in programs.chunk_by(|a, b| place(a) == place(b)) {
@@ -152,11 +148,6 @@ pub fn manifests(
     remote.write(resources, &options.owner, &mut manifests);
     for program in programs {
         let mut workload = Workload::new(program, options, &mut manifests);
-        if program.labels.is_empty() {
-            let place = workload.place();
-            workload.error(format!("{place}: the labels of its pods are not known"));
-            continue;
-        }
         virtual_destination::write(&mut workload, resources);
         if options.attach == Attach::Stable {
             stable::write(&mut workload);
@@ -176,26 +167,39 @@ pub fn manifests(
     manifests.list.sort_by_cached_key(order);
     for manifest in &manifests.list {
         for fault in schema::faults(&manifest.object) {
-            manifests.errors.push(format!(
-                "Istio would not accept {} `{}/{}`: {fault}",
-                manifest.kind, manifest.namespace, manifest.name
-            ));
+            manifests.diagnostics.push(
+                Diagnostic::global(
+                    Code::ObjectNotAccepted,
+                    format!(
+                        "Istio would not accept {} `{}/{}`: {fault}",
+                        manifest.kind, manifest.namespace, manifest.name
+                    ),
+                )
+                .help("change what the message names; if no resource has it, please report this"),
+            );
         }
     }
     let mut seen = BTreeSet::new();
     for manifest in &manifests.list {
         if !seen.insert(order(manifest)) {
-            manifests.errors.push(format!(
-                "two objects are {} `{}/{}`: give the gateways' Services other names",
-                manifest.kind, manifest.namespace, manifest.name
-            ));
+            manifests.diagnostics.push(
+                Diagnostic::global(
+                    Code::ObjectNameTaken,
+                    format!(
+                        "two objects are {} `{}/{}`",
+                        manifest.kind, manifest.namespace, manifest.name
+                    ),
+                )
+                .help("give the gateways' Services other names"),
+            );
         }
     }
+    manifests.diagnostics.sort();
     manifests
 }
 
 /// Two programs for one pod: both filters would run, and the last one would win.
-fn refuse_shared_pods(programs: &[WorkloadProgram], errors: &mut Vec<String>) {
+fn refuse_shared_pods(programs: &[WorkloadProgram], diagnostics: &mut Diagnostics) {
     for (n, one) in programs.iter().enumerate() {
         for other in programs.iter().skip(n + 1) {
             let within = |few: &WorkloadProgram, many: &WorkloadProgram| {
@@ -207,13 +211,20 @@ fn refuse_shared_pods(programs: &[WorkloadProgram], errors: &mut Vec<String>) {
                 && one.namespace == other.namespace
                 && (within(one, other) || within(other, one))
             {
-                errors.push(format!(
-                    "two programs for the same pods in namespace `{}`: the labels {} and {} select pods in common; \
-                     let the virtual gateways select the same Service",
+                let message = format!(
+                    "two programs for the same pods in namespace `{}`: the labels {} and {} select pods in common",
                     one.namespace,
                     labels(one),
                     labels(other),
-                ));
+                );
+                let mut found = match other.span() {
+                    Some(span) => Diagnostic::at(Code::SharedPods, span, message),
+                    None => Diagnostic::global(Code::SharedPods, message),
+                };
+                if let Some(span) = one.span() {
+                    found = found.also(span, "the virtual gateway of the other program");
+                }
+                diagnostics.push(found.help("let the virtual gateways select the same Service"));
             }
         }
     }
@@ -280,12 +291,22 @@ impl<'a> Workload<'a> {
         self.of_requests().map(|(_, one)| one.target_port).collect()
     }
 
-    fn error(&mut self, message: String) {
-        self.out.errors.push(message);
+    /// A finding about the gateway as a whole, at the name of its first virtual gateway.
+    fn finding(&self, code: Code, message: impl Display) -> Diagnostic {
+        let message = format!("{}: {message}", self.place());
+        match self.program.span() {
+            Some(span) => Diagnostic::at(code, span, message),
+            None => Diagnostic::global(code, message),
+        }
     }
 
-    fn warn(&mut self, message: String) {
-        self.out.warn(message);
+    /// A finding about one thing in the resources.
+    fn finding_at(&self, code: Code, span: Span, message: impl Display) -> Diagnostic {
+        Diagnostic::at(code, span, format!("{}: {message}", self.place()))
+    }
+
+    fn report(&mut self, found: Diagnostic) {
+        self.out.diagnostics.push(found);
     }
 
     /// Adds an object in the namespace of the gateway's pods.
@@ -316,12 +337,6 @@ struct Place<'a> {
 }
 
 impl Manifests {
-    fn warn(&mut self, message: String) {
-        if !self.warnings.contains(&message) {
-            self.warnings.push(message);
-        }
-    }
-
     fn add(
         &mut self,
         place: Place<'_>,

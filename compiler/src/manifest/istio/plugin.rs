@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::{IstioOptions, Wave, Workload, bodies, name};
+use crate::code::Code;
 use crate::manifest::configuration;
 
 /// Above this size of the object, in bytes, plain `kubectl apply` fails, since it keeps a copy in an annotation of at most
@@ -98,8 +99,8 @@ pub(super) fn write(workload: &mut Workload<'_>, options: &IstioOptions) {
     };
     let settings = options.attach.settings(&options.settings, &program.tree);
     if let Some(message) = settings.too_many_series(&program.tree) {
-        let place = workload.place();
-        workload.warn(format!("{place}: {message}"));
+        let found = workload.finding(Code::ManySeries, message);
+        workload.report(found);
     }
     let is_packaged = packaged.is_some();
     if program.tree.needs_bodies() {
@@ -154,17 +155,18 @@ fn ports(workload: &mut Workload<'_>) -> Vec<u16> {
     if let Some(ports) = workload.request_ports() {
         return ports.into_iter().collect();
     }
-    let place = workload.place();
     let count = workload.of_requests().count();
-    if count > 1 {
-        workload.error(format!(
-            "{place} serves {count} virtual gateways, and the ports of its pods, which tell them apart, are not known: \
-             pass its Service with `--inventory`"
-        ));
-    }
-    workload.warn(format!(
-        "{place}: the ports of its pods are not known, so the filter answers on all of them; pass its Service with `--inventory`"
-    ));
+    let found = match count {
+        0 | 1 => workload.finding(
+            Code::EveryPort,
+            "the ports of its pods are not known, so the filter answers on all of them",
+        ),
+        _ => workload.finding(
+            Code::UnknownPodPort,
+            format!("it serves {count} virtual gateways, and the ports of its pods, which tell them apart, are not known"),
+        ),
+    };
+    workload.report(found.help(super::PASS_SERVICE));
     Vec::new()
 }
 
@@ -183,18 +185,24 @@ fn check_size(workload: &mut Workload<'_>, kind: &str, spec: &Value, is_packaged
     let way_out = "put the program into the module's image with `meshgate package`, or spread the virtual gateways \
                    over several gateways";
     if size > HARD_LIMIT {
-        workload.error(format!(
-            "{place}: with its program the {kind} has {size} bytes, and Kubernetes takes {HARD_LIMIT}: {way_out}"
-        ));
+        let message = format!(
+            "with its program the {kind} has {size} bytes, and Kubernetes takes {HARD_LIMIT}"
+        );
+        let found = workload.finding(Code::ObjectTooLarge, message);
+        workload.report(found.help(way_out));
     } else if size > SOFT_LIMIT {
-        workload.warn(format!(
-            "{place}: with its program the {kind} has {size} bytes, and Kubernetes takes no more than {HARD_LIMIT}: \
-             {way_out}; until then apply it with `kubectl apply --server-side`"
-        ));
+        let message = format!(
+            "with its program the {kind} has {size} bytes, and Kubernetes takes no more than {HARD_LIMIT}"
+        );
+        let found = workload.finding(Code::LargeObject, message);
+        workload.report(found.help(format!(
+            "{way_out}; until then apply it with `kubectl apply --server-side`"
+        )));
     } else if size > APPLY_LIMIT {
-        workload.warn(format!(
-            "{place}: with its program the {kind} has {size} bytes; apply it with `kubectl apply --server-side`, \
-             since plain `kubectl apply` takes {APPLY_LIMIT}"
-        ));
+        let message = format!(
+            "with its program the {kind} has {size} bytes, and plain `kubectl apply` takes {APPLY_LIMIT}"
+        );
+        let found = workload.finding(Code::LargeObject, message);
+        workload.report(found.help("apply it with `kubectl apply --server-side`"));
     }
 }

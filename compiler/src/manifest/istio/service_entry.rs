@@ -7,7 +7,10 @@ use serde_json::{Map, Value, json};
 
 use super::destination::{External, HTTP_PROTOCOLS, NETWORKING, subset_and_host};
 use super::{Wave, Workload, name};
+use crate::code::Code;
+use crate::diagnostic::Diagnostic;
 use crate::resource::{ObjectName, Resources, ServicePort};
+use crate::source::Span;
 use crate::tree::DestinationTarget;
 
 /// Writes a static destination, with the ports that are used.
@@ -17,12 +20,11 @@ pub(super) fn write(
     id: &ObjectName,
     ports: &BTreeMap<u16, External<'_>>,
 ) {
-    let known: Vec<&ServicePort> = resources
-        .destinations
-        .iter()
+    let written = resources.destinations.iter();
+    let known: Vec<(&ServicePort, Span)> = written
         .filter(|destination| destination.metadata.id == *id)
-        .filter_map(|destination| destination.external.as_ref())
-        .flat_map(|external| &external.ports)
+        .filter_map(|destination| Some((destination.external.as_ref()?, destination.metadata.span)))
+        .flat_map(|(external, span)| external.ports.iter().map(move |port| (port, span)))
         .collect();
     let mut host = "";
     let mut written_ports = Vec::new();
@@ -36,13 +38,22 @@ pub(super) fn write(
     ) in ports
     {
         host = subset_and_host(&destination.cluster).map_or(host, |(_, host)| host);
-        let port = known.iter().find(|port| port.number == number);
-        let protocol = port.map_or(String::new(), |port| port.protocol.to_ascii_uppercase());
-        if *takes_requests && ["HTTPS", "TLS"].contains(&protocol.as_str()) {
-            workload.warn(format!(
-                "static destination `{id}`: port {number} speaks {protocol}, but requests are sent without TLS; \
-                 add a DestinationRule for `{host}` with `tls.mode: SIMPLE` to originate it"
-            ));
+        let port = known.iter().find(|(port, _)| port.number == number);
+        let protocol = port.map_or(String::new(), |(port, _)| {
+            port.protocol.to_ascii_uppercase()
+        });
+        if let Some((_, span)) = port
+            && *takes_requests
+            && ["HTTPS", "TLS"].contains(&protocol.as_str())
+        {
+            let message = format!(
+                "port {number} of static destination `{id}` speaks {protocol}, but requests are sent without TLS"
+            );
+            workload.report(
+                Diagnostic::at(Code::TlsNotOriginated, *span, message).help(format!(
+                    "add a DestinationRule for `{host}` with `tls.mode: SIMPLE` to originate it"
+                )),
+            );
         }
         // Requests were understood as HTTP already: whatever takes them is HTTP. Connections may be anything.
         let protocol = match takes_requests {

@@ -10,9 +10,11 @@ use serde_json::{Value, json};
 
 use super::destination::subset_and_host;
 use super::{Wave, Workload, name};
+use crate::code::Code;
 use crate::manifest::envoy::CLUSTER_HEADER;
 use crate::manifest::mirrors;
 use crate::resource::ObjectName;
+use crate::source::Span;
 use crate::tree::{Action, Tree};
 
 /// With more routes than this a warning says that each of them costs time.
@@ -37,11 +39,12 @@ pub(super) fn write(workload: &mut Workload<'_>) {
             rule["to"] = json!([{ "operation": { "ports": ports } }]);
         }
         None => {
-            let place = workload.place();
-            workload.warn(format!(
-                "{place}: the ports of its pods are not known, so the AuthorizationPolicy holds on all of them, and refuses every \
-                 connection that is not HTTP; pass its Service with `--inventory`"
-            ));
+            let found = workload.finding(
+                Code::EveryPort,
+                "the ports of its pods are not known, so the AuthorizationPolicy holds on all of them, and refuses every \
+                 connection that is not HTTP",
+            );
+            workload.report(found.help(super::PASS_SERVICE));
         }
     }
     let spec = json!({
@@ -63,12 +66,13 @@ pub(super) fn write(workload: &mut Workload<'_>) {
 pub(super) fn routes(workload: &mut Workload<'_>) -> Vec<Value> {
     let choices = choices(&workload.program.tree);
     if choices.len() > MANY_ROUTES {
-        let place = workload.place();
-        workload.warn(format!(
-            "{place}: the program can choose between {} destinations, and Envoy looks at the routes to them one after the other \
-             for every request; with `--attach exclusive` there is one route",
+        let message = format!(
+            "the program can choose between {} destinations, and Envoy looks at the routes to them one after the other for every \
+             request",
             choices.len()
-        ));
+        );
+        let found = workload.finding(Code::ManyChoices, message);
+        workload.report(found.help("with `--attach exclusive` there is one route"));
     }
     choices.iter().map(|choice| route(choice)).collect()
 }
@@ -132,26 +136,27 @@ fn refuse(workload: &mut Workload<'_>) {
             ),
         ] {
             if is_set {
-                faults.push(format!(
-                    "`{field}` of virtual gateway `{}` needs an EnvoyFilter: remove it",
+                let message = format!(
+                    "`{field}` of virtual gateway `{}` needs an EnvoyFilter",
                     gateway.name
-                ));
+                );
+                faults.push((gateway.span, message, "remove it"));
             }
         }
     }
-    for (name, user) in virtual_destinations(tree) {
-        faults.push(format!(
-            "virtual destination `{name}`, which {user} goes to, needs an EnvoyFilter: name one of its services instead"
-        ));
+    for (name, (user, span)) in virtual_destinations(tree) {
+        let message =
+            format!("virtual destination `{name}`, which {user} goes to, needs an EnvoyFilter");
+        faults.push((span, message, "name one of its services instead"));
     }
-    let place = workload.place();
-    for fault in faults {
-        workload.error(format!("{place}: {fault}, or leave out `--attach stable`"));
+    for (span, message, instead) in faults {
+        let found = workload.finding_at(Code::NeedsEnvoyFilter, span, message);
+        workload.report(found.help(format!("{instead}, or leave out `--attach stable`")));
     }
 }
 
-/// The virtual destinations, each with the first route or virtual gateway that goes there.
-fn virtual_destinations(tree: &Tree) -> BTreeMap<&ObjectName, String> {
+/// The virtual destinations, each with the first route or virtual gateway that goes there, and its place.
+fn virtual_destinations(tree: &Tree) -> BTreeMap<&ObjectName, (String, Span)> {
     let mut found = BTreeMap::new();
     for route in tree.routes() {
         let destinations = match &route.action {
@@ -164,7 +169,7 @@ fn virtual_destinations(tree: &Tree) -> BTreeMap<&ObjectName, String> {
             .chain(mirrors)
             .filter_map(|one| one.virtual_name())
         {
-            let user = || format!("route `{}`", route.name);
+            let user = || (format!("route `{}`", route.name), route.span);
             found.entry(name).or_insert_with(user);
         }
     }
@@ -176,7 +181,7 @@ fn virtual_destinations(tree: &Tree) -> BTreeMap<&ObjectName, String> {
             .chain(services)
             .filter_map(|one| one.virtual_name())
         {
-            let user = || format!("virtual gateway `{}`", gateway.name);
+            let user = || (format!("virtual gateway `{}`", gateway.name), gateway.span);
             found.entry(name).or_insert_with(user);
         }
     }

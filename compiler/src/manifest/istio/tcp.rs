@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::destination::{NETWORKING, subset_and_host};
 use super::{Wave, Workload};
+use crate::code::Code;
 use crate::tree::{Gateway, GatewayWorkload, Tcp};
 
 /// Writes the VirtualService of a gateway; `bound` is its Gateway object. What the object cannot say is added to the
@@ -21,12 +22,12 @@ pub(super) fn write(
     let listener = &gateway.listener;
     if tcp.by_server_name {
         if !listener.passes_tls_on() {
-            let place = workload.place();
-            workload.error(format!(
-                "{place}: virtual gateway `{}` decrypts connections and forwards them by server name, which Istio cannot do both: \
-                 write `tlsMode: PASSTHROUGH`",
+            let message = format!(
+                "virtual gateway `{}` decrypts connections and forwards them by server name, which Istio cannot do both",
                 gateway.name
-            ));
+            );
+            let found = workload.finding_at(Code::DecryptedServerName, tcp.span, message);
+            workload.report(found.help("write `tlsMode: PASSTHROUGH`"));
         }
         // Istio itself forwards by server name.
         return;
@@ -76,12 +77,12 @@ fn settings(
         return;
     };
     let Some(port) = running.target_port else {
-        let place = workload.place();
-        workload.error(format!(
-            "{place}: `tcpProxySettings` of virtual gateway `{}` need the port of the gateway's pods, which is not known: \
-             pass its Service with `--inventory`",
+        let message = format!(
+            "`tcpProxySettings` of virtual gateway `{}` need the port of the gateway's pods, which is not known",
             gateway.name
-        ));
+        );
+        let found = workload.finding_at(Code::UnknownPodPort, tcp.span, message);
+        workload.report(found.help(super::PASS_SERVICE));
         return;
     };
     let name = "envoy.filters.network.tcp_proxy";

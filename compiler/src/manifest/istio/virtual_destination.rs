@@ -7,6 +7,8 @@ use serde_json::{Value, json};
 
 use super::destination_rule::{Behind, Subset};
 use super::{Wave, Workload, name};
+use crate::code::Code;
+use crate::diagnostic::Diagnostic;
 use crate::resource::Resources;
 use crate::tree::{Backend, Destination, VirtualDestination};
 
@@ -86,7 +88,7 @@ pub(super) fn write(workload: &mut Workload<'_>, resources: &Resources) {
         let Some(found) = virtuals.find(|one| one.name == *name) else {
             continue;
         };
-        check(workload, found);
+        check(workload, resources, found);
         hosts.extend(found.backends.iter().map(|backend| backend.host.as_str()));
         patches.extend(cluster(workload, found, destination, resources));
     }
@@ -110,9 +112,15 @@ pub(super) fn write(workload: &mut Workload<'_>, resources: &Resources) {
     );
 }
 
-fn check(workload: &mut Workload<'_>, destination: &VirtualDestination) {
-    let place = workload.place();
+fn check(workload: &mut Workload<'_>, resources: &Resources, destination: &VirtualDestination) {
     let id = &destination.name;
+    let written = resources
+        .virtual_destinations
+        .iter()
+        .find(|one| one.metadata.id == *id);
+    let Some(span) = written.map(|one| one.metadata.span) else {
+        return;
+    };
     let mut clusters: Vec<&str> = destination
         .backends
         .iter()
@@ -120,26 +128,33 @@ fn check(workload: &mut Workload<'_>, destination: &VirtualDestination) {
         .collect();
     clusters.dedup();
     if destination.backends.is_empty() {
-        workload.error(format!(
-            "{place}: no service is known to be behind virtual destination `{id}`, to which routes go: \
-             pass the inventories of the clusters"
-        ));
+        let message = format!(
+            "no service is known to be behind virtual destination `{id}`, to which routes go"
+        );
+        let found = workload.finding_at(Code::UnknownBackends, span, message);
+        workload.report(
+            found.help("pass the inventories of the clusters with `--inventory CLUSTER=PATH`"),
+        );
     } else if workload.program.cluster.is_none() && clusters.len() > 1 {
-        workload.error(format!(
-            "{place}: services of the clusters {} are behind virtual destination `{id}`, and which one is the gateway's own is \
-             not known: pass `--cluster NAME`, or an inventory",
+        let message = format!(
+            "services of the clusters {} are behind virtual destination `{id}`, and which one is the gateway's own is not known",
             clusters.join(", ")
-        ));
+        );
+        let found = workload.finding_at(Code::UnknownBackends, span, message);
+        workload.report(found.help("pass `--cluster NAME`, or an inventory"));
     }
     let limit = destination.outlier_detection.as_ref();
     if let Some(percent) = limit.and_then(|outliers| outliers.max_ejection_percent)
         && percent < 100
         && destination.backends.len() > 1
     {
-        workload.warn(format!(
-            "virtual destination `{id}`: at most {percent}% of the instances of a service are left alone, so while any is left \
-             no other service takes over from failing ones; write `maxEjectionPercent: 100`"
-        ));
+        let message = format!(
+            "at most {percent}% of the instances of a service behind virtual destination `{id}` are left alone, so while any is \
+             left no other service takes over from failing ones"
+        );
+        workload.report(
+            Diagnostic::at(Code::NoTakeover, span, message).help("write `maxEjectionPercent: 100`"),
+        );
     }
 }
 
