@@ -235,6 +235,8 @@ codes! {
     UnknownCluster = "E0371", "unknown-cluster";
     /// A localized virtual destination selects two services of one cluster.
     SeveralServicesInCluster = "E0372", "several-services-in-cluster";
+    /// Subsets with different labels and one name.
+    AmbiguousSubset = "E0373", "ambiguous-subset";
     /// A gateway will not have a destination.
     NotAtGateway = "E0375", "not-at-gateway";
 
