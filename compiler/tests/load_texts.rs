@@ -140,3 +140,64 @@ fn conditions_on_what_nobody_sends_are_remarked_on() {
         )
     );
 }
+
+/// What is said about a whole document.
+fn said(text: &str) -> Vec<String> {
+    let (sources, _, mut diagnostics) = load::from_text("f", text);
+    diagnostics.sort();
+    render::lines(&diagnostics, &sources)
+        .lines()
+        .map(str::to_owned)
+        .collect()
+}
+
+const TABLE: &str =
+    "apiVersion: networking.enterprise.mesh.gloo.solo.io/v1beta1\nkind: RouteTable\n";
+
+#[test]
+fn metadata_is_that_of_kubernetes() {
+    let spec = "spec: {routes: []}\n";
+    assert_eq!(
+        said(&format!(
+            "{TABLE}metadata: {{name: t, lables: {{app: a}}}}\n{spec}"
+        )),
+        [
+            "f:3:21: error[E0030]: unknown field `lables` in `metadata` (help: did you mean `labels`?)"
+        ]
+    );
+    let none: [String; 0] = [];
+    for metadata in [
+        "{name: t, labels: null, annotations: null, creationTimestamp: null}",
+        "{name: t, generation: 2, resourceVersion: '7', uid: u, selfLink: /x, finalizers: [a/b], managedFields: [{x: 1}], \
+         ownerReferences: [{kind: X}], annotations: {a: b}, generateName: t-, deletionTimestamp: x, \
+         deletionGracePeriodSeconds: 0, clusterName: ''}",
+    ] {
+        assert_eq!(said(&format!("{TABLE}metadata: {metadata}\n{spec}")), none);
+    }
+}
+
+#[test]
+fn help_is_near() {
+    let route = |route: &str| load_route(route).1;
+    assert_eq!(
+        route("{delegateAction: {refs: [reviews]}}"),
+        ["26: error[E0034]: expected a map, found a string (help: write `name: reviews`)"]
+    );
+    assert_eq!(
+        route("{routeAction: {destinations: [{kubeService: {name: s, port: 80, cluster: c}}]}}"),
+        [
+            "65: error[E0030]: unknown field `cluster` in `kubeService` (help: did you mean `clusterName`?)"
+        ]
+    );
+    assert_eq!(
+        said("domains: [a\nroutes: []\n"),
+        ["f:2:7: error[E0010]: a `:` is not expected here \
+          (help: the lines before may lack a `]` or `}`; put a text that contains `: ` in quotes)"]
+    );
+    assert_eq!(
+        said("domains:\n- *\n"),
+        [
+            "f:2:3: error[E0010]: a text cannot begin with this character (help: put the text in quotes)"
+        ]
+    );
+}

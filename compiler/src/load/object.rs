@@ -81,11 +81,16 @@ impl<'d> Loader<'d> {
     }
 
     /// Takes one document: an object, a list of objects such as kubectl prints, or nothing.
-    pub(super) fn document(&mut self, mut node: Node<'_>) {
+    pub(super) fn document(&mut self, node: Node<'_>) {
         if node.is_null() {
             return;
         }
         self.documents += 1;
+        self.objects(node);
+    }
+
+    /// Takes an object, or a list of objects and of further lists.
+    fn objects(&mut self, mut node: Node<'_>) {
         let is_list = node
             .get("kind")
             .and_then(Node::string)
@@ -93,7 +98,7 @@ impl<'d> Loader<'d> {
         match node.list_mut("items") {
             Some(items) if is_list => {
                 for item in std::mem::take(items) {
-                    self.object(item);
+                    self.objects(item);
                 }
             }
             _ => self.object(node),
