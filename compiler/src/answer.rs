@@ -1,5 +1,6 @@
 //! What the gateway does with one request, in the form that `meshgate route` prints. The JSON shape is stable.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -32,6 +33,9 @@ pub struct Answer {
     pub response: Option<Response>,
     /// Effective options of the route.
     pub options: Option<Options>,
+    /// What services are asked about it. It is taken for granted that they let it pass, and change nothing.
+    #[serde(skip_serializing_if = "Asks::is_empty")]
+    pub asks: Asks,
 }
 
 /// What happened to a request.
@@ -48,6 +52,35 @@ pub enum Outcome {
     NotFound,
     /// A policy refused it.
     Rejected,
+}
+
+/// What services beside the gateway are asked about a request.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Asks {
+    /// What the authorization service is told about the route (`contextExtensions`): nothing, if it is asked by HTTP. Absent if it
+    /// is not asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub extauth: Option<BTreeMap<String, String>>,
+    /// The descriptors that the rate limit service is sent; none if it is not asked.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub rate_limit: Vec<Vec<DescriptorEntry>>,
+}
+
+/// An entry of a descriptor.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct DescriptorEntry {
+    /// Key.
+    pub key: String,
+    /// Value.
+    pub value: String,
+}
+
+impl Asks {
+    /// Whether nobody is asked.
+    pub fn is_empty(&self) -> bool {
+        *self == Asks::default()
+    }
 }
 
 /// A destination.
@@ -205,6 +238,7 @@ impl Answer {
                 body: String::new(),
             }),
             options: None,
+            asks: Asks::default(),
         }
     }
 }

@@ -3,6 +3,7 @@
 //! Slow and obvious on purpose. It shares no matching code with the engine, which is held to its answers.
 
 mod access;
+mod asks;
 mod conditions;
 mod credentials;
 mod hosts;
@@ -17,7 +18,7 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 
 use self::conditions::{
-    header, header_matches, matches, path_matches, query_matches, regex_matches, split_path,
+    field, header, header_matches, matches, path_matches, query_matches, regex_matches, split_path,
 };
 use self::hosts::{find_host, needs_tls};
 use crate::answer::{self, Answer, Outcome, Response};
@@ -137,6 +138,10 @@ pub fn evaluate(tree: &Tree, gateway: Option<&ObjectName>, request: &Request) ->
     if let Some(answer) = policies::check(&answer, tree, route, &path, request) {
         return with_response_headers(answer, route, request);
     }
+    let answer = Answer {
+        asks: asks::asks(&gateway.services, route, request),
+        ..answer
+    };
     match &route.action {
         Action::Forward(action) => {
             let path = SentAndMatched {
@@ -280,12 +285,7 @@ fn forward(
     let Some(chosen) = choose(action, route, request) else {
         return answer;
     };
-    let mut headers = lower_case(&request.headers);
-    let jwt = route.options.jwt.as_ref();
-    for (name, value) in access::changes(jwt.map(|jwt| &*jwt.value), request) {
-        headers.retain(|(other, _)| *other != name);
-        headers.extend(value.map(|value| (name, value)));
-    }
+    let mut headers = headers_after_policies(route, request);
     for level in route_headers(route)
         .into_iter()
         .chain(chosen.headers.as_deref())
@@ -347,6 +347,17 @@ fn forward(
         }),
         ..answer
     }
+}
+
+/// The headers of a request that the policies of its route let pass. Names are lower-case.
+fn headers_after_policies(route: &Route, request: &Request) -> Vec<(String, String)> {
+    let mut headers = lower_case(&request.headers);
+    let jwt = route.options.jwt.as_ref();
+    for (name, value) in access::changes(jwt.map(|jwt| &*jwt.value), request) {
+        headers.retain(|(other, _)| *other != name);
+        headers.extend(value.map(|value| (name, value)));
+    }
+    headers
 }
 
 /// The destination that the request sticks to, or the first whose cumulated share exceeds the random number.

@@ -1,10 +1,11 @@
 //! Answers requests from a compiled program, with the same engine that the gateway runs.
 
-use std::net::IpAddr;
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use meshgate_engine::policy::{Reply, RequestChanges, Stage, Verdict};
+use meshgate_engine::policy::{AuthProtocol, Reply, RequestChanges, Stage, Verdict};
 use meshgate_engine::{
     Action, ActionKind, Decision, Destination, DestinationKind, Forward, HeaderOperations, Headers,
     Match, Program, Surroundings,
@@ -148,6 +149,10 @@ pub fn evaluate(program: &Program, tree: &Tree, gateway: usize, request: &Reques
         let response = (reply.status, headers, reply.body.as_ref());
         return self::reply(answer, outcome, response, &found, &received);
     }
+    let answer = Answer {
+        asks: asks(program, gateway, &found, &received, request, &changes),
+        ..answer
+    };
     let Action { kind, .. } = found.action();
     match kind {
         ActionKind::Forward(_) => {
@@ -301,6 +306,70 @@ fn full_name(found: &Match<'_>) -> String {
     String::from_utf8_lossy(&name).into_owned()
 }
 
+/// The headers of a request after the changes of the policies of its route.
+fn changed_headers(request: &Request, changes: &RequestChanges<'_>) -> Vec<(String, String)> {
+    let mut headers = lower_case(&request.headers);
+    for (name, value) in changes {
+        headers.retain(|(other, _)| other != name);
+        headers.extend(value.clone().map(|value| text_header((name, value))));
+    }
+    headers
+}
+
+/// What the services of the gateway are asked about a request that the policies of its route let pass.
+fn asks(
+    program: &Program,
+    gateway: usize,
+    found: &Match<'_>,
+    received: &meshgate_engine::Request<'_, Fields>,
+    request: &Request,
+    changes: &RequestChanges<'_>,
+) -> answer::Asks {
+    let mut asks = answer::Asks::default();
+    let (Some(policies), Some(services)) = (found.policies(), program.services(gateway)) else {
+        return asks;
+    };
+    if let (Some(auth), Some(service)) = (&policies.auth, &services.auth) {
+        asks.extauth = Some(match service.protocol {
+            AuthProtocol::Grpc => auth.context.iter().cloned().collect(),
+            AuthProtocol::Http(_) => BTreeMap::new(),
+        });
+    }
+    if let (Some(limit), Some(_)) = (&policies.rate_limit, &services.rate_limits.service) {
+        let forwarding = found.forward(received, || request.random, || request.source());
+        let destination = forwarding.map(|forwarding| forwarding.destination.cluster.as_str());
+        // What only a proxy knows is missing here.
+        let property = |path: &[u8]| match path {
+            b"source\0address" => {
+                let address = SocketAddr::new(request.source()?, 0);
+                Some(address.to_string().into_bytes())
+            }
+            _ => None,
+        };
+        let changed = Request {
+            headers: changed_headers(request, changes),
+            ..request.clone()
+        };
+        let fields = Fields::new(&changed);
+        let descriptors = found.descriptors(
+            limit,
+            &self::received(&changed, &fields),
+            destination,
+            property,
+        );
+        asks.rate_limit = descriptors
+            .into_iter()
+            .map(|entries| entries.into_iter().map(entry).collect())
+            .collect();
+    }
+    asks
+}
+
+fn entry((key, value): (&str, Vec<u8>)) -> answer::DescriptorEntry {
+    let (key, value) = text_header((key, value));
+    answer::DescriptorEntry { key, value }
+}
+
 fn forward(
     answer: Answer,
     program: &Program,
@@ -312,11 +381,7 @@ fn forward(
     let Some(forwarding) = found.forward(received, || request.random, || request.source()) else {
         return answer;
     };
-    let mut headers = lower_case(&request.headers);
-    for (name, value) in changes {
-        headers.retain(|(other, _)| other != name);
-        headers.extend(value.clone().map(|value| text_header((name, value))));
-    }
+    let mut headers = changed_headers(request, changes);
     for operations in forwarding.headers.into_iter().flatten() {
         change(
             &mut headers,

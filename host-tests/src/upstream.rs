@@ -2,18 +2,21 @@
 //!
 //! Each server has a name. It answers a request with a JSON object ([`Echo`]) that tells its name and the request as it
 //! arrived, unless a test has told it to do something else ([`Reply`]). HTTP/1.1 and HTTP/2 without TLS; a request for a
-//! protocol upgrade is granted, and what follows on the connection is sent back.
+//! protocol upgrade is granted, and what follows on the connection is sent back. Asked by gRPC whether a request may pass, it says
+//! yes.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::convert::Infallible;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
-use hyper::header::{CONNECTION, CONTENT_TYPE, HOST, HeaderValue, UPGRADE};
+use hyper::header::{CONNECTION, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, UPGRADE};
 use hyper::service::service_fn;
 use hyper::{Method, StatusCode};
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -22,6 +25,10 @@ use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
+
+use crate::services;
+
+type Body = BoxBody<Bytes, Infallible>;
 
 /// A request as an upstream received it. Values that are not UTF-8 are read as Latin-1.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,6 +45,9 @@ pub struct Echo {
     pub headers: Vec<(String, String)>,
     /// Size of the body in bytes.
     pub body_length: usize,
+    /// The body, which the answer does not tell.
+    #[serde(skip)]
+    pub body: Bytes,
 }
 
 /// What an upstream does with its requests.
@@ -168,6 +178,11 @@ impl Upstreams {
         lock(&self.servers.get(name)?.state.last_request).clone()
     }
 
+    /// The last request that a server has answered, if nobody has taken it since.
+    pub fn take_request(&self, name: &str) -> Option<Echo> {
+        lock(&self.servers.get(name)?.state.last_request).take()
+    }
+
     /// Stops a server: its port is closed, and so are its connections.
     pub fn stop(&mut self, name: &str) {
         let Some(server) = self.servers.remove(name) else {
@@ -263,7 +278,7 @@ impl std::error::Error for HangUp {
 async fn answer(
     state: Arc<State>,
     mut request: hyper::Request<Incoming>,
-) -> Result<hyper::Response<Full<Bytes>>, HangUp> {
+) -> Result<hyper::Response<Body>, HangUp> {
     state.requests.fetch_add(1, Ordering::Relaxed);
     let next = lock(&state.next_replies).pop_front();
     let reply = next.unwrap_or_else(|| lock(&state.reply).clone());
@@ -283,13 +298,15 @@ async fn answer(
     }
     let mut echo = Echo::of(&state.name, &request);
     // A client that goes away in the middle of its body does not wait for the answer.
-    echo.body_length = request
-        .into_body()
-        .collect()
-        .await
-        .map_or(0, |body| body.to_bytes().len());
+    let body = request.into_body().collect().await;
+    echo.body = body.map_or_else(|_| Bytes::new(), |body| body.to_bytes());
+    echo.body_length = echo.body.len();
     let body = serde_json::to_vec(&echo).unwrap_or_default();
+    let yes = services::yes(&echo.path);
     *lock(&state.last_request) = Some(echo);
+    if let Some(message) = yes {
+        return Ok(grpc(&message));
+    }
     let mut response = hyper::Response::builder()
         .status(reply.status)
         .header(CONTENT_TYPE, "application/json");
@@ -297,15 +314,27 @@ async fn answer(
         response = response.header(name, value);
     }
     response
-        .body(Full::new(Bytes::from(body)))
+        .body(Full::new(Bytes::from(body)).boxed())
         .or_else(|error| Ok(server_error(&error.to_string())))
 }
 
+/// The answer to a call by gRPC.
+fn grpc(message: &[u8]) -> hyper::Response<Body> {
+    let length = u32::try_from(message.len()).unwrap_or(u32::MAX);
+    let framed = [&[0], &length.to_be_bytes()[..], message].concat();
+    let trailers = HeaderMap::from_iter([(
+        HeaderName::from_static("grpc-status"),
+        HeaderValue::from_static("0"),
+    )]);
+    let body = Full::new(Bytes::from(framed)).with_trailers(async { Some(Ok(trailers)) });
+    let mut response = hyper::Response::new(body.boxed());
+    let kind = HeaderValue::from_static("application/grpc");
+    response.headers_mut().insert(CONTENT_TYPE, kind);
+    response
+}
+
 /// Switches protocols and sends back what comes.
-fn upgrade(
-    request: &mut hyper::Request<Incoming>,
-    protocol: HeaderValue,
-) -> hyper::Response<Full<Bytes>> {
+fn upgrade(request: &mut hyper::Request<Incoming>, protocol: HeaderValue) -> hyper::Response<Body> {
     let upgrade = hyper::upgrade::on(request);
     tokio::spawn(async move {
         if let Ok(stream) = upgrade.await {
@@ -313,7 +342,7 @@ fn upgrade(
             tokio::io::copy(&mut from, &mut to).await.ok();
         }
     });
-    let mut response = hyper::Response::new(Full::default());
+    let mut response = hyper::Response::new(Full::default().boxed());
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     response.headers_mut().insert(UPGRADE, protocol);
     response
@@ -323,8 +352,9 @@ fn upgrade(
 }
 
 /// The answer when a test asked for one that cannot be sent.
-fn server_error(reason: &str) -> hyper::Response<Full<Bytes>> {
-    let mut response = hyper::Response::new(Full::new(Bytes::from(reason.to_owned())));
+fn server_error(reason: &str) -> hyper::Response<Body> {
+    let body = Full::new(Bytes::from(reason.to_owned()));
+    let mut response = hyper::Response::new(body.boxed());
     *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
     response
 }
@@ -352,6 +382,7 @@ impl Echo {
                 .map(|(name, value)| (name.to_string(), text(value)))
                 .collect(),
             body_length: 0,
+            body: Bytes::new(),
         }
     }
 }

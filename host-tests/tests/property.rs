@@ -88,6 +88,7 @@ proptest! {
 fn generated_requests_pass_and_are_refused() {
     let mut runner = TestRunner::deterministic();
     let (mut refusals, mut of_jane) = (BTreeMap::new(), 0);
+    let (mut authorized, mut descriptors) = (0, BTreeMap::new());
     for _ in 0..200 {
         let strategy = (
             generate::any_configuration(),
@@ -102,6 +103,10 @@ fn generated_requests_pass_and_are_refused() {
             if let (Outcome::Rejected, Some(response)) = (answer.outcome, answer.response) {
                 *refusals.entry(response.body).or_insert(0) += 1;
             }
+            authorized += u32::from(answer.asks.extauth.is_some());
+            for entry in answer.asks.rate_limit.into_iter().flatten() {
+                *descriptors.entry(entry.key).or_insert(0) += 1;
+            }
             let headers = answer
                 .request
                 .into_iter()
@@ -112,6 +117,17 @@ fn generated_requests_pass_and_are_refused() {
         }
     }
     assert!(of_jane > 5, "{of_jane}");
+    assert!(authorized > 20, "{authorized}");
+    for key in [
+        "generic_key",
+        "user",
+        "destination_cluster",
+        "remote_address",
+        "header_match",
+    ] {
+        let count = descriptors.get(key).copied().unwrap_or_default();
+        assert!(count > 5, "{count} times `{key}`");
+    }
     for body in [
         "RBAC: access denied",
         "Invalid origin",
@@ -152,6 +168,7 @@ fn check_seen(answer: &Answer, expected: &Answer, context: &str) -> TestCaseResu
     prop_assert_eq!(answer.outcome, expected.outcome, "{}", context);
     prop_assert_eq!(&answer.route, &expected.route, "{}", context);
     prop_assert_eq!(&answer.route_name, &expected.route_name, "{}", context);
+    prop_assert_eq!(&answer.asks, &expected.asks, "{}", context);
     if let (Some(request), Some(expected)) = (&answer.request, &expected.request) {
         prop_assert_eq!(&request.method, &expected.method, "{}", context);
         prop_assert_eq!(&request.authority, &expected.authority, "{}", context);
@@ -163,9 +180,11 @@ fn check_seen(answer: &Answer, expected: &Answer, context: &str) -> TestCaseResu
             context
         );
     }
-    // How long it waited does not show.
+    // How long it waited does not show, and whom it concerned only in what was asked.
     let expected_options = expected.options.clone().map(|options| Options {
         delay: None,
+        extauth: false,
+        rate_limit: false,
         ..options
     });
     prop_assert_eq!(&answer.options, &expected_options, "{}", context);

@@ -30,6 +30,8 @@ pub enum Unseen {
     RandomChoice,
     /// Time limits and retries.
     Options,
+    /// What services are asked.
+    Asks,
 }
 
 impl Observed {
@@ -73,7 +75,7 @@ pub struct Verdict {
 }
 
 /// What can be expected of an answer.
-pub(super) const KEYS: [&str; 21] = [
+pub(super) const KEYS: [&str; 22] = [
     "outcome",
     "outcome_any",
     "route",
@@ -95,6 +97,7 @@ pub(super) const KEYS: [&str; 21] = [
     "retries",
     "ignore_whitespace",
     "mirror",
+    "asks",
 ];
 
 /// Compares an answer with everything that the case expects of it.
@@ -219,6 +222,10 @@ impl Check<'_> {
                 self.need(Unseen::Options)?;
                 let options = answer.options.as_ref();
                 same_parts_of_each(expected, &json!(options.map(|options| &options.mirrors)))
+            }
+            "asks" => {
+                self.need(Unseen::Asks)?;
+                json!(answer.asks)
             }
             _ => {
                 return Err(Absent::Missing("there is no such key"));

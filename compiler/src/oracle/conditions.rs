@@ -63,17 +63,22 @@ pub(super) fn text_matches(part: &LiteralPart, text: &[u8]) -> bool {
 }
 
 pub(super) fn header_matches(condition: &HeaderMatch, request: &Request) -> bool {
-    let mut value = match condition.name.as_str() {
+    let mut value = field(request, &condition.name);
+    if condition.missing_as_empty {
+        value.get_or_insert_default();
+    }
+    value.is_some_and(|value| value_matches(&condition.value, &value)) != condition.invert
+}
+
+/// The value of a header or pseudo header.
+pub(super) fn field(request: &Request, name: &str) -> Option<String> {
+    match name {
         ":authority" => Some(request.authority.clone()),
         ":method" => Some(request.method.clone()),
         ":path" => Some(request.path.clone()),
         ":scheme" => Some(request.scheme.clone()),
         name => header(request, name),
-    };
-    if condition.missing_as_empty {
-        value.get_or_insert_default();
     }
-    value.is_some_and(|value| value_matches(&condition.value, &value)) != condition.invert
 }
 
 /// The value of a header; those of one that comes several times are joined with `,`. The scheme with which a request came is

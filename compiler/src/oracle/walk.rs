@@ -1,7 +1,7 @@
 //! Why a request gets the route that it gets: what is looked at on the way, in order.
 
 use super::hosts::{find_domain, needs_tls};
-use super::{Request, header, header_matches, path_matches, paths, query_matches};
+use super::{Request, field, header_matches, path_matches, paths, query_matches};
 use crate::source::Span;
 use crate::tree::{
     Domain, Entry, Gateway, HeaderMatch, Matcher, PathMatch, PathTail, TextPlace, ValueMatch,
@@ -184,14 +184,7 @@ fn path_in_words(condition: &PathMatch) -> String {
 
 fn header_in_words(condition: &HeaderMatch, request: &Request) -> String {
     let name = &condition.name;
-    let value = match name.as_str() {
-        ":authority" => Some(request.authority.clone()),
-        ":method" => Some(request.method.clone()),
-        ":path" => Some(request.path.clone()),
-        ":scheme" => Some(request.scheme.clone()),
-        _ => header(request, name),
-    };
-    let is = match value {
+    let is = match field(request, name) {
         Some(value) => format!("is `{value}`"),
         None => "is not there".to_owned(),
     };

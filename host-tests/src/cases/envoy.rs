@@ -8,7 +8,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use meshgate_compiler::answer::{Request as Received, Response};
+use meshgate_compiler::answer::{Asks, Request as Received, Response};
 use meshgate_compiler::cases::{Observed, Request, Unseen, UpstreamResponse};
 
 use super::configuration::Configuration;
@@ -19,7 +19,8 @@ use crate::envoy::bootstrap::{HTTPS_ADDRESS, cluster_names, echo_bootstrap, merg
 use crate::envoy::client::{self, request_head};
 use crate::envoy::log::AccessLog;
 use crate::envoy::{Envoy, Settings, free_ports};
-use crate::upstream::{Reply, Upstreams};
+use crate::services;
+use crate::upstream::{Echo, Reply, Upstreams};
 
 /// The filter in Envoy. Envoy is started for the first request.
 #[derive(Debug)]
@@ -151,7 +152,16 @@ impl Session for EnvoySession<'_> {
         // A test that failed while it held the proxy has left nothing behind that would matter.
         let mut proxy = self.proxy.lock().unwrap_or_else(PoisonError::into_inner);
         proxy.upstreams.set_every_reply(&reply);
-        let seen = proxy.send(gateway, port, request)?;
+        let services: Vec<_> = self.configuration.compiled.tree.services().collect();
+        for (service, _) in &services {
+            proxy.upstreams.take_request(&service.cluster);
+        }
+        let mut seen = proxy.send(gateway, port, request)?;
+        for (service, _) in &services {
+            if let Some(asked) = proxy.upstreams.take_request(&service.cluster) {
+                services::add(&mut seen.asks, &asked.path, message(&asked))?;
+            }
+        }
         drop(proxy);
         seen.observe(
             self.configuration,
@@ -200,8 +210,14 @@ impl Proxy {
                     .collect(),
                 body: text(&response.body),
             },
+            asks: Asks::default(),
         })
     }
+}
+
+/// The message of a question by gRPC: what follows a byte and the length.
+fn message(asked: &Echo) -> &[u8] {
+    asked.body.get(5..).unwrap_or_default()
 }
 
 /// The bytes of a request.

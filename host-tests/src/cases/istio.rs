@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use meshgate_compiler::answer::{Request as Received, Response};
+use meshgate_compiler::answer::{Asks, Request as Received, Response};
 use meshgate_compiler::cases::{Observed, Request, Unseen, UpstreamResponse};
 use meshgate_compiler::manifest::istio::Attach;
 
@@ -71,7 +71,12 @@ impl Session for MeshSession {
         let seen = self.send(gateway, proxy, address, request)?;
         seen.observe(
             &self.mesh.configuration,
-            &[Unseen::Weights, Unseen::RandomChoice, Unseen::Options],
+            &[
+                Unseen::Weights,
+                Unseen::RandomChoice,
+                Unseen::Options,
+                Unseen::Asks,
+            ],
         )
     }
 }
@@ -131,6 +136,7 @@ impl MeshSession {
                     .collect(),
                 body: text(&response.body),
             },
+            asks: Asks::default(),
         })
     }
 }

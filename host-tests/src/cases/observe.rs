@@ -1,6 +1,6 @@
 //! From what a proxy does to an answer.
 
-use meshgate_compiler::answer::{Answer, Outcome, Request, Response};
+use meshgate_compiler::answer::{Answer, Asks, Outcome, Request, Response};
 use meshgate_compiler::cases::{Observed, Unseen};
 use meshgate_compiler::route;
 use meshgate_compiler::tree::Action;
@@ -22,6 +22,8 @@ pub(super) struct Seen {
     pub(super) request: Option<Request>,
     /// What the client got.
     pub(super) response: Response,
+    /// What services were asked.
+    pub(super) asks: Asks,
 }
 
 impl Seen {
@@ -50,6 +52,7 @@ impl Seen {
             route: self.route.filter(|name| !name.is_empty()),
             outcome,
             request: self.request,
+            asks: self.asks,
             response: (outcome != Outcome::Forward).then(|| self.response.clone()),
             ..Answer::not_found()
         };

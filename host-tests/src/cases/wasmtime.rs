@@ -5,14 +5,15 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use meshgate_compiler::answer::{self, Response, duration};
+use meshgate_compiler::answer::{self, Asks, Response, duration};
 use meshgate_compiler::cases::{Observed, Request, Unseen, UpstreamResponse};
 
 use super::configuration::Configuration;
 use super::executor::{Executor, Session, needs_no_client};
 use super::format::Group;
 use super::observe::Seen;
-use crate::wasm::{self, Forwarded, Headers, Module, Outcome, Vm};
+use crate::services;
+use crate::wasm::{self, Call, Forwarded, Headers, Module, Outcome, Question, Vm};
 
 /// Port of the first gateway, as the filter is told. Nothing listens there.
 const FIRST_PORT: u16 = 8080;
@@ -43,8 +44,11 @@ impl Executor for Wasmtime {
 
     fn load(&self, group: &Group) -> Result<Box<dyn Session + '_>, String> {
         let configuration = Configuration::of(group, FIRST_PORT);
-        let vm =
+        let mut vm =
             Vm::start(&self.module, configuration.program()?).map_err(|error| error.to_string())?;
+        for (service, _) in configuration.compiled.tree.services() {
+            vm.add_cluster(&service.cluster);
+        }
         Ok(Box::new(WasmSession { configuration, vm }))
     }
 }
@@ -77,8 +81,14 @@ impl Session for WasmSession {
                 .map_err(|trap| trap.to_string())?;
             outcome = self.vm.outcome(stream);
         }
+        let mut asks = Asks::default();
+        while let Outcome::Paused(stream) = outcome {
+            let call = self.vm.take_call();
+            self.allow(&mut asks, &call.ok_or("the request waits for nothing")?)?;
+            outcome = self.vm.outcome(stream);
+        }
         match outcome {
-            Outcome::Forwarded(forwarded) => self.forwarded(gateway, forwarded, upstream),
+            Outcome::Forwarded(forwarded) => self.forwarded(gateway, asks, forwarded, upstream),
             Outcome::LocalReply(reply) => {
                 let seen = Seen {
                     gateway,
@@ -91,6 +101,7 @@ impl Session for WasmSession {
                         headers: pairs(&reply.headers),
                         body: text(&reply.body),
                     },
+                    asks,
                 };
                 seen.observe(&self.configuration, &UNSEEN)
             }
@@ -106,9 +117,26 @@ const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 const UNSEEN: [Unseen; 2] = [Unseen::Weights, Unseen::RandomChoice];
 
 impl WasmSession {
+    /// A service says yes.
+    fn allow(&mut self, asks: &mut Asks, call: &Call) -> Result<(), String> {
+        let (path, message) = match &call.question {
+            Question::Grpc(path, message) => (path.clone(), &message[..]),
+            Question::Http(headers, body) => (
+                headers.get(":path").map(text).unwrap_or_default(),
+                &body[..],
+            ),
+        };
+        services::add(asks, &path, message)?;
+        let answer = services::yes(&path).unwrap_or_default();
+        self.vm
+            .answer_call(call, &answer)
+            .map_err(|trap| trap.to_string())
+    }
+
     fn forwarded(
         &mut self,
         gateway: usize,
+        asks: Asks,
         forwarded: Forwarded,
         upstream: &UpstreamResponse,
     ) -> Result<Observed, String> {
@@ -139,6 +167,7 @@ impl WasmSession {
                 headers: pairs(&response),
                 body: String::new(),
             },
+            asks,
         };
         let mut observed = seen.observe(&self.configuration, &UNSEEN)?;
         observed.answer.options = Some(answer::Options {

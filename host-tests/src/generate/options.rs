@@ -10,7 +10,7 @@ pub(super) const TOKEN: &str = "eyJhbGciOiJFZERTQSIsImtpZCI6ImVkZHNhIn0.eyJhZG1p
 pub(super) const TOKEN_HEADER: &str = "x-2";
 
 /// How many levels of options there are.
-pub(super) const OPTIONS: usize = 17;
+pub(super) const OPTIONS: usize = 20;
 
 /// One of the levels of options; most are empty.
 pub(super) fn options(number: usize) -> Option<Value> {
@@ -75,6 +75,24 @@ pub(super) fn options(number: usize) -> Option<Value> {
         13 => Some(json!({"stickiness": {"hashPolicies": [
             {"header": "x-1"}, {"header": "via"},
         ]}})),
+        14 => Some(json!({
+            "extauth": {"customAuth": {"contextExtensions": {"level": "a", "x": "y"}}},
+            "rateLimit": {"raw": {"rateLimits": [{"actions": [
+                {"genericKey": {"descriptorValue": "all"}},
+                {"requestHeaders": {"headerName": "X-3", "descriptorKey": "user"}},
+            ]}]}},
+        })),
+        15 => Some(json!({"rateLimit": {"raw": {"rateLimits": [
+            {"actions": [{"destinationCluster": {}}], "setActions": [{"remoteAddress": {}}]},
+            {"actions": [{"headerValueMatch": {"descriptorValue": "h", "expectMatch": false, "headers": [
+                {"name": "x-0", "regexMatch": "v[1-5]", "invertMatch": true},
+                {"name": "x-1", "rangeMatch": {"start": -3, "end": 9}},
+            ]}}]},
+            {"actions": [{"headerValueMatch": {"descriptorValue": "m", "headers": [
+                {"name": ":method", "exactMatch": "GET"}, {"name": "x-4", "presentMatch": true, "invertMatch": true},
+            ]}}]},
+        ]}}})),
+        16 => Some(json!({"extauth": {"disable": true}})),
         _ => None,
     }
 }
@@ -96,6 +114,18 @@ pub(super) fn api_keys() -> [Value; 2] {
             "stringData": {"api-key": "v1"},
         }),
     ]
+}
+
+/// The services that the routes of [`options`] are asked about.
+pub(super) fn services() -> [Value; 2] {
+    [("ext-auth-service", 8083), ("rate-limiter", 18081)].map(|(name, port)| {
+        json!({
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": {"name": name, "namespace": "t"},
+            "spec": {"ports": [{"name": "grpc", "port": port}]},
+        })
+    })
 }
 
 /// How many there are of the route selectors of [`policy`].

@@ -2,6 +2,8 @@
 //!
 //! Most are aimed: at one matcher of the configuration that they are sent to, which they meet, or miss by little.
 
+use std::net::Ipv4Addr;
+
 use meshgate_compiler::oracle::{Connection, Request};
 use meshgate_compiler::tree::{
     Domain, DomainKind, HeaderMatch, Matcher, PathTail, QueryMatch, TextPlace, Tree, ValueMatch,
@@ -140,7 +142,10 @@ fn blind() -> impl Strategy<Value = Request> {
                 path,
                 headers,
                 random: f64::from(hundredth) / 100.0,
-                connection: Connection::default(),
+                connection: Connection {
+                    source: Some(Ipv4Addr::LOCALHOST.into()),
+                    ..Connection::default()
+                },
             },
         )
 }

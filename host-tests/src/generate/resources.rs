@@ -6,7 +6,7 @@ use proptest::sample::select;
 use serde_json::{Map, Value, json};
 
 use super::choice::{one_of, optional};
-use super::options::{OPTIONS, SELECTORS, api_keys, options, policy};
+use super::options::{OPTIONS, SELECTORS, api_keys, options, policy, services};
 
 pub(super) const SEGMENTS: &[&str] = &[
     "/", "/a", "/b", "/A", "/ab", "/a.b", "a", "/ä", "/v1", "/img.png",
@@ -397,10 +397,14 @@ impl Configuration {
                 "pathWithEscapedSlashesAction": escaped,
             },
             "ingressGatewaySelectors": [{"portName": "http2"}],
-            "connectionHandlers": [{"http": {"routeConfig": [{"virtualHostSelector": {}}]}}],
+            "connectionHandlers": [{"http": {
+                "routeConfig": [{"virtualHostSelector": {}}],
+                "routeOptions": {"extauth": {}, "rateLimit": {}},
+            }}],
         });
         let mut resources = vec![object("VirtualGateway", "gw", gateway)];
         resources.extend(api_keys());
+        resources.extend(services());
         for (n, (domains, level, routes)) in self.hosts.iter().enumerate() {
             let mut spec = json!({"domains": domains, "routes": list(routes)});
             spec["ignorePathParameters"] = json!(self.flags.0);

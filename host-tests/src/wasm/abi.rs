@@ -14,11 +14,13 @@ pub(super) enum Status {
     CasMismatch = 8,
 }
 
-/// The header maps the host knows. The ABI has more (trailers, answers of outgoing calls), which are never there.
+/// The header maps the host knows. The ABI has more (trailers, metadata), which are never there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum MapType {
     RequestHeaders,
     ResponseHeaders,
+    /// Of the answer to a call by HTTP.
+    CallHeaders,
     Absent,
 }
 
@@ -27,7 +29,8 @@ impl MapType {
         match number {
             0 => Ok(MapType::RequestHeaders),
             2 => Ok(MapType::ResponseHeaders),
-            1 | 3..=7 => Ok(MapType::Absent),
+            6 => Ok(MapType::CallHeaders),
+            1 | 3..=5 | 7 => Ok(MapType::Absent),
             _ => Err(Status::BadArgument),
         }
     }
@@ -35,6 +38,10 @@ impl MapType {
 
 /// Buffer number of the body of a request.
 pub(super) const BUFFER_REQUEST_BODY: u32 = 0;
+/// Buffer number of the body of the answer to a call by HTTP.
+pub(super) const BUFFER_HTTP_CALL_BODY: u32 = 4;
+/// Buffer number of the message that answers a call by gRPC.
+pub(super) const BUFFER_GRPC_MESSAGE: u32 = 5;
 /// Buffer number of the VM configuration, which is always empty here.
 pub(super) const BUFFER_VM_CONFIGURATION: u32 = 6;
 /// Buffer number of the plugin configuration.

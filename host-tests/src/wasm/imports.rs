@@ -1,10 +1,12 @@
 //! The host calls of proxy-wasm ABI 0.2.1.
 //!
-//! There are no clusters in this host: outgoing calls answer as Envoy does for a cluster that it does not know.
+//! Calls to clusters that a test has not added are answered as Envoy does for a cluster that it does not know. Those to others
+//! wait until the test answers them, for as long as it takes.
 
 use wasmtime::{Caller, Linker};
 
 use super::abi::{self, LogLevel, MapType, MetricKind, Status};
+use super::call::{self, Question};
 use super::guest::{Answer, Failure, Guest, Slice};
 use super::headers::Headers;
 use super::local_reply::SentReply;
@@ -94,13 +96,23 @@ pub(super) fn add_to_linker(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
         "proxy_dequeue_shared_queue"(queue: u32, data: u32, size: u32) dequeue_shared_queue;
 
         "proxy_http_call"(
-            _upstream: u32, _upstream_size: u32, _headers: u32, _headers_size: u32, _body: u32, _body_size: u32,
-            _trailers: u32, _trailers_size: u32, _timeout: u32, _token: u32
-        ) |_: &mut Guest<'_>, _, _, _, _, _, _, _, _, _, _| Err(Status::BadArgument.into());
+            upstream: u32, upstream_size: u32, headers: u32, headers_size: u32, body: u32, body_size: u32,
+            _trailers: u32, _trailers_size: u32, _timeout: u32, token: u32
+        ) |guest: &mut Guest<'_>, upstream, upstream_size, headers, headers_size, body, body_size, _, _, _, token| {
+            let slices = [slice(upstream, upstream_size), slice(headers, headers_size), slice(body, body_size)];
+            http_call(guest, slices, token)
+        };
         "proxy_grpc_call"(
-            _upstream: u32, _upstream_size: u32, _service: u32, _service_size: u32, _method: u32, _method_size: u32,
-            _metadata: u32, _metadata_size: u32, _message: u32, _message_size: u32, _timeout: u32, _token: u32
-        ) |_: &mut Guest<'_>, _, _, _, _, _, _, _, _, _, _, _, _| Err(Status::ParseFailure.into());
+            upstream: u32, upstream_size: u32, service: u32, service_size: u32, method: u32, method_size: u32,
+            _metadata: u32, _metadata_size: u32, message: u32, message_size: u32, _timeout: u32, token: u32
+        ) |guest: &mut Guest<'_>, upstream, upstream_size, service, service_size, method, method_size, _, _,
+           message, message_size, _, token| {
+            let slices = [
+                slice(upstream, upstream_size), slice(service, service_size), slice(method, method_size),
+                slice(message, message_size),
+            ];
+            grpc_call(guest, slices, token)
+        };
         "proxy_grpc_stream"(
             _upstream: u32, _upstream_size: u32, _service: u32, _service_size: u32, _method: u32, _method_size: u32,
             _metadata: u32, _metadata_size: u32, _token: u32
@@ -125,6 +137,36 @@ fn not_found() -> Answer {
 
 fn number(guest: &mut Guest<'_>, result: u32, number: u32) -> Answer {
     Ok(guest.write_u32(result, number)?)
+}
+
+fn http_call(guest: &mut Guest<'_>, [cluster, headers, body]: [Slice; 3], token: u32) -> Answer {
+    let cluster = guest.read_text(cluster)?;
+    let headers = abi::decode_pairs(&guest.read(headers)?)?;
+    let question = Question::Http(headers, guest.read(body)?);
+    let begun = begin_call(guest, cluster, question);
+    number(guest, token, begun.ok_or(Status::BadArgument)?)
+}
+
+fn grpc_call(
+    guest: &mut Guest<'_>,
+    [target, service, method, message]: [Slice; 4],
+    token: u32,
+) -> Answer {
+    let cluster = call::grpc_cluster(&guest.read(target)?)?;
+    let path = format!(
+        "/{}/{}",
+        guest.read_text(service)?,
+        guest.read_text(method)?
+    );
+    let question = Question::Grpc(path, guest.read(message)?);
+    let begun = begin_call(guest, cluster, question);
+    number(guest, token, begun.ok_or(Status::ParseFailure)?)
+}
+
+fn begin_call(guest: &mut Guest<'_>, cluster: String, question: Question) -> Option<u32> {
+    let host = guest.host();
+    let root = host.root();
+    host.services.begin(root, cluster, question)
 }
 
 fn log(guest: &mut Guest<'_>, level: u32, data: u32, size: u32) -> Answer {
@@ -167,6 +209,10 @@ fn get_buffer_bytes(
     let whole: &[u8] = match buffer {
         abi::BUFFER_REQUEST_BODY => match host.streams.get(&host.context) {
             Some(stream) => &stream.body.bytes,
+            None => return not_found(),
+        },
+        abi::BUFFER_HTTP_CALL_BODY | abi::BUFFER_GRPC_MESSAGE => match &host.services.answer {
+            Some(answer) => &answer.body,
             None => return not_found(),
         },
         abi::BUFFER_VM_CONFIGURATION => &[],

@@ -7,10 +7,11 @@
 //!
 //! It answers as Envoy does wherever a filter can tell the difference: header maps are only there in their phase, a local
 //! reply passes through the response callbacks, a configuration that is refused leaves the running one in place.
-//! It does not model bodies, trailers or clusters, and everything in it is repeatable: the clock stands still, the random
+//! It does not model bodies or trailers, services answer when a test makes them, and everything in it is repeatable: the clock stands still, the random
 //! numbers come from a fixed seed, and a guest that loops runs out of fuel.
 
 mod abi;
+mod call;
 mod exchange;
 mod failure;
 mod guest;
@@ -23,6 +24,7 @@ mod vm;
 mod wasi;
 
 pub use abi::{LogLevel, MetricKind};
+pub use call::{Call, Question};
 pub use exchange::{Forwarded, LocalReply, OpenStream, Outcome, Request};
 pub use failure::{LoadError, Refused, Trap};
 pub use headers::Headers;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use wasmtime::{StoreLimits, StoreLimitsBuilder};
 
 use super::abi::{LogLevel, MapType, Status};
+use super::call::Calls;
 use super::headers::Headers;
 use super::local_reply::SentReply;
 use super::store::{Metrics, SharedData, SharedQueues};
@@ -36,6 +37,8 @@ pub(super) struct Host {
     pub(super) metrics: Metrics,
     pub(super) shared_data: SharedData,
     pub(super) queues: SharedQueues,
+    /// Calls to services.
+    pub(super) services: Calls,
     /// Host calls by name since the start of the current operation.
     pub(super) calls: BTreeMap<&'static str, u32>,
     /// The time, in nanoseconds of the Unix epoch.
@@ -105,6 +108,7 @@ impl Host {
             metrics: Metrics::default(),
             shared_data: SharedData::default(),
             queues: SharedQueues::default(),
+            services: Calls::default(),
             calls: BTreeMap::new(),
             now: NOW,
             random: 0,
@@ -133,6 +137,9 @@ impl Host {
 
     /// The header map, if the phase of the stream allows to read it.
     pub(super) fn map(&mut self, map: MapType) -> Option<&Headers> {
+        if map == MapType::CallHeaders {
+            return self.services.answer.as_ref().map(|answer| &answer.headers);
+        }
         let stream = self.stream()?;
         match (map, stream.phase) {
             (MapType::RequestHeaders, Phase::Request | Phase::Log) => Some(&stream.request),

@@ -8,6 +8,7 @@ use wasmtime::{
     Config, Engine, Instance, InstancePre, Linker, Store, TypedFunc, WasmParams, WasmResults,
 };
 
+use super::call::{Call, CallAnswer, Question};
 use super::exchange::{Forwarded, LocalReply, OpenStream, Outcome, Request};
 use super::failure::{LoadError, Refused, Trap};
 use super::headers::Headers;
@@ -43,6 +44,8 @@ struct Callbacks {
     vm_start: Option<TypedFunc<(u32, u32), u32>>,
     configure: Option<TypedFunc<(u32, u32), u32>>,
     queue_ready: Option<TypedFunc<(u32, u32), ()>>,
+    grpc_receive: Option<TypedFunc<(u32, u32, u32), ()>>,
+    http_call_response: Option<TypedFunc<(u32, u32, u32, u32, u32), ()>>,
     request_body: Option<TypedFunc<(u32, u32, u32), u32>>,
     request_headers: Option<TypedFunc<(u32, u32, u32), u32>>,
     response_headers: Option<TypedFunc<(u32, u32, u32), u32>>,
@@ -296,6 +299,47 @@ impl Vm {
             .unwrap_or_else(Outcome::Trapped)
     }
 
+    /// Adds a cluster that the guest can call.
+    pub fn add_cluster(&mut self, name: &str) {
+        let services = &mut self.store.data_mut().services;
+        services.clusters.insert(name.to_owned());
+    }
+
+    /// Takes the oldest call that is not answered.
+    pub fn take_call(&mut self) -> Option<Call> {
+        let open = &mut self.store.data_mut().services.open;
+        open.pop_first().map(|(_, call)| call)
+    }
+
+    /// Answers a call: one by gRPC with a message, one by HTTP with status 200 and a body.
+    ///
+    /// # Errors
+    /// When the guest traps.
+    pub fn answer_call(&mut self, call: &Call, body: &[u8]) -> Result<(), Trap> {
+        self.begin();
+        let mut headers = Headers::new();
+        headers.add(":status", "200");
+        let header_count = count(&headers);
+        let size = u32::try_from(body.len()).unwrap_or(u32::MAX);
+        self.store.data_mut().services.answer = Some(CallAnswer {
+            headers,
+            body: body.to_vec(),
+        });
+        let (root, token) = (call.root, call.token);
+        let answered = match &call.question {
+            Question::Grpc(..) => {
+                let arguments = (root, token, size);
+                self.call(root, |callbacks| &callbacks.grpc_receive, arguments)
+            }
+            Question::Http(..) => {
+                let arguments = (root, token, header_count, size, 0);
+                self.call(root, |callbacks| &callbacks.http_call_response, arguments)
+            }
+        };
+        self.store.data_mut().services.answer = None;
+        answered.map(drop)
+    }
+
     /// Lets time pass. Timers run out as they would meanwhile.
     ///
     /// # Errors
@@ -504,6 +548,8 @@ impl Callbacks {
             vm_start: find(instance, store, "proxy_on_vm_start")?,
             configure: find(instance, store, "proxy_on_configure")?,
             queue_ready: find(instance, store, "proxy_on_queue_ready")?,
+            grpc_receive: find(instance, store, "proxy_on_grpc_receive")?,
+            http_call_response: find(instance, store, "proxy_on_http_call_response")?,
             request_headers: find(instance, store, "proxy_on_request_headers")?,
             request_body: find(instance, store, "proxy_on_request_body")?,
             response_headers: find(instance, store, "proxy_on_response_headers")?,

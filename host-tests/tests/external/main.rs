@@ -12,7 +12,6 @@ mod bodies;
 mod bodies_envoy;
 mod clients;
 mod gateway;
-mod levels;
 mod limits;
 mod local;
 mod proto;
@@ -26,7 +25,6 @@ fn main() {
         authorization::TESTS,
         bodies::TESTS,
         clients::TESTS,
-        levels::TESTS,
         limits::TESTS,
         local::TESTS,
         &real::tests(),
