@@ -384,6 +384,8 @@ codes! {
     ObjectNotAccepted = "E0716", "object-not-accepted";
     /// Two objects of one name.
     ObjectNameTaken = "E0717", "object-name-taken";
+    /// A setting of a TrafficPolicy that does not hold for a destination that it selects.
+    SettingNotApplied = "W0718", "setting-not-applied";
 }
 
 impl Code {
