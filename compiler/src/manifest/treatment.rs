@@ -23,8 +23,8 @@ const LISTED_NAMES: usize = 3;
 pub(super) struct Treatment<'r> {
     policies: DestinationPolicies<'r>,
     tree: &'r Tree,
-    /// Destinations that are spoken to without TLS, by the place of the mode.
-    plain: BTreeMap<Span, (TlsMode, Vec<UpstreamName>)>,
+    /// Destinations that are spoken to without TLS, by the place of the mode, and whether their upstreams are given.
+    plain: BTreeMap<(Span, bool), (TlsMode, Vec<UpstreamName>)>,
 }
 
 impl<'r> Treatment<'r> {
@@ -55,7 +55,8 @@ impl<'r> Treatment<'r> {
                 cluster["transport_socket"] = tls(host);
             }
             _ => {
-                let (_, names) = (self.plain.entry(mode.span)).or_insert((mode.value, Vec::new()));
+                let (_, names) =
+                    (self.plain.entry((mode.span, given))).or_insert((mode.value, Vec::new()));
                 names.push(UpstreamName::of(destination));
             }
         }
@@ -102,7 +103,7 @@ impl<'r> Treatment<'r> {
 
     /// Reports the destinations that are spoken to without TLS though a policy says otherwise.
     pub(super) fn report(self, diagnostics: &mut Diagnostics) {
-        for (span, (mode, names)) in self.plain {
+        for ((span, given), (mode, names)) in self.plain {
             let listed: Vec<String> = names
                 .iter()
                 .take(LISTED_NAMES)
@@ -112,14 +113,16 @@ impl<'r> Treatment<'r> {
                 0 => String::new(),
                 more => format!(" and {more} more"),
             };
-            let (reason, help) = match mode {
-                TlsMode::IstioMutual => (
+            let (code, reason, help) = match given {
+                true => (
+                    Code::PlainUpstream,
+                    "their upstreams are given for trying things out",
+                    "send plain requests to servers that take them; the routes are the same",
+                ),
+                false => (
+                    Code::SettingNotApplied,
                     "without a mesh there are no certificates for it",
                     "it has an effect with `--target istio`",
-                ),
-                TlsMode::Simple | TlsMode::Disable => (
-                    "their upstreams are given for trying things out",
-                    "it has an effect with `--target istio`, and for static destinations without `--upstream`",
                 ),
             };
             let message = format!(
@@ -127,7 +130,7 @@ impl<'r> Treatment<'r> {
                 mode.as_str(),
                 listed.join(", "),
             );
-            diagnostics.push(Diagnostic::at(Code::SettingNotApplied, span, message).help(help));
+            diagnostics.push(Diagnostic::at(code, span, message).help(help));
         }
     }
 }

@@ -441,7 +441,7 @@ fn an_envoy_without_a_mesh_has_them_as_far_as_it_can() {
     folder.write("east.yaml", services.as_bytes());
     let (cluster, outcome) = bootstrap(&folder, &["--inventory", "east=east.yaml"]);
     outcome.said(
-        "`tlsMode: ISTIO_MUTUAL` does not hold for `reviews.bookinfo:9080/version=v2`, to which requests are sent without TLS: without a mesh there are no certificates for it",
+        "`tlsMode: ISTIO_MUTUAL` does not hold for `reviews.bookinfo:9080/version=v2`, to which requests are sent without TLS: their upstreams are given for trying things out",
     );
     let reviews = cluster("reviews.bookinfo.svc.cluster.local");
     assert_eq!(
@@ -475,6 +475,18 @@ fn an_envoy_without_a_mesh_has_them_as_far_as_it_can() {
     let (cluster, outcome) = bootstrap(&folder, &given);
     outcome.said(
         "`tlsMode: SIMPLE` does not hold for `payments.shop:443`, to which requests are sent without TLS: their upstreams are given for trying things out",
+    );
+    let payments = cluster("|api.payments.example");
+    assert_eq!(payments["transport_socket"], Value::Null);
+
+    let text = fs::read_to_string(folder.path().join("shop.yaml")).unwrap();
+    folder.write(
+        "shop.yaml",
+        text.replace("SIMPLE", "ISTIO_MUTUAL").as_bytes(),
+    );
+    let (cluster, outcome) = bootstrap(&folder, &given[..2]);
+    outcome.said("W0718").said(
+        "`tlsMode: ISTIO_MUTUAL` does not hold for `payments.shop:443`, to which requests are sent without TLS: without a mesh there are no certificates for it",
     );
     let payments = cluster("|api.payments.example");
     assert_eq!(payments["transport_socket"], Value::Null);
