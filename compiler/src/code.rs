@@ -142,6 +142,8 @@ codes! {
     EmptyRegex = "E0207", "empty-regex";
     /// A `pathSeparatedPrefix` that is empty or ends in a slash.
     SeparatedPrefixSlash = "E0208", "separated-prefix-slash";
+    /// A condition on text that no request has.
+    NeverSent = "W0209", "never-sent";
 
     /// A delegating route matches by something else than a path prefix.
     DelegateNotPrefix = "E0250", "delegate-not-prefix";
@@ -192,6 +194,10 @@ codes! {
     TemplateVariable = "E0322", "template-variable";
     /// A redirect to something that is no scheme.
     InvalidScheme = "E0323", "invalid-scheme";
+    /// A new host that is no host.
+    InvalidHost = "E0324", "invalid-host";
+    /// A rewrite to nothing, which is none.
+    EmptyRewrite = "W0325", "empty-rewrite";
     /// A redirect that changes nothing.
     EmptyRedirect = "W0307", "empty-redirect";
 
@@ -229,6 +235,8 @@ codes! {
     UnknownCluster = "E0371", "unknown-cluster";
     /// A localized virtual destination selects two services of one cluster.
     SeveralServicesInCluster = "E0372", "several-services-in-cluster";
+    /// Subsets with different labels and one name.
+    AmbiguousSubset = "E0373", "ambiguous-subset";
     /// A gateway will not have a destination.
     NotAtGateway = "E0375", "not-at-gateway";
 

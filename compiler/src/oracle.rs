@@ -3,6 +3,7 @@
 //! Slow and obvious on purpose. It shares no matching code with the engine, which is held to its answers.
 
 mod access;
+mod conditions;
 mod credentials;
 mod hosts;
 mod paths;
@@ -15,15 +16,16 @@ use std::borrow::Cow;
 
 use std::net::IpAddr;
 
+use self::conditions::{
+    header, header_matches, matches, path_matches, query_matches, regex_matches, split_path,
+};
 use self::hosts::{find_host, needs_tls};
 use crate::answer::{self, Answer, Outcome, Response};
-use crate::regex::Regex;
 use crate::resource::{HeaderManipulation, ObjectName};
 use crate::rewrite::{HostRewrite, PathRewrite};
 use crate::tree::{
-    Action, Entry, Forward, Gateway, HeaderMatch, Host, LiteralPart, Matcher, PathMatch, PathTail,
-    QueryMatch, Redirect, RedirectPath, Route, TextPlace, Tree, ValueMatch, VirtualHost,
-    WeightedDestination,
+    Action, Entry, Forward, Gateway, Host, Matcher, PathTail, Redirect, RedirectPath, Route, Tree,
+    VirtualHost, WeightedDestination,
 };
 
 pub use walk::{Failed, Tried, Walk, walk};
@@ -257,134 +259,6 @@ fn find_entry<'t>(
         }
     }
     None
-}
-
-fn matches(matcher: &Matcher, base: usize, path: &str, request: &Request) -> bool {
-    path.as_bytes()
-        .get(base..)
-        .is_some_and(|rest| path_matches(&matcher.path, rest))
-        && matcher
-            .headers
-            .iter()
-            .all(|condition| header_matches(condition, request))
-        && matcher
-            .query
-            .iter()
-            .all(|condition| query_matches(condition, &request.path))
-        && matcher
-            .method
-            .as_ref()
-            .is_none_or(|method| *method == request.method)
-}
-
-/// The path, and its query or fragment.
-fn split_path(path: &str) -> (&str, &str) {
-    path.split_at(path.find(['?', '#']).unwrap_or(path.len()))
-}
-
-fn path_matches(condition: &PathMatch, path: &[u8]) -> bool {
-    let mut rest = path;
-    for part in &condition.literal {
-        let Some((start, end)) = rest.split_at_checked(part.text.len()) else {
-            return false;
-        };
-        if !text_matches(part, start) {
-            return false;
-        }
-        rest = end;
-    }
-    if condition.whole_segments && !rest.is_empty() && !rest.starts_with(b"/") {
-        return false;
-    }
-    match &condition.tail {
-        PathTail::End => rest.is_empty(),
-        PathTail::Any => true,
-        PathTail::Suffix(suffix) => rest
-            .len()
-            .checked_sub(suffix.text.len())
-            .is_some_and(|at| text_matches(suffix, rest.split_at(at).1)),
-        PathTail::Regex(pattern) => regex_matches(&pattern.value, rest),
-    }
-}
-
-fn text_matches(part: &LiteralPart, text: &[u8]) -> bool {
-    if part.ignore_case {
-        part.text.as_bytes().eq_ignore_ascii_case(text)
-    } else {
-        part.text.as_bytes() == text
-    }
-}
-
-fn header_matches(condition: &HeaderMatch, request: &Request) -> bool {
-    let mut value = match condition.name.as_str() {
-        ":authority" => Some(request.authority.clone()),
-        ":method" => Some(request.method.clone()),
-        ":path" => Some(request.path.clone()),
-        ":scheme" => Some(request.scheme.clone()),
-        name => header(request, name),
-    };
-    if condition.missing_as_empty {
-        value.get_or_insert_default();
-    }
-    value.is_some_and(|value| value_matches(&condition.value, &value)) != condition.invert
-}
-
-/// The value of a header; those of one that comes several times are joined with `,`. The scheme with which a request came is
-/// always in one.
-fn header(request: &Request, name: &str) -> Option<String> {
-    let values = request
-        .headers
-        .iter()
-        .filter(|(other, _)| other.eq_ignore_ascii_case(name))
-        .map(|(_, value)| value.as_str());
-    let values: Vec<&str> = values.collect();
-    match values.is_empty() {
-        true => (name == "x-forwarded-proto").then(|| request.scheme.clone()),
-        false => Some(values.join(",")),
-    }
-}
-
-fn query_matches(condition: &QueryMatch, path: &str) -> bool {
-    let path = path.split('#').next().unwrap_or_default();
-    let Some((_, query)) = path.split_once('?') else {
-        return false;
-    };
-    query
-        .split('&')
-        .map(|parameter| parameter.split_once('=').unwrap_or((parameter, "")))
-        .find(|(name, _)| *name == condition.name)
-        .is_some_and(|(_, value)| value_matches(&condition.value, value))
-}
-
-fn value_matches(condition: &ValueMatch, value: &str) -> bool {
-    match condition {
-        ValueMatch::Present => true,
-        ValueMatch::Exact(text) => text == value,
-        ValueMatch::Regex(pattern) => regex_matches(&pattern.value, value.as_bytes()),
-        ValueMatch::Text(place, part) => {
-            let fold = |text: &str| match part.ignore_case {
-                true => text.to_ascii_lowercase(),
-                false => text.to_owned(),
-            };
-            let (value, text) = (fold(value), fold(&part.text));
-            match place {
-                TextPlace::Whole => value == text,
-                TextPlace::Start => value.starts_with(&text),
-                TextPlace::End => value.ends_with(&text),
-                TextPlace::Anywhere => value.contains(&text),
-            }
-        }
-        ValueMatch::Range(start, end) => value
-            .parse()
-            .is_ok_and(|number: i64| (*start..*end).contains(&number)),
-    }
-}
-
-/// Whether a pattern matches all of a text. Patterns in a tree are valid.
-fn regex_matches(pattern: &str, text: &[u8]) -> bool {
-    Regex::parse(pattern)
-        .and_then(|regex| regex.matcher())
-        .is_ok_and(|matcher| matcher.matches(text))
 }
 
 /// What a rewrite works on besides the path as it was sent.

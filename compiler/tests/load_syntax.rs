@@ -42,7 +42,9 @@ fn tabs_are_named() {
 #[test]
 fn columns_count_characters() {
     check(
-        &format!("# ééé\r\n{TABLE}metadata: {{name: e, nämespace: x}}\r\nspec: {{é: 1}}\r\n"),
+        &format!(
+            "# ééé\r\n{TABLE}metadata: {{name: e, annotations: {{ä: x}}}}\r\nspec: {{é: 1}}\r\n"
+        ),
         &[
             "f:5:8: error[E0030]: unknown field `é` in `spec` (help: known fields are `options`, `routes` and `weight`)",
         ],

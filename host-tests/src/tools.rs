@@ -37,18 +37,29 @@ pub fn old_envoy() -> Result<PathBuf, String> {
     program("MESHGATE_ENVOY_OLD")
 }
 
-/// Istio's control plane, built from `host-tests/istiod`: `$MESHGATE_ISTIOD`.
+/// Istio's control plane: the file that `$MESHGATE_ISTIOD` names.
 ///
 /// # Errors
 /// When the variable names no file; the message says what to do.
 pub fn istiod() -> Result<PathBuf, String> {
-    match env::var_os("MESHGATE_ISTIOD").map(PathBuf::from) {
-        None => Err("MESHGATE_ISTIOD is not set: run `cargo xtask istio-e2e`".to_owned()),
-        Some(path) if path.is_file() => Ok(path),
-        Some(path) => Err(format!(
-            "MESHGATE_ISTIOD: there is no file `{}`",
-            path.display()
+    of_istio("MESHGATE_ISTIOD")
+}
+
+/// Istio's command-line tool: the file that `$MESHGATE_ISTIOCTL` names.
+///
+/// # Errors
+/// When the variable names no file; the message says what to do.
+pub fn istioctl() -> Result<PathBuf, String> {
+    of_istio("MESHGATE_ISTIOCTL")
+}
+
+fn of_istio(variable: &str) -> Result<PathBuf, String> {
+    match env::var_os(variable).map(PathBuf::from) {
+        None => Err(format!(
+            "{variable} is not set: run `cargo xtask istio-e2e`"
         )),
+        Some(path) if path.is_file() => Ok(path),
+        Some(path) => Err(format!("{variable}: there is no file `{}`", path.display())),
     }
 }
 

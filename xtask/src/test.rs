@@ -81,7 +81,9 @@ pub(crate) fn run() -> bool {
         let path = registry.1.display().to_string();
         Ok((registry, path))
     });
-    let istiod = report.step("istiod", || Ok((istio::build()?, String::new())));
+    let istio = report.step("istiod and istioctl", || {
+        Ok((istio::build()?, String::new()))
+    });
 
     let mut settings = settings(filter, envoy, envoy_old);
     settings.extend(servers.into_iter().flatten());
@@ -101,10 +103,10 @@ pub(crate) fn run() -> bool {
     }
 
     report.step("tests in Istio", || {
-        let istiod = istiod.ok_or_else(|| Stop::Skipped("no istiod".to_owned()))?;
+        let istio = istio.ok_or_else(|| Stop::Skipped("no istiod".to_owned()))?;
         let mut counted = Tally::default();
         // With the features that the tests were just built with.
-        let result = istio::test(&["--workspace"], istiod, &settings, &mut counted);
+        let result = istio::test(&["--workspace"], &istio, &settings, &mut counted);
         tally.add(counted);
         result.map_err(|message| format!("{message}: {counted}"))?;
         Ok(((), counted.to_string()))

@@ -93,7 +93,11 @@ impl Scalar<'_> {
     }
 }
 
-/// Reads a number in any of the notations of YAML 1.1 and 1.2. Integers beyond 64 bits become floats.
+/// Greatest number up to which a float is exact.
+const EXACT: f64 = 9_007_199_254_740_992.0;
+
+/// Reads a number in any of the notations of YAML 1.1 and 1.2. Integers beyond 64 bits become floats, and floats without
+/// a fraction integers, as they do on the way through JSON.
 fn number(text: &str) -> Option<ScalarKind> {
     let text = text.replace('_', "");
     let (negative, digits) = match text.strip_prefix(['-', '+']) {
@@ -137,7 +141,12 @@ fn number(text: &str) -> Option<ScalarKind> {
         return None;
     }
     let value: f64 = digits.parse().ok()?;
-    Some(ScalarKind::Float(if negative { -value } else { value }))
+    let value = if negative { -value } else { value };
+    let is_whole = value.fract() == 0.0 && value.abs() <= EXACT;
+    Some(match is_whole {
+        true => ScalarKind::Integer(value as i64),
+        false => ScalarKind::Float(value),
+    })
 }
 
 impl<'s> Node<'s> {
@@ -341,13 +350,16 @@ mod tests {
             ("0x1F", 31),
             ("-0b11", -3),
             ("-9223372036854775808", i64::MIN),
+            ("80.0", 80),
+            ("1e3", 1000),
+            ("-0.0", 0),
         ] {
             assert_eq!(kind(text), ScalarKind::Integer(value), "{text}");
         }
         for (text, value) in [
             ("1.5", 1.5),
             (".5", 0.5),
-            ("1e3", 1000.0),
+            ("1.5e-1", 0.15),
             ("9223372036854775808", 9.223372036854776e18),
         ] {
             assert_eq!(kind(text), ScalarKind::Float(value), "{text}");

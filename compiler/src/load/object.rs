@@ -81,11 +81,16 @@ impl<'d> Loader<'d> {
     }
 
     /// Takes one document: an object, a list of objects such as kubectl prints, or nothing.
-    pub(super) fn document(&mut self, mut node: Node<'_>) {
+    pub(super) fn document(&mut self, node: Node<'_>) {
         if node.is_null() {
             return;
         }
         self.documents += 1;
+        self.objects(node);
+    }
+
+    /// Takes an object, or a list of objects and of further lists.
+    fn objects(&mut self, mut node: Node<'_>) {
         let is_list = node
             .get("kind")
             .and_then(Node::string)
@@ -93,7 +98,7 @@ impl<'d> Loader<'d> {
         match node.list_mut("items") {
             Some(items) if is_list => {
                 for item in std::mem::take(items) {
-                    self.object(item);
+                    self.objects(item);
                 }
             }
             _ => self.object(node),
@@ -112,6 +117,12 @@ impl<'d> Loader<'d> {
         let cluster = self.cluster.clone().filter(|_| !kind.is_global());
         let key = (kind.name, cluster, metadata.id.clone());
         if let Some(first) = self.seen.get(&key) {
+            let help = match kind.is_global() || self.cluster.is_some() {
+                true => "rename one of them, or remove it",
+                false => {
+                    "if they are of two clusters, pass each with `--inventory CLUSTER=PATH`; else remove one of them"
+                }
+            };
             self.diagnostics.push(
                 Diagnostic::at(
                     Code::DuplicateObject,
@@ -122,7 +133,7 @@ impl<'d> Loader<'d> {
                     ),
                 )
                 .also(*first, "first defined here")
-                .help("rename one of them, or remove it"),
+                .help(help),
             );
             return;
         }

@@ -516,7 +516,12 @@ fn explain(info: &str, rest: &str) -> (Code, String, &'static str) {
             "this line has no `:`",
             "write `key: value`, or put a text of several lines in quotes",
         )
-    } else if has("unexpected character") {
+    } else if has("illegal placement") {
+        (
+            "a `:` is not expected here",
+            "the lines before may lack a `]` or `}`; put a text that contains `: ` in quotes",
+        )
+    } else if has("unexpected character") || has("anchor or alias") {
         (
             "a text cannot begin with this character",
             "put the text in quotes",

@@ -33,9 +33,10 @@ type Preference = (bool, u8, usize);
 fn domain_matches(domain: &Domain, authority: &str) -> Option<Preference> {
     let authority = authority.to_ascii_lowercase();
     let (host, port) = split_port(&authority);
+    // Compared as text, like names: `:08080` is another authority than `:8080`.
     let port_matches = domain
         .port
-        .is_none_or(|wanted| port.and_then(|port| port.parse().ok()) == Some(wanted));
+        .is_none_or(|wanted| port == Some(wanted.to_string().as_str()));
     let text = domain.text.as_str();
     let (host_matches, rank) = match domain.kind {
         DomainKind::Exact => (host == text, 3),

@@ -66,6 +66,8 @@ struct Scope<'s> {
     names: &'s [String],
     /// In a unit: how many of these names lie outside.
     outside: Option<usize>,
+    /// In a unit: whether text of the path stands before what the parents say.
+    below_text: bool,
     /// Tables on the way here, each with the place that led to it.
     through: &'s [(usize, Span)],
     /// Whether routes can be shared here at all.
@@ -153,6 +155,7 @@ impl<'t, 'r> Flattener<'t, 'r> {
             level: &Level::default(),
             names: &[],
             outside: None,
+            below_text: false,
             through: &[],
             may_share: false,
             is_sorted: false,
@@ -186,6 +189,7 @@ impl<'t, 'r> Flattener<'t, 'r> {
             level,
             names: &names,
             outside: None,
+            below_text: false,
             through: &[],
             may_share: self.sharing != Sharing::Never,
             is_sorted: false,
@@ -417,7 +421,7 @@ impl<'t, 'r> Flattener<'t, 'r> {
                     }
                     continue;
                 }
-                matchers.push(conjoin(parent, own));
+                matchers.push(conjoin(parent, own, scope.below_text));
             }
         }
         if matchers.is_empty() && self.is_new(Code::NothingLeftToMatch, route.source.span) {
@@ -521,8 +525,8 @@ fn size(matcher: &Matcher) -> usize {
 }
 
 /// Both conditions. Their methods are known not to contradict each other.
-fn conjoin(parent: &Matcher, own: &Conditions<'_>) -> Matcher {
-    let mut matcher = alone(own, path::join(&parent.path, own.uri));
+fn conjoin(parent: &Matcher, own: &Conditions<'_>, below_text: bool) -> Matcher {
+    let mut matcher = alone(own, path::join(&parent.path, own.uri, below_text));
     matcher.add_conditions(parent);
     matcher
 }

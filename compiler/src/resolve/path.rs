@@ -15,8 +15,10 @@ pub(super) fn own(uri: Option<&Uri>) -> PathMatch {
 ///
 /// The child's path is appended: `/foo` and `/bar` make `/foo/bar`. A child of `/` (or none) is the parent's own
 /// prefix, without a slash added, so that `/foo` itself still matches. Regexes and suffixes look at what follows the
-/// prefix; where that has to be whole segments of the path, it still has to.
-pub(super) fn join(parent: &PathMatch, child: Option<&Uri>) -> PathMatch {
+/// prefix, which a path still has to have.
+///
+/// Text of the path may also stand before the parent's (`below_text`).
+pub(super) fn join(parent: &PathMatch, child: Option<&Uri>, below_text: bool) -> PathMatch {
     let Some(uri) = child else {
         return parent.clone();
     };
@@ -35,10 +37,15 @@ pub(super) fn join(parent: &PathMatch, child: Option<&Uri>) -> PathMatch {
             let slash = if text.starts_with('/') { "" } else { "/" };
             with_tail(without_last_slash(parent), uri, format!("{slash}{text}"))
         }
-        PathKind::Suffix | PathKind::Regex => PathMatch {
-            whole_segments: parent.whole_segments,
-            ..with_tail(without_last_slash(parent), uri, text.clone())
-        },
+        // Below `/foo/` they see the slash, but not what only begins with `/foo`: that is another's.
+        PathKind::Suffix | PathKind::Regex => {
+            let literal = without_last_slash(parent);
+            let is_cut = literal != parent.literal && (below_text || !literal.is_empty());
+            PathMatch {
+                whole_segments: parent.whole_segments || is_cut,
+                ..with_tail(literal, uri, text.clone())
+            }
+        }
     }
 }
 
@@ -139,11 +146,13 @@ mod tests {
             ("/", uri(Regex, "/b.r", false), "~/b.r"),
             ("/foo", uri(Suffix, ".css", false), "/foo*.css"),
             ("/", uri(Suffix, ".css", false), "*.css"),
+            ("/foo/", uri(Regex, "/b.r", false), "/foo|~/b.r"),
+            ("/foo/", uri(Suffix, ".css", false), "/foo|*.css"),
             ("/foo", uri(Prefix, "/bar", true), "/foo+(?i)/bar*"),
             ("/", uri(Prefix, "/bar", true), "(?i)/bar*"),
         ] {
             let parent = own(Some(&uri(Prefix, parent, false)));
-            assert_eq!(show(&join(&parent, Some(&child))), expected);
+            assert_eq!(show(&join(&parent, Some(&child), false)), expected);
         }
     }
 
@@ -156,7 +165,7 @@ mod tests {
         };
         let parent = own(Some(&whole("/foo")));
         assert_eq!(show(&parent), "/foo|*");
-        assert_eq!(show(&join(&parent, None)), "/foo|*");
+        assert_eq!(show(&join(&parent, None, false)), "/foo|*");
         for (child, expected) in [
             (uri(Prefix, "/", false), "/foo|*"),
             (uri(Exact, "/", false), "/foo$"),
@@ -166,15 +175,26 @@ mod tests {
             (uri(Regex, ".*", false), "/foo|~.*"),
             (uri(Suffix, ".css", false), "/foo|*.css"),
         ] {
-            assert_eq!(show(&join(&parent, Some(&child))), expected);
+            assert_eq!(show(&join(&parent, Some(&child), false)), expected);
         }
         let parent = own(Some(&uri(Prefix, "/foo/", false)));
-        assert_eq!(show(&join(&parent, Some(&whole("/bar")))), "/foo/bar|*");
+        assert_eq!(
+            show(&join(&parent, Some(&whole("/bar")), false)),
+            "/foo/bar|*"
+        );
+    }
+
+    #[test]
+    fn the_slash_of_a_parent_stays_below_other_text() {
+        let parent = own(Some(&uri(PathKind::Prefix, "/", false)));
+        let child = uri(PathKind::Regex, ".*", false);
+        assert_eq!(show(&join(&parent, Some(&child), false)), "~.*");
+        assert_eq!(show(&join(&parent, Some(&child), true)), "|~.*");
     }
 
     #[test]
     fn a_child_without_path_takes_its_parents() {
         let parent = own(Some(&uri(PathKind::Prefix, "/foo", true)));
-        assert_eq!(join(&parent, None), parent);
+        assert_eq!(join(&parent, None, false), parent);
     }
 }

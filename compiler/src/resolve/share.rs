@@ -118,6 +118,8 @@ pub(super) struct Key {
     /// Whether the prefix of the delegating route ends in a slash, and then whether that slash stands in text whose case
     /// is ignored: a route without a path takes the prefix with the slash.
     pub(super) slash: Option<bool>,
+    /// Whether there is text before that slash: regexes and suffixes may not begin inside of it.
+    pub(super) below_text: bool,
     /// What follows the prefix begins with a slash, or is empty.
     pub(super) whole_segments: bool,
     /// How many references may follow one another from here on.

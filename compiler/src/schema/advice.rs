@@ -133,7 +133,18 @@ pub(super) fn similar(
     candidates
         .clone()
         .find(|candidate| letters(candidate) == wanted)
-        .or_else(|| closest(name, candidates))
+        .or_else(|| closest(name, candidates.clone()))
+        .or_else(|| only_longer(name, candidates))
+}
+
+/// The one candidate that begins with the name: `cluster` is `clusterName`, if nothing else begins so.
+fn only_longer(name: &str, candidates: impl Iterator<Item = &'static str>) -> Option<&'static str> {
+    if name.len() < 4 {
+        return None;
+    }
+    let mut longer = candidates.filter(|candidate| candidate.starts_with(name));
+    let first = longer.next();
+    first.filter(|_| longer.next().is_none())
 }
 
 /// `a`, `b` or `c`, each in backticks.

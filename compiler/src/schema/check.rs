@@ -210,6 +210,9 @@ fn scalar(scalar: &Scalar<'_>, ty: Type, span: Span, diagnostics: &mut Diagnosti
             "a string",
             Some("put a `- ` before it to make it a list".to_owned()),
         ),
+        (Type::Object(object), ScalarKind::String) if object.field("name").is_some() => {
+            ("a string", Some(format!("write `name: {}`", scalar.text)))
+        }
         (_, ScalarKind::Null) => (
             "nothing",
             Some("fill in a value, or remove the key".to_owned()),

@@ -124,6 +124,7 @@ macro_rules! ty {
     (any) => { $crate::schema::Type::Any };
     (nullable_string) => { $crate::schema::Type::Nullable(&$crate::schema::Type::String) };
     (nullable_boolean) => { $crate::schema::Type::Nullable(&$crate::schema::Type::Boolean) };
+    (nullable_labels) => { $crate::schema::Type::Nullable(&$crate::schema::ty!({string})) };
     (nullable_uint32) => { $crate::schema::Type::Nullable(&$crate::schema::Type::Uint32) };
     ([$element:tt]) => { $crate::schema::Type::List(&$crate::schema::ty!($element)) };
     ({$value:tt}) => { $crate::schema::Type::Map(&$crate::schema::ty!($value)) };
@@ -146,14 +147,25 @@ macro_rules! objects {
 use {objects, ty};
 
 objects! {
-    // The server adds more to the metadata than anybody writes.
+    // The metadata of every object in Kubernetes. What the server writes is not looked at.
     METADATA {
         name: string,
         namespace: string,
-        labels: {string},
+        labels: nullable_labels,
         creationTimestamp: nullable_string,
-    }
-    .open();
+        annotations: any,
+        clusterName: any,
+        deletionGracePeriodSeconds: any,
+        deletionTimestamp: any,
+        finalizers: any,
+        generateName: any,
+        generation: any,
+        managedFields: any,
+        ownerReferences: any,
+        resourceVersion: any,
+        selfLink: any,
+        uid: any,
+    };
     SERVICE { ports: [SERVICE_PORT], selector: {string}, type: string }.open().separable();
     SERVICE_PORT { name: string, port: uint32, protocol: string }.open();
 }

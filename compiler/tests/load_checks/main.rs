@@ -68,6 +68,8 @@ fn check_handler(handler: &str, expected: &[&str]) -> bool {
     check(&text, expected).virtual_gateways.len() == 1
 }
 
+const SERVICE: &str =
+    "apiVersion: v1\nkind: Service\nmetadata: {name: s}\nspec: {ports: [{port: 80}]}\n";
 const TABLE: &str =
     "apiVersion: networking.enterprise.mesh.gloo.solo.io/v1beta1\nkind: RouteTable\n";
 
@@ -80,6 +82,8 @@ fn lists_are_unpacked() {
         TABLE.replace('\n', ", ")
     );
     assert_eq!(check(&text, &[]).route_tables.len(), 1);
+    let nested = format!("{{apiVersion: v1, kind: List, items: [\n{text}]}}");
+    assert_eq!(check(&nested, &[]).route_tables.len(), 1);
 }
 
 #[test]
@@ -136,6 +140,13 @@ fn the_second_of_two_namesakes_is_left_out() {
            (help: rename one of them, or remove it)",
         ],
     );
+    check(
+        &format!("{SERVICE}---\n{SERVICE}"),
+        &[
+            "f:8:18: error[E0023]: Service `default/s` is defined twice; this one is left out \
+           (help: if they are of two clusters, pass each with `--inventory CLUSTER=PATH`; else remove one of them)",
+        ],
+    );
     assert_eq!(
         resources
             .route_tables
@@ -190,13 +201,18 @@ fn tls_is_required_in_words_or_by_a_boolean() {
         assert!(check_handler(&handler(value), &[]), "{value}");
     }
     let names = "`NONE`, `EXTERNAL_ONLY` or `ALL`";
-    let not_allowed = |value: &str| {
-        format!("f:2:64: error[E0035]: `{value}` is not allowed here (help: allowed are {names})")
+    let not_allowed = |value: &str, meant: &str| {
+        format!(
+            "f:2:64: error[E0035]: `{value}` is not allowed here (help: {meant}allowed are {names})"
+        )
     };
     let wrong_type = "f:2:64: error[E0034]: expected a boolean or a string, found a";
     for (value, reason) in [
-        ("EXTERNAL", not_allowed("EXTERNAL")),
-        ("'true'", not_allowed("true")),
+        (
+            "EXTERNAL",
+            not_allowed("EXTERNAL", "did you mean `EXTERNAL_ONLY`? "),
+        ),
+        ("'true'", not_allowed("true", "")),
         (
             "1",
             format!("{wrong_type} number (help: write one of {names})"),

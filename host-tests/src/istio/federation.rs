@@ -85,7 +85,7 @@ impl Federation {
             sources.add_inventory(cluster, name, inventory.to_string());
             known.insert(cluster.clone(), inventory);
         }
-        let (mut programs, manifests) = compile(&sources, &tools.filter, Attach::Exclusive)?;
+        let (mut programs, manifests) = compile(&sources, tools, Attach::Exclusive)?;
         let authority = Authority::new().map_err(|error| error.to_string())?;
         let names: Vec<String> = known.keys().cloned().collect();
         let mut clusters = BTreeMap::new();

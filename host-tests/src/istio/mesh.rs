@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use meshgate_compiler::compile::{CompileOptions, WorkloadProgram, workload_programs};
 use meshgate_compiler::diagnostic::Diagnostics;
@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 
 use super::control::Istiod;
 use super::destinations::{self, Destinations};
+use super::istioctl;
 use super::kubernetes::{Entrance, is_service, items, objects};
 use super::proxy::{Identity, Kind, Proxy};
 use super::wait::{self, address, wait_for};
@@ -29,6 +30,8 @@ use crate::yaml;
 pub struct Tools {
     /// The control plane.
     pub istiod: PathBuf,
+    /// The command-line tool.
+    pub istioctl: PathBuf,
     /// The proxy.
     pub envoy: PathBuf,
     /// The filter.
@@ -53,7 +56,7 @@ pub struct Mesh {
     /// Ports of the pods of every gateway, in the order of its virtual gateways.
     ports: Vec<Vec<u16>>,
     group: Group,
-    filter: PathBuf,
+    tools: Tools,
     attach: Attach,
 }
 
@@ -66,7 +69,7 @@ impl Mesh {
         let (group, mut inventory) = with_free_ports(group)?;
         let configuration = Configuration::of(&group, 1);
         configuration.program()?;
-        let (programs, manifests) = compile_own(&configuration, &group, &tools.filter, attach)?;
+        let (programs, manifests) = compile_own(&configuration, &group, tools, attach)?;
         let destinations = Destinations::of(&configuration.compiled.tree);
         let upstreams =
             Upstreams::start_apart(destinations.names()).map_err(|error| error.to_string())?;
@@ -117,7 +120,7 @@ impl Mesh {
             manifests,
             ports,
             group,
-            filter: tools.filter.clone(),
+            tools: tools.clone(),
             attach,
         })
     }
@@ -162,7 +165,7 @@ impl Mesh {
         self.configuration = Configuration::of(&self.group, 1);
         self.configuration.program()?;
         (self.programs, self.manifests) =
-            compile_own(&self.configuration, &self.group, &self.filter, self.attach)?;
+            compile_own(&self.configuration, &self.group, &self.tools, self.attach)?;
         Ok(())
     }
 
@@ -220,10 +223,10 @@ impl Mesh {
     }
 }
 
-/// What `meshgate compile --target istio` writes, for all clusters.
+/// What `meshgate compile --target istio` writes, for all clusters. `istioctl` has nothing against it.
 pub(super) fn compile(
     sources: &SourceMap,
-    filter: &Path,
+    tools: &Tools,
     attach: Attach,
 ) -> Result<(Vec<WorkloadProgram>, Vec<Manifest>), String> {
     // They have been looked at already.
@@ -232,7 +235,7 @@ pub(super) fn compile(
     let (resources, programs) = workload_programs(sources, &options, &mut diagnostics);
     let options = IstioOptions {
         module: Module {
-            url: format!("file://{}", filter.display()),
+            url: format!("file://{}", tools.filter.display()),
             sha256: None,
             pull_secret: None,
         },
@@ -246,6 +249,7 @@ pub(super) fn compile(
     if written.diagnostics.has_errors() {
         return Err(render::lines(&written.diagnostics, sources));
     }
+    istioctl::validate(&tools.istioctl, &written.list)?;
     Ok((programs, written.list))
 }
 
@@ -253,10 +257,10 @@ pub(super) fn compile(
 fn compile_own(
     configuration: &Configuration,
     group: &Group,
-    filter: &Path,
+    tools: &Tools,
     attach: Attach,
 ) -> Result<(Vec<WorkloadProgram>, Vec<Manifest>), String> {
-    let (mut programs, mut manifests) = compile(&configuration.sources, filter, attach)?;
+    let (mut programs, mut manifests) = compile(&configuration.sources, tools, attach)?;
     if let Some(clusters) = &group.clusters {
         let own = Some(&clusters.own);
         programs.retain(|program| program.cluster.as_ref() == own);

@@ -8,6 +8,7 @@ mod authority;
 mod control;
 mod destinations;
 mod federation;
+mod istioctl;
 mod kubernetes;
 mod mesh;
 mod proxy;

@@ -46,6 +46,7 @@ type Test = (String, Box<dyn FnOnce(&Tools) -> Result<(), String> + Send>);
 fn find() -> Result<Tools, String> {
     Ok(Tools {
         istiod: tools::istiod()?,
+        istioctl: tools::istioctl()?,
         envoy: tools::envoy()?,
         filter: tools::filter()?,
     })

@@ -9,7 +9,9 @@ use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::load::node::Node;
 use crate::policy::TextMatch;
 use crate::regex::{self, Regex};
-use crate::resource::{HeaderMatcher, Matcher, PathKind, QueryMatcher, Uri};
+use crate::resource::{
+    HeaderMatcher, Matcher, PathKind, QueryMatcher, TextPlace, Uri, ValueMatcher,
+};
 use crate::source::Spanned;
 
 /// Most conditions of one matcher besides its path.
@@ -194,6 +196,9 @@ fn check_path(kind: PathKind, value: &Spanned<String>, diagnostics: &mut Diagnos
             .help(format!("write `/{}`", value.value)),
         );
     }
+    if kind != PathKind::Regex {
+        check_sent("paths", value, &[' '], diagnostics);
+    }
     if kind != PathKind::Regex && value.contains(['?', '#']) {
         diagnostics.push(
             Diagnostic::at(
@@ -234,8 +239,38 @@ fn check_separated(prefix: &Spanned<String>, diagnostics: &mut Diagnostics) -> O
     None
 }
 
+/// Texts that a part of no request can have: what would end it, or what clients encode.
+fn check_sent(what: &str, text: &Spanned<String>, never: &[char], diagnostics: &mut Diagnostics) {
+    let Some(found) = text.chars().find(|c| never.contains(c)) else {
+        return;
+    };
+    let help = match found {
+        ' ' => {
+            "nothing is decoded before it is compared: write a space as `%20`, or as `+` if that is what clients send"
+        }
+        _ => {
+            "every parameter has a condition of its own, and other characters are written as clients encode them"
+        }
+    };
+    diagnostics.push(
+        Diagnostic::at(
+            Code::NeverSent,
+            text.span,
+            format!(
+                "{what} have no `{found}`, so `{}` never matches",
+                text.value
+            ),
+        )
+        .help(help),
+    );
+}
+
 pub(super) fn check_method(method: &Spanned<String>, diagnostics: &mut Diagnostics) {
     if !is_token(method) || method.bytes().any(|b| b.is_ascii_lowercase()) {
+        let help = match is_token(method) {
+            true => format!("write `{}`", method.to_ascii_uppercase()),
+            false => "a method is one word; other methods are in matchers of their own".to_owned(),
+        };
         diagnostics.push(
             Diagnostic::at(
                 Code::UnlikelyMethod,
@@ -245,7 +280,7 @@ pub(super) fn check_method(method: &Spanned<String>, diagnostics: &mut Diagnosti
                     method
                 ),
             )
-            .help(format!("write `{}`", method.to_ascii_uppercase())),
+            .help(help),
         );
     }
 }
@@ -269,19 +304,57 @@ pub(super) fn header(node: &Node<'_>, diagnostics: &mut Diagnostics) -> Option<H
         return None;
     }
     let present = node.get("presentMatch").and_then(Node::boolean);
+    let value = value::condition(node, diagnostics)?;
+    check_trimmed(&value, diagnostics);
     Some(HeaderMatcher {
         name,
-        value: value::condition(node, diagnostics)?,
+        value,
         invert: node.flag("invertMatch") != (present == Some(false)),
         missing_as_empty: node.flag("treatMissingAsEmpty"),
         span: node.span,
     })
 }
 
+/// HTTP takes away the space around the value of a header.
+fn check_trimmed(value: &ValueMatcher, diagnostics: &mut Diagnostics) {
+    let ValueMatcher::Text { place, text, .. } = value else {
+        return;
+    };
+    let starts = matches!(place, TextPlace::Whole | TextPlace::Start);
+    let ends = matches!(place, TextPlace::Whole | TextPlace::End);
+    let space = |c: char| matches!(c, ' ' | '\t' | '\r' | '\n');
+    if (starts && text.starts_with(space)) || (ends && text.ends_with(space)) {
+        diagnostics.push(
+            Diagnostic::at(
+                Code::NeverSent,
+                text.span,
+                "values of headers have no space at their ends, so this never matches",
+            )
+            .help(format!("write `{}`", text.trim())),
+        );
+    }
+}
+
 fn query_parameter(node: &Node<'_>, diagnostics: &mut Diagnostics) -> Option<QueryMatcher> {
+    let name = condition_name(node, "a query parameter condition", diagnostics)?;
+    check_sent(
+        "names of query parameters",
+        &name,
+        &['=', '&', '#', ' '],
+        diagnostics,
+    );
+    let value = value::condition(node, diagnostics)?;
+    if let ValueMatcher::Text { text, .. } = &value {
+        check_sent(
+            "values of query parameters",
+            text,
+            &['&', '#', ' '],
+            diagnostics,
+        );
+    }
     Some(QueryMatcher {
-        name: condition_name(node, "a query parameter condition", diagnostics)?,
-        value: value::condition(node, diagnostics)?,
+        name,
+        value,
         span: node.span,
     })
 }

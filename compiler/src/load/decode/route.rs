@@ -144,8 +144,63 @@ fn path_rewrite(
         let rewrite = PathRewrite::Template(Arc::new(parts));
         return Some(Some(Spanned::new(rewrite, text.span)));
     }
-    let prefix = non_empty(path(node, "pathRewrite", diagnostics)?);
+    let prefix = path(node, "pathRewrite", diagnostics)?;
+    check_not_empty("pathRewrite", prefix.as_ref(), diagnostics);
+    let prefix = non_empty(prefix);
     Some(prefix.map(|path| Spanned::new(PathRewrite::Prefix(with_slash(&path)), path.span)))
+}
+
+/// Somebody who writes a rewrite to nothing may expect the prefix to go.
+fn check_not_empty(key: &str, text: Option<&Spanned<String>>, diagnostics: &mut Diagnostics) {
+    if let Some(text) = text
+        && text.is_empty()
+    {
+        diagnostics.push(
+            Diagnostic::at(
+                Code::EmptyRewrite,
+                text.span,
+                format!("an empty `{key}` changes nothing"),
+            )
+            .help("write `/` to take the prefix away, or remove the field"),
+        );
+    }
+}
+
+/// A host that requests get, or clients are sent to.
+fn new_host(
+    node: &Node<'_>,
+    key: &str,
+    diagnostics: &mut Diagnostics,
+) -> Option<Option<Spanned<String>>> {
+    let Some(host) = non_empty(node.text_at(key)) else {
+        return Some(None);
+    };
+    header_safe(&host, &format!("`{key}`"), host.span, diagnostics)?;
+    let other = |c: &char| !c.is_ascii() || " \t/\\?#@".contains(*c);
+    let Some(found) = host.chars().find(other) else {
+        return Some(Some(host));
+    };
+    let help = match found {
+        '/' if host.contains("://") => {
+            "leave out the scheme; a redirect has `httpsRedirect` for it"
+        }
+        '/' | '?' | '#' => "leave out what follows the host",
+        '@' => "leave out the user",
+        _ if !found.is_ascii() => "write it in its ASCII form, which begins with `xn--`",
+        _ => "write a name or an address, and a port if wanted",
+    };
+    diagnostics.push(
+        Diagnostic::at(
+            Code::InvalidHost,
+            host.span,
+            format!(
+                "`{}` is no host: `{found}` cannot be part of one",
+                host.value
+            ),
+        )
+        .help(help),
+    );
+    None
 }
 
 /// Paths start with a slash, written or not.
@@ -164,11 +219,8 @@ fn host_rewrite(node: &Node<'_>, diagnostics: &mut Diagnostics) -> Option<Option
         header_name(&name, name.span, diagnostics)?;
         return Some(Some(HostRewrite::Header(name.to_ascii_lowercase())));
     }
-    let Some(host) = non_empty(node.text_at("hostRewrite")) else {
-        return Some(None);
-    };
-    header_safe(&host, "`hostRewrite`", host.span, diagnostics)?;
-    Some(Some(HostRewrite::Text(host.value)))
+    let host = new_host(node, "hostRewrite", diagnostics)?;
+    Some(host.map(|host| HostRewrite::Text(host.value)))
 }
 
 pub(super) fn weighted_destination(
@@ -260,12 +312,14 @@ pub(super) fn cluster_object_ref(
 }
 
 fn redirect(node: &Node<'_>, diagnostics: &mut Diagnostics) -> Option<RedirectAction> {
-    let host = node.text_at("hostRedirect");
-    let host_safe = host
-        .as_ref()
-        .is_none_or(|host| header_safe(host, "`hostRedirect`", host.span, diagnostics).is_some());
+    let host = new_host(node, "hostRedirect", diagnostics);
     let path_redirect = path(node, "pathRedirect", diagnostics);
     let prefix_rewrite = path(node, "prefixRewrite", diagnostics);
+    check_not_empty(
+        "prefixRewrite",
+        prefix_rewrite.iter().flatten().next(),
+        diagnostics,
+    );
     let regex_rewrite = match node.get("regexRewrite") {
         Some(node) => {
             let replacement = template::replacement(node, "`regexRewrite`", diagnostics)?;
@@ -289,7 +343,7 @@ fn redirect(node: &Node<'_>, diagnostics: &mut Diagnostics) -> Option<RedirectAc
         }),
     };
     let redirect = RedirectAction {
-        host: non_empty(host),
+        host: host?,
         path: non_empty(path_redirect?),
         prefix_rewrite: non_empty(prefix_rewrite?),
         regex_rewrite,
@@ -311,7 +365,7 @@ fn redirect(node: &Node<'_>, diagnostics: &mut Diagnostics) -> Option<RedirectAc
                 .help("set `hostRedirect`, `pathRedirect`, `prefixRewrite`, `httpsRedirect` or `stripQuery`"),
         );
     }
-    host_safe.then_some(redirect)
+    Some(redirect)
 }
 
 /// The new scheme of a redirect.

@@ -76,6 +76,7 @@ impl<'r> Flattener<'_, 'r> {
             sort,
             level: scope.level.key(),
             slash,
+            below_text: slash.is_some() && (scope.below_text || !prefix.literal.is_empty()),
             whole_segments: rest.whole_segments,
             nesting: scope.nesting,
         };
@@ -83,6 +84,7 @@ impl<'r> Flattener<'_, 'r> {
             Some(known) => known,
             None => {
                 let inner = Scope {
+                    below_text: key.below_text,
                     parents: Some(&[everything(rest, Span::default())]),
                     outside: Some(scope.names.len()),
                     nesting: scope.nesting - 1,
