@@ -235,6 +235,8 @@ codes! {
     UnknownCluster = "E0371", "unknown-cluster";
     /// A localized virtual destination selects two services of one cluster.
     SeveralServicesInCluster = "E0372", "several-services-in-cluster";
+    /// Subsets with different labels and one name.
+    AmbiguousSubset = "E0373", "ambiguous-subset";
     /// A gateway will not have a destination.
     NotAtGateway = "E0375", "not-at-gateway";
 
@@ -312,6 +314,8 @@ codes! {
     PlainText = "N0511", "plain-text";
     /// A setting of a gateway's listener that has no effect yet.
     ListenerSetting = "W0512", "listener-setting";
+    /// A destination for TLS that the target sends requests to without.
+    PlainUpstream = "N0513", "plain-upstream";
     /// A gateway's Service has no port of the name that is asked for.
     GatewayPortNotFound = "E0520", "gateway-port-not-found";
     /// No Service of the inventory is selected as gateway.
@@ -390,6 +394,8 @@ codes! {
     ObjectNotAccepted = "E0716", "object-not-accepted";
     /// Two objects of one name.
     ObjectNameTaken = "E0717", "object-name-taken";
+    /// A setting of a TrafficPolicy that does not hold for a destination that it selects.
+    SettingNotApplied = "W0718", "setting-not-applied";
 }
 
 impl Code {

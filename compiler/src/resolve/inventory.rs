@@ -42,6 +42,8 @@ pub(super) struct Inventory<'r> {
     trusted: BTreeSet<ObjectName>,
     /// What was found so far, without findings: most routes of a large configuration go to few destinations.
     found: HashMap<Reference<'r>, Arc<tree::Destination>>,
+    /// By host and name, the labels that a subset stands for, and the first place that says so.
+    subsets: HashMap<(String, String), (BTreeMap<String, String>, Span)>,
 }
 
 /// How a Service is referred to: namespace, name, cluster, port. A reference to a subset is not remembered.
@@ -67,6 +69,7 @@ impl<'r> Inventory<'r> {
                 .collect(),
             trusted: BTreeSet::new(),
             found: HashMap::new(),
+            subsets: HashMap::new(),
         }
     }
 
@@ -206,9 +209,10 @@ impl<'r> Inventory<'r> {
             reference.span,
             diagnostics,
         )?;
+        let subset = self.subset(&reference.subset, &host, reference.span, diagnostics)?;
         Some(tree::Destination {
             port,
-            cluster: cluster(port, &reference.subset, &host),
+            cluster: cluster(port, &subset, &host),
             target: tree::DestinationTarget::KubeService {
                 name,
                 cluster_name,
@@ -252,8 +256,38 @@ impl<'r> Inventory<'r> {
         None
     }
 
+    /// The name of a subset of a host. Different labels may come to one name, which stands for the first of them.
+    fn subset(
+        &mut self,
+        labels: &BTreeMap<String, String>,
+        host: &str,
+        span: Span,
+        diagnostics: &mut Diagnostics,
+    ) -> Option<String> {
+        let name = subset_name(labels);
+        if labels.is_empty() {
+            return Some(name);
+        }
+        let key = (host.to_owned(), name.clone());
+        let known = self.subsets.entry(key);
+        let (known, first) = known.or_insert_with(|| (labels.clone(), span));
+        if known == labels {
+            return Some(name);
+        }
+        diagnostics.push(
+            Diagnostic::at(
+                Code::AmbiguousSubset,
+                span,
+                format!("the subset `{name}` of `{host}` has other labels elsewhere"),
+            )
+            .also(*first, "the subset of this name that is used")
+            .help("Istio's names of subsets have letters, digits and `-`: use labels that differ in these"),
+        );
+        None
+    }
+
     fn virtual_destination(
-        &self,
+        &mut self,
         target: &ObjectRef,
         subset: &BTreeMap<String, String>,
         namespace: &str,
@@ -264,9 +298,11 @@ impl<'r> Inventory<'r> {
             diagnostics.push(unknown(target, &name, "VirtualDestination"));
             return None;
         };
+        let (port, host) = (found.port.value, &found.hostname.value);
+        let subset_name = self.subset(subset, host, target.span, diagnostics)?;
         Some(tree::Destination {
-            port: found.port.value,
-            cluster: cluster(found.port.value, subset, &found.hostname.value),
+            port,
+            cluster: cluster(port, &subset_name, host),
             target: tree::DestinationTarget::VirtualDestination {
                 name,
                 subset: subset.clone(),
@@ -322,7 +358,7 @@ impl<'r> Inventory<'r> {
         }
         Some(tree::Destination {
             port: port.number,
-            cluster: cluster(port.number, &BTreeMap::new(), &host.value),
+            cluster: cluster(port.number, "", &host.value),
             target: tree::DestinationTarget::StaticDestination {
                 name,
                 endpoints: endpoints(external, &host.value, port),
@@ -422,22 +458,27 @@ fn endpoints(external: &ExternalService, host: &str, port: &ServicePort) -> Vec<
 /// Longest name of a subset that Istio takes.
 const MAX_SUBSET: usize = 63;
 
-/// Name of the Envoy cluster that Istio generates for a host, port and subset. Istio tells names of subsets in capitals from
-/// those in small letters, as labels do.
-fn cluster(port: u16, subset: &BTreeMap<String, String>, host: &str) -> String {
-    let pairs: Vec<String> = subset
+/// Name of a subset: its labels, as far as Istio takes them for a name. It tells names in capitals from those in small
+/// letters, as labels do.
+fn subset_name(labels: &BTreeMap<String, String>) -> String {
+    let pairs: Vec<String> = labels
         .iter()
         .map(|(key, value)| format!("{key}-{value}"))
         .collect();
     let labels = pairs.join("-");
-    let mut subset: String = labels
+    let mut name: String = labels
         .chars()
         .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
         .collect();
-    if subset.len() > MAX_SUBSET || subset.ends_with('-') {
+    if name.len() > MAX_SUBSET || name.ends_with('-') {
         let hash = format!("{:016x}", xxh64(labels.as_bytes(), 0));
-        subset.truncate(MAX_SUBSET - hash.len() - 1);
-        subset = format!("{}-{hash}", subset.trim_end_matches('-'));
+        name.truncate(MAX_SUBSET - hash.len() - 1);
+        name = format!("{}-{hash}", name.trim_end_matches('-'));
     }
+    name
+}
+
+/// Name of the Envoy cluster that Istio generates for a host, port and subset.
+fn cluster(port: u16, subset: &str, host: &str) -> String {
     format!("outbound|{port}|{subset}|{host}")
 }

@@ -40,6 +40,7 @@ use self::prepare::{Catalogue, Table};
 use self::traffic_policy::{Owner, Policies};
 use self::workload::Gateways;
 
+pub(crate) use self::traffic_policy::{DestinationPolicies, Settings};
 pub use self::traffic_policy::{Selected, selected_routes};
 pub use self::workload::report_trusted_gateways;
 

@@ -34,19 +34,12 @@ const NOT_SHOWN: &[&[&str]] = &[
         "kubeWorkloadMatcher",
     ],
     // Settings of destinations.
-    &[
-        "maxEjectionPercent",
-        "mtls",
-        "tlsMode",
-        "kubeServiceRefs",
-        "services",
-        "staticDestination",
-    ],
+    &["kubeServiceRefs", "services", "staticDestination"],
     // Only by gRPC, and not in Istio.
     &["packAsBytes"],
 ];
 
-/// What no page describes: errors that stand for themselves, traffic inside the mesh, and settings of destinations.
+/// What no page describes: errors that stand for themselves, and traffic inside the mesh.
 const NOT_DESCRIBED: &[&str] = &[
     "hmacAuth",
     "oauth",
@@ -54,8 +47,6 @@ const NOT_DESCRIBED: &[&str] = &[
     "pluginAuth",
     "portalAuth",
     "kubeWorkloadMatcher",
-    "baseEjectionTime",
-    "interval",
 ];
 
 /// Names of all fields in an object and below.

@@ -90,6 +90,26 @@ fn services_and_their_ports() {
 }
 
 #[test]
+fn a_name_of_a_subset_stands_for_the_same_labels_everywhere() {
+    let both = |one: &str, other: &str| destinations(&format!("{one}, {other}")).1;
+    let known =
+        |labels: &str| format!("{{kubeService: {{name: known, subset: {labels}}}, weight: 50}}");
+    let two = |labels: &str| {
+        format!("{{kubeService: {{name: two, port: 80, subset: {labels}}}, weight: 50}}")
+    };
+    let virtual_one = |labels: &str| {
+        format!("{{virtualDestination: {{name: vd, subset: {labels}}}, weight: 50}}")
+    };
+    let (dot, dash) = ("{version: v1.1}", "{version: v1-1}");
+    assert_eq!(both(&known(dot), &known(dash)), "E0373");
+    assert_eq!(both(&known("{a: b-c-d}"), &known("{a: b, c: d}")), "E0373");
+    assert_eq!(both(&virtual_one(dot), &virtual_one(dash)), "E0373");
+    assert_eq!(both(&known(dot), &known(dot)), "");
+    assert_eq!(both(&known(dot), &two(dash)), "", "another service");
+    assert_eq!(both(&known(dot), &known("{version: v2}")), "");
+}
+
+#[test]
 fn other_clusters_are_reached_by_federated_names() {
     let yaml = forward(
         "{kubeService: {name: x, clusterName: c1, port: 1}, weight: 50}, {kubeService: {name: x, clusterName: c2, port: 1}, weight: 50}",

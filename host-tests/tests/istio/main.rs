@@ -3,6 +3,7 @@
 
 mod beside;
 mod bodies;
+mod destinations;
 mod examples;
 mod failover;
 mod federation;
@@ -31,6 +32,7 @@ fn main() {
     tests.extend(reach::tests());
     tests.extend(bodies::tests());
     tests.extend(stable::tests());
+    tests.extend(destinations::tests());
     let trials = tests.into_iter().map(|(name, run)| match tools.clone() {
         Ok(tools) => Trial::test(name, move || run(&tools).map_err(Into::into)),
         Err(_) => Trial::test(name, || Ok(())).with_ignored_flag(true),
