@@ -317,8 +317,11 @@ impl<'r> Inventory<'r> {
         };
         let (port, host) = (found.port.value, &found.hostname.value);
         let subset_name = self.subset(subset, host, target.span, diagnostics)?;
-        for host in self.federated.get(&name).cloned().unwrap_or_default() {
-            self.subset(subset, &host, target.span, diagnostics)?;
+        // Most routes name no subset.
+        if !subset.is_empty() {
+            for host in self.federated.get(&name).cloned().unwrap_or_default() {
+                self.subset(subset, &host, target.span, diagnostics)?;
+            }
         }
         Some(tree::Destination {
             port,
