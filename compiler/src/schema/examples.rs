@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::{Object, Type, auth_config, gateway, policy, route};
 
-/// What no example shows: what is refused, what has no effect, and what is said about destinations of a mesh.
+/// What no example shows: what is refused, and what has no effect.
 const NOT_SHOWN: &[&[&str]] = &[
     // Errors.
     &["clusterHeader"],
@@ -33,10 +33,6 @@ const NOT_SHOWN: &[&[&str]] = &[
         "sourceSelector",
         "kubeWorkloadMatcher",
     ],
-    // Settings of destinations.
-    &["kubeServiceRefs", "services", "staticDestination"],
-    // Only by gRPC, and not in Istio.
-    &["packAsBytes"],
 ];
 
 /// What no page describes: errors that stand for themselves, and traffic inside the mesh.

@@ -10,10 +10,9 @@ mod retries;
 mod stickiness;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::inventory::outlier_detection;
-use super::value::{duration, header_name, header_safe, required, string_entries};
+use super::value::{duration_or_zero, header_name, header_safe, required, string_entries};
 use super::{every, extauth, rate_limit};
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Diagnostics};
@@ -116,8 +115,7 @@ pub(super) fn of_traffic_policy(
     {
         let read = match key.as_ref() {
             "requestTimeout" => {
-                plain.request_timeout =
-                    duration(value, "`requestTimeout`", Duration::ZERO, diagnostics);
+                plain.request_timeout = duration_or_zero(value, "`requestTimeout`", diagnostics);
                 plain.request_timeout.is_some()
             }
             "retries" => {
