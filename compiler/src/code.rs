@@ -314,6 +314,8 @@ codes! {
     PlainText = "N0511", "plain-text";
     /// A setting of a gateway's listener that has no effect yet.
     ListenerSetting = "W0512", "listener-setting";
+    /// A destination for TLS that the target sends requests to without.
+    PlainUpstream = "N0513", "plain-upstream";
     /// A gateway's Service has no port of the name that is asked for.
     GatewayPortNotFound = "E0520", "gateway-port-not-found";
     /// No Service of the inventory is selected as gateway.
@@ -392,6 +394,8 @@ codes! {
     ObjectNotAccepted = "E0716", "object-not-accepted";
     /// Two objects of one name.
     ObjectNameTaken = "E0717", "object-name-taken";
+    /// A setting of a TrafficPolicy that does not hold for a destination that it selects.
+    SettingNotApplied = "W0718", "setting-not-applied";
 }
 
 impl Code {

@@ -17,8 +17,9 @@ use meshgate_compiler::{lint, load, lower, render};
 /// Codes whose examples need more than one text: files, command lines, very large input. They have tests elsewhere.
 const WITHOUT_EXAMPLE: &[&str] = &[
     "E0001", "E0002", "E0003", "E0004", "E0005", "E0006", "E0039", "E0109", "W0261", "E0262",
-    "E0263", "E0357", "E0361", "E0362", "W0363", "E0368", "N0511", "N0528", "E0650", "E0651",
-    "N0652", "W0710", "W0707", "W0711", "E0713", "E0714", "W0715", "E0716", "E0717",
+    "E0263", "E0357", "E0361", "E0362", "W0363", "E0368", "N0511", "N0513", "N0528", "E0650",
+    "E0651", "N0652", "W0710", "W0707", "W0711", "E0713", "E0714", "W0715", "E0716", "E0717",
+    "W0718",
 ];
 
 /// Codes whose examples are attached beside others, or without EnvoyFilter.

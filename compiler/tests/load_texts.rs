@@ -190,6 +190,14 @@ fn help_is_near() {
         ]
     );
     assert_eq!(
+        with_matcher("{regex: /a.*}").1,
+        ["14: error[E0031]: `regex` does not belong here (help: it belongs under `matchers.uri`)"]
+    );
+    assert_eq!(
+        with_matcher("{headers: [{name: a, exact: b}]}").1,
+        ["34: error[E0030]: unknown field `exact` in `headers` (help: did you mean `value`?)"]
+    );
+    assert_eq!(
         said("domains: [a\nroutes: []\n"),
         ["f:2:7: error[E0010]: a `:` is not expected here \
           (help: the lines before may lack a `]` or `}`; put a text that contains `: ` in quotes)"]

@@ -19,10 +19,16 @@ import (
 )
 
 // secrets gives proxies their certificates, as Istio's agent does in every pod. They are files of a directory:
-// root.pem, and POD.NAMESPACE.pem with POD.NAMESPACE.key.
+// root.pem, system.pem, and POD.NAMESPACE.pem with POD.NAMESPACE.key.
 type secrets struct {
 	sds.UnimplementedSecretDiscoveryServiceServer
 	directory string
+}
+
+// roots are the files of the authorities: those of the mesh, and those that the system of the proxy trusts.
+var roots = map[string]string{
+	security.RootCertReqResourceName: "root.pem",
+	security.FileRootSystemCACert:    "system.pem",
 }
 
 // StreamSecrets answers until the proxy goes away. The files are read once per request; no change of theirs is sent.
@@ -61,8 +67,8 @@ func (s *secrets) StreamSecrets(stream sds.SecretDiscoveryService_StreamSecretsS
 }
 
 func (s *secrets) secret(name, pod string) (*tls.Secret, error) {
-	if name == security.RootCertReqResourceName {
-		root, err := s.read("root.pem")
+	if file := roots[name]; file != "" {
+		root, err := s.read(file)
 		if err != nil {
 			return nil, err
 		}

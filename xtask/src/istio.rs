@@ -20,6 +20,10 @@ pub(crate) fn command() -> Result<(), String> {
     let settings = [
         ("MESHGATE_FILTER", filter.path.into()),
         ("MESHGATE_ENVOY", envoy::find()?.into()),
+        (
+            "MESHGATE_ENVOY_OLD",
+            envoy::fetch(envoy::OLDEST_VERSION)?.into(),
+        ),
     ];
     let programs = build().map_err(|stop| match stop {
         Stop::Failed(reason) | Stop::Skipped(reason) => reason,

@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 use super::configuration;
 use super::mirrors;
 use super::settings::{FilterSettings, LABELS};
+use super::treatment::Treatment;
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::resource::{Resources, ServicePort};
@@ -76,14 +77,19 @@ pub fn bootstrap(
         .filter(|(_, is_grpc)| *is_grpc)
         .map(|(destination, _)| destination.cluster.as_str())
         .collect();
+    let mut treatment = Treatment::new(resources, tree);
     let clusters: Vec<Value> = clusters(tree)
         .into_values()
         .map(|destination| {
             let http2 =
                 grpc.contains(destination.cluster.as_str()) || speaks_http2(resources, destination);
-            cluster(destination, http2, upstreams, diagnostics)
+            let mut cluster = cluster(destination, http2, upstreams, diagnostics);
+            let is_given = upstreams.find(destination).is_some();
+            treatment.add_to(&mut cluster, destination, is_given);
+            cluster
         })
         .collect();
+    treatment.report(diagnostics);
     let mut bootstrap = json!({
         "node": { "id": "meshgate", "cluster": "meshgate" },
         "static_resources": { "listeners": listeners, "clusters": clusters },

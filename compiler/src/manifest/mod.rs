@@ -7,3 +7,4 @@ mod mirrors;
 pub mod ratelimit;
 pub mod settings;
 mod tcp;
+mod treatment;

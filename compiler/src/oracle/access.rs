@@ -35,8 +35,15 @@ pub(super) fn refusal(
     if let Some(refusal) = credentials(request) {
         return Some(refusal);
     }
+    // Rules see what the destination would get: what tells of claims, and not what the client wrote in its place.
+    let mut seen = request.clone();
+    for (name, value) in changes(jwt, request) {
+        seen.headers
+            .retain(|(other, _)| !other.eq_ignore_ascii_case(&name));
+        seen.headers.extend(value.map(|value| (name, value)));
+    }
     let is_allowed =
-        authorization.is_none_or(|rules| is_allowed(rules, claims.as_ref(), path, request));
+        authorization.is_none_or(|rules| is_allowed(rules, claims.as_ref(), path, &seen));
     (!is_allowed).then(|| Response {
         status: 403,
         headers: Vec::new(),

@@ -25,6 +25,9 @@ use super::federation::Federations;
 /// Port of a service that says nothing about its port.
 const DEFAULT_PORT: u16 = 80;
 
+/// What hosts of Services of a gateway's own mesh end in.
+const LOCAL: &str = ".svc.cluster.local";
+
 /// How many names a note lists.
 const LISTED_NAMES: usize = 3;
 
@@ -42,6 +45,9 @@ pub(super) struct Inventory<'r> {
     trusted: BTreeSet<ObjectName>,
     /// What was found so far, without findings: most routes of a large configuration go to few destinations.
     found: HashMap<Reference<'r>, Arc<tree::Destination>>,
+    /// By virtual destination, the federated hosts behind it. Other clusters know the pods of its subsets by the names that
+    /// subsets of these Services have.
+    federated: HashMap<ObjectName, BTreeSet<String>>,
     /// By host and name, the labels that a subset stands for, and the first place that says so.
     subsets: HashMap<(String, String), (BTreeMap<String, String>, Span)>,
 }
@@ -69,7 +75,18 @@ impl<'r> Inventory<'r> {
                 .collect(),
             trusted: BTreeSet::new(),
             found: HashMap::new(),
+            federated: HashMap::new(),
             subsets: HashMap::new(),
+        }
+    }
+
+    /// Tells which services are behind virtual destinations.
+    pub(super) fn add_backends(&mut self, destinations: &[tree::VirtualDestination]) {
+        for destination in destinations {
+            let hosts = destination.backends.iter().map(|backend| &backend.host);
+            let federated = hosts.filter(|host| !host.ends_with(LOCAL)).cloned();
+            let name = destination.name.clone();
+            self.federated.insert(name, federated.collect());
         }
     }
 
@@ -300,6 +317,12 @@ impl<'r> Inventory<'r> {
         };
         let (port, host) = (found.port.value, &found.hostname.value);
         let subset_name = self.subset(subset, host, target.span, diagnostics)?;
+        // Most routes name no subset.
+        if !subset.is_empty() {
+            for host in self.federated.get(&name).cloned().unwrap_or_default() {
+                self.subset(subset, &host, target.span, diagnostics)?;
+            }
+        }
         Some(tree::Destination {
             port,
             cluster: cluster(port, &subset_name, host),

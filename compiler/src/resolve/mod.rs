@@ -40,6 +40,7 @@ use self::prepare::{Catalogue, Table};
 use self::traffic_policy::{Owner, Policies};
 use self::workload::Gateways;
 
+pub(crate) use self::traffic_policy::{DestinationPolicies, Settings};
 pub use self::traffic_policy::{Selected, selected_routes};
 pub use self::workload::report_trusted_gateways;
 
@@ -84,7 +85,12 @@ pub fn resolve(
     options: &ResolveOptions,
     diagnostics: &mut Diagnostics,
 ) -> Tree {
+    let running = Gateways::new(resources, options.cluster.as_deref());
+    let federations = Federations::new(resources, options.cluster.as_deref());
+    let virtual_destinations =
+        virtual_destination::resolve(resources, &running, &federations, diagnostics);
     let mut catalogue = Catalogue::new(resources, options.cluster.as_deref());
+    catalogue.add_backends(&virtual_destinations);
     let policies = Policies::new(
         resources,
         options.cluster.as_deref(),
@@ -127,7 +133,6 @@ pub fn resolve(
     let unreached = flattener.unreached(diagnostics);
     policies.report_idle(|policy| flattener.has_shifted(policy), diagnostics);
     let virtual_hosts = flattener.finish();
-    let running = Gateways::new(resources, options.cluster.as_deref());
     let mut gateways = gateway::resolve(
         resources,
         &candidates,
@@ -163,16 +168,10 @@ pub fn resolve(
         }
     }
     catalogue.report_trusted(diagnostics);
-    let federations = Federations::new(resources, options.cluster.as_deref());
     Tree {
         gateways,
         auth_configs: auth_config::resolve(resources, diagnostics),
-        virtual_destinations: virtual_destination::resolve(
-            resources,
-            &running,
-            &federations,
-            diagnostics,
-        ),
+        virtual_destinations,
         virtual_meshes: federations.resolve(&running, diagnostics),
     }
 }

@@ -17,6 +17,7 @@ use crate::resource::{
 };
 use crate::rewrite::{PathRewrite, for_template};
 use crate::source::{Span, Spanned};
+use crate::tree::VirtualDestination;
 use crate::tree::{
     Action, Destination, DirectResponse, Forward, Redirect, RedirectPath, WeightedDestination,
 };
@@ -99,6 +100,11 @@ impl<'r> Catalogue<'r> {
             rate_limits: RateLimitConfigs::new(resources),
             patterns: Patterns::default(),
         }
+    }
+
+    /// Tells which services are behind virtual destinations.
+    pub(super) fn add_backends(&mut self, destinations: &[VirtualDestination]) {
+        self.inventory.add_backends(destinations);
     }
 
     /// Says once which services were taken on trust.

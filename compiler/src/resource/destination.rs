@@ -93,14 +93,66 @@ pub enum Backends {
 /// `outlierDetection`: when an instance that fails is left alone for a while. What is not written has its default.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OutlierDetection {
-    /// Errors in a row.
+    /// Errors in a row, at least 1.
     pub consecutive_errors: Option<u32>,
     /// Time between two looks, at least 1 ms.
     pub interval: Option<Duration>,
     /// Shortest time it is left alone, at least 1 ms.
     pub base_ejection_time: Option<Duration>,
-    /// Most instances that are left alone at a time, in percent.
+    /// Most instances that are left alone at a time, in percent, at least 1.
     pub max_ejection_percent: Option<u32>,
+}
+
+impl OutlierDetection {
+    /// What a TrafficPolicy means that says no more than that there is outlier detection.
+    pub const OF_POLICIES: Self = Self {
+        consecutive_errors: Some(5),
+        interval: Some(Duration::from_secs(10)),
+        base_ejection_time: Some(Duration::from_secs(30)),
+        max_ejection_percent: Some(100),
+    };
+
+    /// What a VirtualDestination means that says nothing: instances are left alone soon enough for other services to take
+    /// over.
+    pub const OF_VIRTUAL_DESTINATIONS: Self = Self {
+        consecutive_errors: Some(10),
+        interval: Some(Duration::from_secs(5)),
+        base_ejection_time: Some(Duration::from_secs(120)),
+        max_ejection_percent: Some(100),
+    };
+
+    /// Completes it with what is usual.
+    #[must_use]
+    pub fn or(&self, usual: &Self) -> Self {
+        Self {
+            consecutive_errors: self.consecutive_errors.or(usual.consecutive_errors),
+            interval: self.interval.or(usual.interval),
+            base_ejection_time: self.base_ejection_time.or(usual.base_ejection_time),
+            max_ejection_percent: self.max_ejection_percent.or(usual.max_ejection_percent),
+        }
+    }
+}
+
+/// `mtls.istio.tlsMode`: whether gateways speak TLS to a destination.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TlsMode {
+    /// They do not.
+    Disable,
+    /// They do, and the destination alone has a certificate.
+    Simple,
+    /// Both have certificates of the mesh.
+    IstioMutual,
+}
+
+impl TlsMode {
+    /// As it is written, by resources and by Istio.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            TlsMode::Disable => "DISABLE",
+            TlsMode::Simple => "SIMPLE",
+            TlsMode::IstioMutual => "ISTIO_MUTUAL",
+        }
+    }
 }
 
 /// Regions that take over from another one.

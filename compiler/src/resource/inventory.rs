@@ -24,6 +24,8 @@ pub struct DestinationSelector {
     pub matcher: Option<ServiceMatcher>,
     /// By name.
     pub refs: Vec<ServiceRef>,
+    /// Static destinations by name; only in a TrafficPolicy.
+    pub external: Vec<ObjectName>,
 }
 
 /// All of its parts must hold; an empty part holds always.

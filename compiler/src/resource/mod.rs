@@ -22,7 +22,7 @@ use crate::source::{Span, Spanned};
 pub use auth_config::{AuthConfig, Secret};
 pub use destination::{
     Backends, ClusterObjectRef, Destination, DestinationKind, ExternalService, FailoverDirective,
-    OutlierDetection, Service, ServicePort, ServiceType, TargetPort, VirtualDestination,
+    OutlierDetection, Service, ServicePort, ServiceType, TargetPort, TlsMode, VirtualDestination,
     WeightedDestination,
 };
 pub use gateway::{
@@ -40,7 +40,7 @@ pub use route::{
     QueryMatcher, RedirectAction, Route, SortMethod, TextPlace, Uri, ValueMatcher,
 };
 pub use selector::{Expression, ObjectSelector, Operator};
-pub use traffic_policy::{RouteSelector, TrafficPolicy};
+pub use traffic_policy::{DestinationSettings, RouteSelector, TrafficPolicy};
 
 /// `namespace/name` of an object of one kind.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

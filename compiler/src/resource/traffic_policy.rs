@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::{
-    DestinationSelector, Metadata, ObjectRef, ObjectSelector, WeightedDestination, WrittenOptions,
+    DestinationSelector, Metadata, ObjectRef, ObjectSelector, OutlierDetection, TlsMode,
+    WeightedDestination, WrittenOptions,
 };
 use crate::source::{Span, Spanned};
 
@@ -17,15 +18,26 @@ pub struct TrafficPolicy {
     /// `routeSelector`: any of them has to select a route. Absent (or empty): the policy is about traffic inside the
     /// mesh, not about routes of gateways.
     pub routes: Option<Spanned<Vec<RouteSelector>>>,
-    /// `destinationSelector`: any of them has to select a Service for `trafficShift` to concern it; an empty list
-    /// selects all. It has no say about the other options.
+    /// `destinationSelector`: any of them has to select a destination for `trafficShift` and the settings of destinations
+    /// to concern it; an empty list selects all. It has no say about the other options.
     pub destinations: Vec<DestinationSelector>,
     /// The options of `policy`; absent if something in it was reported.
     pub options: Option<WrittenOptions>,
     /// `policy.trafficShift`: the destinations that take over.
     pub shift: Option<Spanned<Vec<WeightedDestination>>>,
+    /// What it says about the destinations themselves, whatever routes lead to them.
+    pub settings: DestinationSettings,
     /// The spec as written.
     pub spec: Value,
+}
+
+/// How gateways treat destinations.
+#[derive(Clone, Debug, Default)]
+pub struct DestinationSettings {
+    /// `outlierDetection`.
+    pub outlier_detection: Option<Spanned<OutlierDetection>>,
+    /// `mtls.istio.tlsMode`.
+    pub tls_mode: Option<Spanned<TlsMode>>,
 }
 
 /// An element of `routeSelector`.

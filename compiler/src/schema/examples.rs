@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::{Object, Type, auth_config, gateway, policy, route};
 
-/// What no example shows: what is refused, what has no effect, and what is said about destinations of a mesh.
+/// What no example shows: what is refused, and what has no effect.
 const NOT_SHOWN: &[&[&str]] = &[
     // Errors.
     &["clusterHeader"],
@@ -33,20 +33,9 @@ const NOT_SHOWN: &[&[&str]] = &[
         "sourceSelector",
         "kubeWorkloadMatcher",
     ],
-    // Settings of destinations.
-    &[
-        "maxEjectionPercent",
-        "mtls",
-        "tlsMode",
-        "kubeServiceRefs",
-        "services",
-        "staticDestination",
-    ],
-    // Only by gRPC, and not in Istio.
-    &["packAsBytes"],
 ];
 
-/// What no page describes: errors that stand for themselves, traffic inside the mesh, and settings of destinations.
+/// What no page describes: errors that stand for themselves, and traffic inside the mesh.
 const NOT_DESCRIBED: &[&str] = &[
     "hmacAuth",
     "oauth",
@@ -54,8 +43,6 @@ const NOT_DESCRIBED: &[&str] = &[
     "pluginAuth",
     "portalAuth",
     "kubeWorkloadMatcher",
-    "baseEjectionTime",
-    "interval",
 ];
 
 /// Names of all fields in an object and below.

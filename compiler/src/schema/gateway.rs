@@ -116,6 +116,13 @@ objects! {
         kubeServiceMatcher: KUBE_SERVICE_MATCHER,
         kubeServiceRefs: KUBE_SERVICE_REFS,
     };
+    // Of a TrafficPolicy, which can be about services outside the mesh as well.
+    POLICY_DESTINATION_SELECTOR {
+        externalServiceRefs: EXTERNAL_SERVICE_REFS,
+        kubeServiceMatcher: KUBE_SERVICE_MATCHER,
+        kubeServiceRefs: KUBE_SERVICE_REFS,
+    };
+    EXTERNAL_SERVICE_REFS { externalServices: [OBJECT_REF] };
     KUBE_SERVICE_MATCHER { clusters: [string], labels: {string}, namespaces: [string] };
     KUBE_SERVICE_REFS { services: [CLUSTER_OBJECT_REF] };
     GATEWAY_OPTIONS {

@@ -1,7 +1,7 @@
 //! Route options, and the policy kinds built around them.
 
 use super::access::{AUTHORIZATION, JWT};
-use super::gateway::{DESTINATION_SELECTOR, KUBE_SERVICE_MATCHER};
+use super::gateway::{DESTINATION_SELECTOR, KUBE_SERVICE_MATCHER, POLICY_DESTINATION_SELECTOR};
 use super::objects;
 use super::route::{
     HEADER_MANIPULATION, HEADER_MATCHER, OBJECT_REF, OBJECT_SELECTOR, QUERY_MATCHER, STRING_MATCH,
@@ -132,7 +132,7 @@ objects! {
     HASH_COOKIE { name: string, path: string, ttl: string };
     TRAFFIC_SHIFT { destinations: [WEIGHTED_DESTINATION] };
     TRAFFIC_POLICY {
-        destinationSelector: [DESTINATION_SELECTOR],
+        destinationSelector: [POLICY_DESTINATION_SELECTOR],
         httpRequestMatchers: [POLICY_MATCHER],
         policy: POLICY,
         routeSelector: [ROUTE_SELECTOR],

@@ -107,7 +107,18 @@ objects! {
         name: string,
         queryParameters: [QUERY_MATCHER],
         uri: PATH_MATCH,
-    };
+    }
+    .misplaced(&[
+        // They stand under `headers` too, but there was a time when they stood here.
+        ("regex", "it belongs under `matchers.uri`"),
+        ("ignoreCase", "it belongs under `matchers.uri`"),
+    ])
+    .renamed(&[
+        ("path", "uri"),
+        ("params", "queryParameters"),
+        ("queryParams", "queryParameters"),
+        ("withoutHeaders", "headers"),
+    ]);
     HEADER_MATCHER {
         containsMatch: string,
         ignoreCase: boolean,
@@ -121,7 +132,8 @@ objects! {
         treatMissingAsEmpty: boolean,
         value: string,
     }
-    .one_of(&[&["value", "prefixMatch", "suffixMatch", "containsMatch", "presentMatch", "rangeMatch"]]);
+    .one_of(&[&["value", "prefixMatch", "suffixMatch", "containsMatch", "presentMatch", "rangeMatch"]])
+    .renamed(&[("exact", "value"), ("exactMatch", "value")]);
     INTEGER_RANGE { end: int64, start: int64 };
     QUERY_MATCHER {
         containsMatch: string,

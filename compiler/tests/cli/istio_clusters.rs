@@ -275,6 +275,24 @@ status: {appliedFederation: {federatedHostname: reviews.bookinfo.svc.west.corp}}
 }
 
 #[test]
+fn other_clusters_know_pods_by_names_that_mean_the_same_labels() {
+    let of_virtual = |labels| {
+        let resources = RESOURCES.replace("subset: {version: v2}", labels);
+        resources.replace("subset: {version: v1}", "subset: {version: v1-1}")
+    };
+    compile(&folder(&of_virtual("subset: {version: v1.1}")), &[])
+        .ended_with(1)
+        .said("error[E0373]: the subset `version-v1-1` of `reviews.bookinfo.svc.west.global` has other labels elsewhere")
+        .said("shop.yaml:24:48")
+        .said("---- the subset of this name that is used");
+    compile(&folder(&of_virtual("subset: {version: v1-1}")), &[]).ended_with(0);
+    // In the gateway's own cluster the subset of a virtual destination has a name of its own.
+    let local =
+        of_virtual("subset: {version: v1.1}").replace("clusterName: west", "clusterName: east");
+    compile(&folder(&local), &[]).ended_with(0);
+}
+
+#[test]
 fn failover_that_cannot_happen_is_told() {
     let half = RESOURCES.replace("maxEjectionPercent: 100", "maxEjectionPercent: 50");
     compile(&folder(&half), &[])

@@ -4,6 +4,7 @@
 mod check;
 mod clusters;
 mod compile;
+mod destination_policies;
 mod diff;
 mod envoy;
 mod explain;

@@ -7,7 +7,8 @@ use super::{TABLE, check_options};
 #[test]
 fn durations() {
     for good in [
-        "1h", "1m30s", "5s", "100ms", "0s", "0", "1.5h", "+2s", ".5s", "1us", "1µs", "3000h",
+        "1h", "1m30s", "5s", "100ms", "0s", "0", "0h0ms", "1.5h", "+2s", ".5s", "1000us", "1000µs",
+        "1ms1ns", "3000h",
     ] {
         assert!(
             check_options(&format!("{{requestTimeout: '{good}'}}"), &[]),
@@ -24,6 +25,13 @@ fn durations() {
             "{bad}"
         );
     }
+    assert!(!check_options(
+        "{requestTimeout: 999999ns}",
+        &[
+            "1:28: error[E0401]: `requestTimeout` must be at least 1ms, but is `999999ns` \
+             (help: write numbers with units (h, m, s, ms, us, ns), such as `1m30s` or `100ms`)"
+        ],
+    ));
     for (timeout, reason) in [
         ("999us", "must be at least 1ms, but is `999us`"),
         ("-1s", "cannot be negative, but is `-1s`"),

@@ -189,8 +189,6 @@ fn what_gateways_ignore_is_reported() {
         findings,
         [
             "W0116 at httpRequestMatchers: `httpRequestMatchers` are ignored for routes of gateways, which have matchers of their own",
-            "W0452 at mtls: `mtls` has no effect here: it concerns destinations, not routes",
-            "W0452 at outlierDetection: `outlierDetection` has no effect here: it concerns destinations, not routes",
             "E0454 at outlierDetection: `outlierDetection` cannot depend on the source of requests",
         ]
     );

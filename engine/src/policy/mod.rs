@@ -188,8 +188,38 @@ impl Policies {
             return Err(refusal);
         }
         let refusal = self.authorization.as_ref().and_then(|authorization| {
-            authorization.refusal(request, program, claims.as_ref(), surroundings)
+            // As what a client writes into headers of claims does not reach the destination, rules do not see it either.
+            let headers = &Changed {
+                before: request.headers,
+                changes,
+            };
+            let request = Request {
+                method: request.method,
+                scheme: request.scheme,
+                authority: request.authority,
+                path: request.path,
+                headers,
+            };
+            authorization.refusal(&request, program, claims.as_ref(), surroundings)
         });
         refusal.map_or(Ok(()), Err)
+    }
+}
+
+/// The headers of a request with changes.
+struct Changed<'a, H: ?Sized> {
+    before: &'a H,
+    changes: &'a [(&'a str, Option<Vec<u8>>)],
+}
+
+impl<H: Headers + ?Sized> Headers for Changed<'_, H> {
+    fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        let stays = |name: &[u8]| {
+            let mut changes = self.changes.iter();
+            changes.all(|(changed, _)| changed.as_bytes() != name)
+        };
+        let before = self.before.iter().filter(move |(name, _)| stays(name));
+        let values = self.changes.iter();
+        before.chain(values.filter_map(|(name, value)| Some((name.as_bytes(), value.as_deref()?))))
     }
 }

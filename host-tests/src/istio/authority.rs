@@ -12,7 +12,7 @@ pub struct Authority {
     root: String,
 }
 
-/// A certificate of a workload with its key, both as PEM.
+/// A certificate of a workload or a server with its key, both as PEM.
 #[derive(Debug)]
 pub struct Certificate {
     /// The certificate.
@@ -47,9 +47,21 @@ impl Authority {
     /// # Errors
     /// When the name is no URI, or no key is to be had.
     pub fn issue(&self, identity: &str) -> Result<Certificate, Error> {
+        self.sign(SanType::URI(identity.try_into()?))
+    }
+
+    /// A certificate for a server, by its host.
+    ///
+    /// # Errors
+    /// When the host is no DNS name, or no key is to be had.
+    pub fn issue_for_host(&self, host: &str) -> Result<Certificate, Error> {
+        self.sign(SanType::DnsName(host.try_into()?))
+    }
+
+    fn sign(&self, name: SanType) -> Result<Certificate, Error> {
         let mut parameters = CertificateParams::default();
         parameters.distinguished_name = DistinguishedName::new();
-        parameters.subject_alt_names = vec![SanType::URI(identity.try_into()?)];
+        parameters.subject_alt_names = vec![name];
         parameters.extended_key_usages = vec![
             ExtendedKeyUsagePurpose::ServerAuth,
             ExtendedKeyUsagePurpose::ClientAuth,

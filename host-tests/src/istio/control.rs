@@ -99,6 +99,16 @@ impl Istiod {
         fs::write(path("key"), &certificate.key)
     }
 
+    /// Has the systems of all proxies trust an authority, by its certificate as PEM, and no other. A proxy that has asked
+    /// already does not see it.
+    ///
+    /// # Errors
+    /// When a file cannot be written.
+    pub fn set_system_authority(&self, root: &str) -> std::io::Result<()> {
+        let certificates = self.directory.path().join(CERTIFICATES);
+        fs::write(certificates.join("system.pem"), root)
+    }
+
     /// Where proxies get their certificates.
     pub(super) fn secrets(&self) -> SocketAddr {
         self.secrets

@@ -30,7 +30,7 @@ const BESIDE: [&str; 6] = [
     "rewrites",
 ];
 /// What is refused, because a WasmPlugin has no place for a setting that it needs.
-const REFUSED: [&str; 1] = ["extauth-http"];
+const REFUSED: [&str; 2] = ["extauth-bodies", "extauth-http"];
 
 pub(crate) fn tests() -> Vec<Test> {
     let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples");

@@ -50,6 +50,17 @@ pub(super) fn destination_selector(
             cluster: cluster?.value,
         })
     });
+    let external = node
+        .get("externalServiceRefs")
+        .map_or(&[][..], |refs| refs.list_at("externalServices"));
+    let external = every(external, |node| {
+        let mut part = |key| required(node, key, "a reference to a service", diagnostics);
+        let (name, namespace) = (part("name"), part("namespace"));
+        Some(ObjectName {
+            namespace: namespace?.value,
+            name: name?.value,
+        })
+    });
     Some(DestinationSelector {
         matcher: node
             .get("kubeServiceMatcher")
@@ -59,6 +70,7 @@ pub(super) fn destination_selector(
                 clusters: strings(matcher, "clusters"),
             }),
         refs: refs?,
+        external: external?,
     })
 }
 

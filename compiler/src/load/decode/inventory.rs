@@ -120,14 +120,17 @@ pub(super) fn outlier_detection(
         }
         None => None,
     };
+    // The API cannot tell zero from what is not written.
+    let written = |number: &u32| *number != 0;
     Some(OutlierDetection {
         consecutive_errors: node
             .get("consecutiveErrors")
             .and_then(Node::integer)
-            .and_then(|errors| u32::try_from(errors).ok()),
+            .and_then(|errors| u32::try_from(errors).ok())
+            .filter(written),
         interval: interval?,
         base_ejection_time: base_ejection_time?,
-        max_ejection_percent: percent,
+        max_ejection_percent: percent.filter(written),
     })
 }
 

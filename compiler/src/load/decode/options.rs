@@ -10,17 +10,16 @@ mod retries;
 mod stickiness;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::inventory::outlier_detection;
-use super::value::{duration, header_name, header_safe, required, string_entries};
+use super::value::{duration_or_zero, header_name, header_safe, required, string_entries};
 use super::{every, extauth, rate_limit};
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::load::node::{Entry, Node};
 use crate::policy::external::Extauth;
 use crate::resource::options::WrittenOptions;
-use crate::resource::{HeaderManipulation, ObjectName};
+use crate::resource::{DestinationSettings, HeaderManipulation, ObjectName, TlsMode};
 use crate::source::{Span, Spanned};
 
 /// Options that concern the destinations themselves, with what to do instead of writing them on a route.
@@ -31,24 +30,18 @@ const OF_DESTINATIONS: [(&str, &str); 3] = [
     ),
     (
         "outlierDetection",
-        "write it in `localized` of a VirtualDestination, or in a DestinationRule of the service",
+        "write it in `policy` of a TrafficPolicy whose `destinationSelector` selects the destination",
     ),
     (
         "mtls",
-        "write it in a DestinationRule of the service: how it is spoken to does not depend on the route",
+        "write it in `policy` of a TrafficPolicy whose `destinationSelector` selects the destination",
     ),
 ];
 
 /// Options of a virtual host, a route table, a route or a destination of one.
 pub(super) fn options(node: &Node<'_>, diagnostics: &mut Diagnostics) -> Option<WrittenOptions> {
     let options = of_traffic_policy(node, diagnostics);
-    report_of_destinations(node, &OF_DESTINATIONS, diagnostics);
-    options
-}
-
-/// Reports options that do not change what becomes of requests, though they stand beside options that do.
-fn report_of_destinations(node: &Node<'_>, which: &[(&str, &str)], diagnostics: &mut Diagnostics) {
-    for (name, instead) in which {
+    for (name, instead) in OF_DESTINATIONS {
         if let Some(entry) = node.entry(name) {
             diagnostics.push(
                 Diagnostic::at(
@@ -56,19 +49,57 @@ fn report_of_destinations(node: &Node<'_>, which: &[(&str, &str)], diagnostics: 
                     entry.key_span,
                     format!("`{name}` has no effect here: it concerns destinations, not routes"),
                 )
-                .help(*instead),
+                .help(instead),
+            );
+        }
+    }
+    options
+}
+
+/// Reports settings of a TrafficPolicy that hold for more than the routes that it selects.
+pub(super) fn report_not_for_routes(node: &Node<'_>, diagnostics: &mut Diagnostics) {
+    for name in SETTINGS {
+        if let Some(entry) = node.entry(name) {
+            diagnostics.push(
+                Diagnostic::at(
+                    Code::OptionOfDestinations,
+                    entry.key_span,
+                    format!(
+                        "`{name}` concerns the destinations that `destinationSelector` selects, also where other routes lead to them"
+                    ),
+                )
+                .help("write it in a TrafficPolicy of its own, without `routeSelector`"),
             );
         }
     }
 }
 
-/// Reports the options that are not applied to the routes that a TrafficPolicy selects.
-pub(super) fn report_not_for_routes(node: &Node<'_>, diagnostics: &mut Diagnostics) {
-    let [_, rest @ ..] = &OF_DESTINATIONS;
-    report_of_destinations(node, rest, diagnostics);
+/// Options that hold for destinations, whatever routes lead to them.
+pub(super) const SETTINGS: [&str; 2] = ["outlierDetection", "mtls"];
+
+/// What `policy` says about the destinations. What is wrong in it was reported with the other options.
+pub(super) fn settings(node: &Node<'_>) -> DestinationSettings {
+    let outliers = node.entry("outlierDetection").and_then(|entry| {
+        let outliers = outlier_detection(&entry.value, &mut Diagnostics::default())?;
+        Some(Spanned::new(outliers, entry.key_span))
+    });
+    let mtls = node.entry("mtls").and_then(|entry| {
+        let istio = entry.value.get("istio")?;
+        // The API cannot tell its first value from what is not written.
+        let mode = match istio.text_at("tlsMode") {
+            Some(mode) if mode.value == "SIMPLE" => TlsMode::Simple,
+            Some(mode) if mode.value == "ISTIO_MUTUAL" => TlsMode::IstioMutual,
+            _ => TlsMode::Disable,
+        };
+        Some(Spanned::new(mode, entry.key_span))
+    });
+    DestinationSettings {
+        outlier_detection: outliers,
+        tls_mode: mtls,
+    }
 }
 
-/// Options of `policy`. Those that concern destinations are checked and not kept.
+/// Options of `policy` that concern routes. Those that concern destinations are checked.
 pub(super) fn of_traffic_policy(
     node: &Node<'_>,
     diagnostics: &mut Diagnostics,
@@ -84,8 +115,7 @@ pub(super) fn of_traffic_policy(
     {
         let read = match key.as_ref() {
             "requestTimeout" => {
-                plain.request_timeout =
-                    duration(value, "`requestTimeout`", Duration::ZERO, diagnostics);
+                plain.request_timeout = duration_or_zero(value, "`requestTimeout`", diagnostics);
                 plain.request_timeout.is_some()
             }
             "retries" => {

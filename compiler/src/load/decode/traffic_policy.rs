@@ -8,8 +8,8 @@ use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::load::node::Node;
 use crate::resource::traffic_policy::{RouteSelector, TrafficPolicy};
-use crate::resource::{Metadata, WeightedDestination};
-use crate::source::Spanned;
+use crate::resource::{DestinationSettings, Metadata, WeightedDestination};
+use crate::source::{Span, Spanned};
 
 /// A TrafficPolicy. One whose `policy` cannot be read is kept, because it is known which routes it was meant for; one
 /// whose selectors cannot be read is not.
@@ -39,37 +39,32 @@ pub(in crate::load) fn traffic_policy(
     let sources = node
         .entry("sourceSelector")
         .filter(|entry| !entry.value.list().is_empty());
-    if let Some(policy) = policy
-        && let Some(outliers) = policy.entry("outlierDetection")
-        && let Some(sources) = sources
-    {
-        diagnostics.push(
-            Diagnostic::at(
-                Code::OutlierSources,
-                outliers.key_span,
-                "`outlierDetection` cannot depend on the source of requests",
-            )
-            .also(sources.key_span, "selects sources")
-            .help("write `outlierDetection` in a TrafficPolicy without `sourceSelector`"),
-        );
+    let mut settings = policy.map(options::settings).unwrap_or_default();
+    if let Some(sources) = sources {
+        report_of_some_sources(&mut settings, sources.key_span, diagnostics);
     }
     let written = node
         .entry("routeSelector")
         .filter(|entry| !entry.value.list().is_empty());
+    let has_options = policy.is_some_and(|policy| {
+        let mut entries = policy.entries().iter();
+        entries.any(|entry| !options::SETTINGS.contains(&entry.key.as_ref()))
+    });
     match written {
-        None => diagnostics.push(
+        None if has_options => diagnostics.push(
             Diagnostic::at(
                 Code::MeshPolicy,
                 metadata.span,
                 format!(
-                    "TrafficPolicy `{}` has no `routeSelector`, so routes of gateways do not have it",
+                    "TrafficPolicy `{}` has no `routeSelector`, so routes of gateways do not have its options",
                     metadata.id
                 ),
             )
             .help("write `routeSelector: [{}]` for all routes of gateways"),
         ),
+        None => {}
         Some(_) => {
-            if let Some(policy) = policy {
+            if let (Some(policy), None) = (policy, sources) {
                 options::report_not_for_routes(policy, diagnostics);
             }
             if let Some(sources) = sources {
@@ -100,7 +95,10 @@ pub(in crate::load) fn traffic_policy(
         (Some(shift), Some(destinations), Some(options)) if is_readable => {
             (shift, destinations, Some(options))
         }
-        _ => (None, Vec::new(), None),
+        _ => {
+            settings = Default::default();
+            (None, Vec::new(), None)
+        }
     };
     Some(TrafficPolicy {
         metadata,
@@ -108,8 +106,39 @@ pub(in crate::load) fn traffic_policy(
         destinations,
         options,
         shift,
+        settings,
         spec: node.json(),
     })
+}
+
+/// Takes away settings of destinations that hold for traffic from some sources only.
+fn report_of_some_sources(
+    settings: &mut DestinationSettings,
+    sources: Span,
+    diagnostics: &mut Diagnostics,
+) {
+    if let Some(outliers) = settings.outlier_detection.take() {
+        diagnostics.push(
+            Diagnostic::at(
+                Code::OutlierSources,
+                outliers.span,
+                "`outlierDetection` cannot depend on the source of requests",
+            )
+            .also(sources, "selects sources")
+            .help("write `outlierDetection` in a TrafficPolicy without `sourceSelector`"),
+        );
+    }
+    if let Some(mode) = settings.tls_mode.take() {
+        diagnostics.push(
+            Diagnostic::at(
+                Code::MeshPolicy,
+                mode.span,
+                "`mtls` of a policy with `sourceSelector` is about traffic inside the mesh, so gateways do not have it",
+            )
+            .also(sources, "selects sources")
+            .help("write `mtls` in a TrafficPolicy without `sourceSelector`"),
+        );
+    }
 }
 
 fn shift(node: &Node<'_>, diagnostics: &mut Diagnostics) -> Option<Vec<WeightedDestination>> {

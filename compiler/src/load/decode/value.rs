@@ -139,6 +139,19 @@ pub(super) fn duration(
     None
 }
 
+/// A limit, where 0 is none. Proxies count milliseconds, so a part of one would be none as well.
+pub(super) fn duration_or_zero(
+    node: &Node<'_>,
+    what: &str,
+    diagnostics: &mut Diagnostics,
+) -> Option<Spanned<Duration>> {
+    let minimum = match parse_duration(node.string()?) {
+        Ok(Duration::ZERO) => Duration::ZERO,
+        _ => Duration::from_millis(1),
+    };
+    duration(node, what, minimum, diagnostics)
+}
+
 #[derive(Debug, PartialEq)]
 enum DurationError {
     Negative,

@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::destination_rule::{self, Subset, Subsets};
-use super::{Workload, federated, service_entry, virtual_destination};
+use super::destination_rule::{self, Host, Subset, Subsets};
+use super::{Workload, federated, name, service_entry, virtual_destination};
 use crate::compile::WorkloadProgram;
+use crate::resolve::DestinationPolicies;
 use crate::resource::{ObjectName, Resources, ServicePort};
 use crate::tree::{Destination, DestinationTarget};
 
@@ -73,7 +74,6 @@ impl<'a> Needs<'a> {
                 federated.ports.insert(port);
                 &mut federated.subsets
             }
-            _ if subset.is_none() => return,
             _ => {
                 &mut self
                     .local
@@ -176,15 +176,27 @@ pub(super) fn write<'a>(
             needs.destination(program, destination, false);
         }
     }
+    let policies = DestinationPolicies::new(resources);
     for (name, ports) in &needs.external {
-        service_entry::write(workload, resources, name, ports);
+        let settings = policies.of_external(name);
+        service_entry::write(workload, resources, name, ports, settings);
     }
-    for (host, (service, subsets)) in &needs.local {
-        destination_rule::write(workload, resources, host, service, subsets);
+    let cluster = workload.program.cluster.as_deref();
+    for (&host, (service, subsets)) in &needs.local {
+        let settings = policies.of_service(service, cluster);
+        let rule = name::join(&["meshgate", &service.namespace, &service.name]);
+        let host = Host {
+            host,
+            service,
+            rule: &rule,
+        };
+        destination_rule::write(workload, resources, host, subsets, settings);
     }
     for (host, service) in needs.federated {
         if let Some(program) = programs.first() {
-            federated::write(workload, &program.tree, resources, (host, service), remote);
+            let settings = policies.of_service(service.name, Some(service.cluster));
+            let service = (host, service, settings);
+            federated::write(workload, &program.tree, resources, service, remote);
         }
     }
 }

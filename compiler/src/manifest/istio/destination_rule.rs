@@ -1,13 +1,15 @@
-//! DestinationRule: the subsets of Services, and when an instance that fails is left alone.
+//! DestinationRule: the subsets of Services, when an instance that fails is left alone, and TLS.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
 use super::destination::NETWORKING;
-use super::{Wave, Workload, name};
+use super::settings::{impose, outlier_detection, outliers_of_policies};
+use super::{Wave, Workload};
+use crate::code::Code;
 use crate::compile::WorkloadProgram;
+use crate::resolve::Settings;
 use crate::resource::{DestinationRule, ObjectName, OutlierDetection, Resources, Visibility};
 
 /// The subsets of a host, by name.
@@ -33,122 +35,167 @@ pub(super) struct Behind<'a> {
     pub plain: &'a str,
 }
 
-/// When failing pods are left alone, where the resources do not say: soon enough for other services to take over.
-const OUTLIERS: OutlierDetection = OutlierDetection {
-    consecutive_errors: Some(10),
-    interval: Some(Duration::from_secs(5)),
-    base_ejection_time: Some(Duration::from_secs(120)),
-    max_ejection_percent: Some(100),
-};
-
-/// `outlierDetection` of a DestinationRule.
-pub(super) fn outlier_detection(written: Option<&OutlierDetection>) -> Value {
-    let written = written.unwrap_or(&OUTLIERS);
-    let errors = written.consecutive_errors.or(OUTLIERS.consecutive_errors);
-    let time = |time: Option<Duration>, usual: Option<Duration>| {
-        let time = time.or(usual).unwrap_or_default();
-        match time.subsec_nanos() {
-            0 => format!("{}s", time.as_secs()),
-            _ => format!("{}ms", time.as_millis()),
-        }
-    };
-    json!({
-        "consecutiveGatewayErrors": errors,
-        "consecutive5xxErrors": errors,
-        "interval": time(written.interval, OUTLIERS.interval),
-        "baseEjectionTime": time(written.base_ejection_time, OUTLIERS.base_ejection_time),
-        "maxEjectionPercent": written.max_ejection_percent.or(OUTLIERS.max_ejection_percent),
-    })
-}
-
 /// The mesh's root namespace, as Istio is installed.
 const ROOT: &str = "istio-system";
+
+impl Behind<'_> {
+    /// When pods are left alone: as the virtual destination says, else TrafficPolicies, else a rule of the owner.
+    pub(super) fn outliers(&self, settings: Settings<'_>, owners: Option<&Value>) -> Value {
+        const USUAL: OutlierDetection = OutlierDetection::OF_VIRTUAL_DESTINATIONS;
+        if let Some(own) = self.outliers {
+            return outlier_detection(own, &USUAL);
+        }
+        let owners = || {
+            let mut outliers = owners?.clone();
+            // Istio's default would leave pods that fail in use, so that nothing takes over from them.
+            if outliers["maxEjectionPercent"].is_null() {
+                outliers["maxEjectionPercent"] = json!(USUAL.max_ejection_percent);
+            }
+            Some(outliers)
+        };
+        outliers_of_policies(settings)
+            .or_else(owners)
+            .unwrap_or_else(|| outlier_detection(&USUAL, &USUAL))
+    }
+}
+
+/// A host that a rule is for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Host<'a> {
+    /// The host.
+    pub host: &'a str,
+    /// Whose it is: the Service, or, outside the mesh, the ServiceEntry by its namespace and the host.
+    pub service: &'a ObjectName,
+    /// Name of the rule that we write.
+    pub rule: &'a str,
+}
 
 /// A rule in the gateway's namespace replaces the one of the service's owner for this gateway, so what that one says is
 /// said again.
 pub(super) fn write(
     workload: &mut Workload<'_>,
     resources: &Resources,
-    host: &str,
-    service: &ObjectName,
+    Host {
+        host,
+        service,
+        rule: name,
+    }: Host<'_>,
     subsets: &Subsets<'_>,
+    settings: Settings<'_>,
 ) {
     let program = workload.program;
     let cluster = program.cluster.as_deref();
     let owners = owner_rule(resources, (cluster, &program.namespace), host, service);
-    let mut export_to = match for_other_pods(resources, program, host, service) {
+    let export_to = match for_other_pods(resources, program, host, service) {
         // Istio would make ours part of a rule for other pods that is exported alike. This means the same, and is not alike.
         true => json!([program.namespace]),
         false => json!(["."]),
     };
-    let mut spec = Map::new();
-    let mut list: Vec<Value> = Vec::new();
-    let mut names = BTreeSet::new();
-    if let Some(rule) = owners {
-        // Rules of one namespace are merged by Istio if they are exported alike.
-        let is_merged = rule.name.namespace == program.namespace;
-        if is_merged {
-            export_to = rule.spec["exportTo"].clone();
-        }
-        for subset in rule.spec["subsets"].as_array().into_iter().flatten() {
-            if let Some(name) = subset["name"].as_str() {
-                names.insert(name.to_owned());
-                if !is_merged {
-                    list.push(subset.clone());
-                }
-            }
-        }
-        if !is_merged && rule.spec["trafficPolicy"].is_object() {
-            spec.insert(
-                "trafficPolicy".to_owned(),
-                rule.spec["trafficPolicy"].clone(),
-            );
-        }
-    }
     // What an owner says of failing pods holds for virtual destinations that say nothing.
     let owners_outliers = owners
         .map(|rule| &rule.spec["trafficPolicy"]["outlierDetection"])
         .filter(|outliers| outliers.is_object());
-    for (name, subset) in subsets {
-        if !names.insert(name.clone()) {
-            continue;
-        }
+    let taken = |name: &str| {
+        let subsets = owners.and_then(|rule| rule.spec["subsets"].as_array());
+        let mut subsets = subsets.into_iter().flatten();
+        subsets.any(|subset| subset["name"] == name)
+    };
+    let own = subsets.iter().filter(|(name, _)| !taken(name));
+    let own = own.map(|(name, subset)| {
         let mut written = json!({ "name": name });
         if !subset.labels.is_empty() {
             written["labels"] = json!(subset.labels);
         }
         if let Some(behind) = subset.behind {
-            let outliers = match (behind.outliers, owners_outliers) {
-                (None, Some(owners)) => {
-                    let mut outliers = owners.clone();
-                    // Istio's default would leave pods that fail in use, so that nothing takes over from them.
-                    if outliers["maxEjectionPercent"].is_null() {
-                        outliers["maxEjectionPercent"] = json!(OUTLIERS.max_ejection_percent);
-                    }
-                    outliers
-                }
-                (own, _) => outlier_detection(own),
-            };
+            let outliers = behind.outliers(settings, owners_outliers);
             written["trafficPolicy"] = json!({ "outlierDetection": outliers });
         }
-        list.push(written);
+        written
+    });
+    let own: Vec<Value> = own.collect();
+    let mut spec = Map::new();
+    for key in ["trafficPolicy", "subsets"] {
+        let said = owners.map(|rule| &rule.spec[key]);
+        if let Some(said) = said.filter(|said| !said.is_null()) {
+            spec.insert(key.to_owned(), said.clone());
+        }
     }
-    if list.is_empty() {
+    impose(&mut spec, settings, host);
+    spec.insert("exportTo".to_owned(), export_to);
+    if let Some(rule) = owners
+        && rule.name.namespace == program.namespace
+    {
+        merge(workload, &mut spec, rule, host, settings);
+    }
+    if own.is_empty() && (settings.is_empty() || !spec.contains_key("trafficPolicy")) {
         return;
     }
     spec.insert("host".to_owned(), json!(host));
-    if !export_to.is_null() {
-        spec.insert("exportTo".to_owned(), export_to);
+    let mut list = match spec.remove("subsets") {
+        Some(Value::Array(list)) => list,
+        _ => Vec::new(),
+    };
+    list.extend(own);
+    if !list.is_empty() {
+        spec.insert("subsets".to_owned(), Value::Array(list));
     }
-    spec.insert("subsets".to_owned(), json!(list));
-    let name = name::join(&["meshgate", &service.namespace, &service.name]);
     workload.add(
         Wave::Destinations,
         (NETWORKING, "DestinationRule"),
-        name,
+        name.to_owned(),
         &[],
         Value::Object(spec),
     );
+}
+
+/// Leaves out what the owner's rule in the gateway's namespace says: rules of one namespace are merged by Istio if they are
+/// exported alike. It takes settings for the host from one of them alone.
+fn merge(
+    workload: &mut Workload<'_>,
+    spec: &mut Map<String, Value>,
+    rule: &DestinationRule,
+    host: &str,
+    settings: Settings<'_>,
+) {
+    match &rule.spec["exportTo"] {
+        Value::Null => spec.remove("exportTo"),
+        own => spec.insert("exportTo".to_owned(), own.clone()),
+    };
+    let said = |key| Some(&rule.spec[key]).filter(|said| !said.is_null());
+    let mut is_said = spec.get("subsets") == said("subsets");
+    spec.remove("subsets");
+    if said("trafficPolicy").is_some() {
+        is_said &= spec.get("trafficPolicy") == said("trafficPolicy");
+        spec.remove("trafficPolicy");
+    }
+    if is_said {
+        return;
+    }
+    let message = format!(
+        "DestinationRule `{}` is in the gateway's own namespace, so what it says of `{host}` holds, and not the TrafficPolicy",
+        rule.name
+    );
+    not_applied(
+        workload,
+        settings,
+        &message,
+        "write the same in the DestinationRule, or remove it there",
+    );
+}
+
+/// Reports a TrafficPolicy that a gateway cannot follow.
+pub(super) fn not_applied(
+    workload: &mut Workload<'_>,
+    settings: Settings<'_>,
+    message: &str,
+    help: &'static str,
+) {
+    let tls = settings.tls_mode.map(|mode| mode.span);
+    let outliers = settings.outlier_detection.map(|outliers| outliers.span);
+    if let Some(span) = tls.or(outliers) {
+        let found = workload.finding_at(Code::SettingNotApplied, span, message);
+        workload.report(found.help(help));
+    }
 }
 
 /// The rule that holds for gateways of a namespace without us: of their own namespace, else of the service's.

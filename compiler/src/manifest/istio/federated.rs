@@ -10,11 +10,13 @@ use std::net::IpAddr;
 use serde_json::{Value, json};
 
 use super::destination::{NETWORKING, http_protocol};
-use super::destination_rule::{Subsets, outlier_detection};
+use super::destination_rule::{Subsets, not_applied};
+use super::settings::outliers_of_policies;
 use super::{Manifests, Place, Wave, Workload, name};
 use crate::code::Code;
 use crate::diagnostic::Diagnostic;
-use crate::resource::{self, ObjectName, Resources};
+use crate::resolve::Settings;
+use crate::resource::{self, ObjectName, Resources, TlsMode};
 use crate::tree::{GatewayWorkload, Tree, VirtualMesh};
 
 /// A Service of another cluster that routes go to.
@@ -58,7 +60,7 @@ pub(super) fn write<'a>(
     workload: &mut Workload<'_>,
     tree: &'a Tree,
     resources: &'a Resources,
-    (host, service): (&'a str, Service<'a>),
+    (host, service, settings): (&'a str, Service<'a>, Settings<'_>),
     remote: &mut Remote<'a>,
 ) {
     let own = workload.program.cluster.clone().unwrap_or_default();
@@ -82,7 +84,7 @@ pub(super) fn write<'a>(
         }
     };
     service_entry(workload, resources, host, &service, &way);
-    rule(workload, host, &service);
+    rule(workload, host, &service, settings);
     let cluster = service.cluster;
     let alias = remote.services.entry((cluster, host)).or_insert(Alias {
         service: way.service,
@@ -246,7 +248,27 @@ fn service_entry(
 
 /// The server name of the connection names the subset, so here the subsets need only their names. Labels would choose among
 /// the gateways between clusters; for Istio, these are in the cluster of the object, whatever their labels say.
-fn rule(workload: &mut Workload<'_>, host: &str, service: &Service<'_>) {
+fn rule(workload: &mut Workload<'_>, host: &str, service: &Service<'_>, settings: Settings<'_>) {
+    if let Some(mode) = settings.tls_mode
+        && mode.value != TlsMode::IstioMutual
+    {
+        let message = format!(
+            "`tlsMode: {}` does not hold for `{}` of cluster `{}`: the gateways between clusters take mutual TLS of the mesh alone",
+            mode.as_str(),
+            service.name,
+            service.cluster
+        );
+        let settings = Settings {
+            tls_mode: Some(mode),
+            ..Settings::default()
+        };
+        not_applied(
+            workload,
+            settings,
+            &message,
+            "select services of the gateway's own cluster: `clusters` of `kubeServiceMatcher`",
+        );
+    }
     let subsets = service.subsets.iter().map(|(name, subset)| {
         let Some(behind) = subset.behind else {
             return json!({ "name": name });
@@ -256,7 +278,7 @@ fn rule(workload: &mut Workload<'_>, host: &str, service: &Service<'_>) {
             "name": name,
             "trafficPolicy": {
                 "tls": { "mode": "ISTIO_MUTUAL", "sni": server_name },
-                "outlierDetection": outlier_detection(behind.outliers),
+                "outlierDetection": behind.outliers(settings, None),
             },
         })
     });
@@ -266,6 +288,9 @@ fn rule(workload: &mut Workload<'_>, host: &str, service: &Service<'_>) {
         "exportTo": ["."],
         "trafficPolicy": { "tls": { "mode": "ISTIO_MUTUAL" } },
     });
+    if let Some(outliers) = outliers_of_policies(settings) {
+        spec["trafficPolicy"]["outlierDetection"] = outliers;
+    }
     if !subsets.is_empty() {
         spec["subsets"] = json!(subsets);
     }

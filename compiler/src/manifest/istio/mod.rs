@@ -21,6 +21,7 @@ mod routes;
 mod rules;
 pub mod schema;
 mod service_entry;
+mod settings;
 mod stable;
 mod tcp;
 pub mod validation;

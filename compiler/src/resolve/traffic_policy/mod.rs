@@ -3,22 +3,24 @@
 //! Among the policies of a route the oldest wins, option by option. Which options a policy has does not depend on
 //! where it was selected, so a route only has to know the set of its policies.
 
+mod destinations;
 mod selection;
 
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::rare::Empty as _;
-use crate::resource::{Resources, Service, TrafficPolicy};
+use crate::resource::{Resources, TrafficPolicy};
 use crate::source::{Span, Spanned};
 use crate::tree::{Destination, DestinationTarget, Forward, WeightedDestination};
 
+pub(crate) use self::destinations::{DestinationPolicies, Settings};
 pub(super) use self::selection::{Owner, PolicySet, Selection};
 pub use self::selection::{Selected, selected_routes};
 
+use self::destinations::selects_service;
 use super::inventory::Services;
 use super::options::Level;
 use super::prepare::Catalogue;
-use super::workload::selects_any;
 
 /// Most destinations of a route.
 pub(super) const MAX_DESTINATIONS: usize = 100;
@@ -186,7 +188,7 @@ impl<'r> Policies<'r> {
         shift.map_or_else(Span::default, |shift| shift.span)
     }
 
-    /// Whether a policy selects a destination. Only Kubernetes Services can be selected.
+    /// Whether a policy's `trafficShift` is about a destination. Only Kubernetes Services can be shifted.
     fn selects(&self, policy: usize, destination: &Destination) -> bool {
         let DestinationTarget::KubeService {
             name, cluster_name, ..
@@ -195,18 +197,8 @@ impl<'r> Policies<'r> {
             return false;
         };
         let selectors = &self.list[policy].source.destinations;
-        if selectors.is_empty() {
-            return true;
-        }
         let cluster = cluster_name.as_deref().or(self.cluster);
-        let service = self.services.find(&name.namespace, &name.name, cluster);
-        let unknown = || Service::unknown(name, "");
-        // A plain manifest stands for every cluster, and the route for one.
-        let service = Service {
-            cluster: cluster.map(str::to_owned),
-            ..service.cloned().unwrap_or_else(unknown)
-        };
-        selects_any(selectors, &service)
+        selects_service(selectors, name, cluster, &self.services)
     }
 
     /// Reports policies that were to shift traffic and never did.

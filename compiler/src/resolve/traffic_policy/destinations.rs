@@ -1,0 +1,95 @@
+//! What TrafficPolicies say about destinations, whatever routes lead to them.
+
+use crate::resource::{
+    DestinationSelector, ObjectName, OutlierDetection, Resources, Service, TlsMode, TrafficPolicy,
+};
+use crate::source::Spanned;
+
+use super::super::age;
+use super::super::inventory::Services;
+use super::super::workload::selects_any;
+
+/// The policies that say something about destinations.
+#[derive(Debug)]
+pub(crate) struct DestinationPolicies<'r> {
+    /// Oldest first.
+    list: Vec<&'r TrafficPolicy>,
+    services: Services<'r>,
+}
+
+/// How gateways treat a destination: of each setting, what the oldest policy says that has it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Settings<'r> {
+    /// When an instance that fails is left alone.
+    pub(crate) outlier_detection: Option<&'r Spanned<OutlierDetection>>,
+    /// Whether TLS is spoken.
+    pub(crate) tls_mode: Option<&'r Spanned<TlsMode>>,
+}
+
+impl Settings<'_> {
+    /// Whether no policy says anything.
+    pub(crate) fn is_empty(self) -> bool {
+        self.outlier_detection.is_none() && self.tls_mode.is_none()
+    }
+}
+
+impl<'r> DestinationPolicies<'r> {
+    pub(crate) fn new(resources: &'r Resources) -> Self {
+        let mut list: Vec<&TrafficPolicy> = resources.traffic_policies.iter().collect();
+        list.retain(|policy| {
+            policy.settings.outlier_detection.is_some() || policy.settings.tls_mode.is_some()
+        });
+        list.sort_by_key(|policy| age(&policy.metadata));
+        Self {
+            list,
+            services: Services::new(resources),
+        }
+    }
+
+    /// For a Service of a cluster; without one, it may be of any.
+    pub(crate) fn of_service(&self, name: &ObjectName, cluster: Option<&str>) -> Settings<'r> {
+        self.settings(|selectors| selects_service(selectors, name, cluster, &self.services))
+    }
+
+    /// For a static destination.
+    pub(crate) fn of_external(&self, name: &ObjectName) -> Settings<'r> {
+        self.settings(|selectors| {
+            let mut named = selectors.iter().flat_map(|selector| &selector.external);
+            selectors.is_empty() || named.any(|one| one == name)
+        })
+    }
+
+    fn settings(&self, selects: impl Fn(&[DestinationSelector]) -> bool) -> Settings<'r> {
+        let mut settings = Settings::default();
+        for policy in &self.list {
+            if !selects(&policy.destinations) {
+                continue;
+            }
+            let own = &policy.settings;
+            settings.outlier_detection =
+                (settings.outlier_detection).or(own.outlier_detection.as_ref());
+            settings.tls_mode = settings.tls_mode.or(own.tls_mode.as_ref());
+        }
+        settings
+    }
+}
+
+/// Whether one of the selectors of a policy selects a Service of a cluster. An empty list selects all.
+pub(super) fn selects_service(
+    selectors: &[DestinationSelector],
+    name: &ObjectName,
+    cluster: Option<&str>,
+    services: &Services<'_>,
+) -> bool {
+    if selectors.is_empty() {
+        return true;
+    }
+    let service = services.find(&name.namespace, &name.name, cluster);
+    let unknown = || Service::unknown(name, "");
+    // A plain manifest stands for every cluster, and the route for one.
+    let service = Service {
+        cluster: cluster.map(str::to_owned),
+        ..service.cloned().unwrap_or_else(unknown)
+    };
+    selects_any(selectors, &service)
+}
