@@ -38,6 +38,9 @@ pub struct Vm {
     instructions: u64,
 }
 
+/// Root context, token, number of headers, size of the body, number of trailers.
+type CallResponse = (u32, u32, u32, u32, u32);
+
 /// The exports that the host calls; a guest exports those that it needs.
 struct Callbacks {
     context_create: Option<TypedFunc<(u32, u32), ()>>,
@@ -45,7 +48,7 @@ struct Callbacks {
     configure: Option<TypedFunc<(u32, u32), u32>>,
     queue_ready: Option<TypedFunc<(u32, u32), ()>>,
     grpc_receive: Option<TypedFunc<(u32, u32, u32), ()>>,
-    http_call_response: Option<TypedFunc<(u32, u32, u32, u32, u32), ()>>,
+    http_call_response: Option<TypedFunc<CallResponse, ()>>,
     request_body: Option<TypedFunc<(u32, u32, u32), u32>>,
     request_headers: Option<TypedFunc<(u32, u32, u32), u32>>,
     response_headers: Option<TypedFunc<(u32, u32, u32), u32>>,
