@@ -8,6 +8,7 @@
 mod decode;
 mod json;
 mod keys;
+mod mesh_settings;
 pub(crate) mod node;
 mod object;
 mod read;

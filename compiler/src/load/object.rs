@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::decode;
+use super::mesh_settings;
 use super::node::{Node, Value};
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Diagnostics};
@@ -106,6 +107,13 @@ impl<'d> Loader<'d> {
     }
 
     fn object(&mut self, mut node: Node<'_>) {
+        if let Some(cluster) = &self.cluster
+            && mesh_settings::is_one(&node)
+        {
+            let settings = mesh_settings::decode(&node, cluster, self.diagnostics);
+            self.resources.mesh_settings.extend(settings);
+            return;
+        }
         let Some(kind) = self.kind(&node) else { return };
         if let Some(root) = kind.root {
             schema::check(&mut node, root, self.diagnostics);

@@ -130,6 +130,19 @@ impl Visibility {
     }
 }
 
+/// What a cluster's ConfigMap of Istio says of the mesh.
+#[derive(Clone, Debug)]
+pub struct MeshSettings {
+    /// Namespace and name of the ConfigMap.
+    pub name: ObjectName,
+    /// Cluster.
+    pub cluster: String,
+    /// `defaultServiceExportTo`: who knows Services and ServiceEntries that do not say it themselves.
+    pub visibility: Visibility,
+    /// Place of the text of the mesh.
+    pub span: Span,
+}
+
 /// A Mesh object: an Istio installation in one cluster.
 #[derive(Clone, Debug)]
 pub struct Mesh {

@@ -31,7 +31,8 @@ pub use gateway::{
 };
 pub use inventory::{
     DestinationRule, DestinationSelector, Federation, FederationSelector, IngressGatewaySelector,
-    Mesh, Node, Pods, ServiceEntry, ServiceMatcher, ServiceRef, VirtualMesh, Visibility,
+    Mesh, MeshSettings, Node, Pods, ServiceEntry, ServiceMatcher, ServiceRef, VirtualMesh,
+    Visibility,
 };
 pub use listener::{Listener, Tls, TlsFiles};
 pub use options::{HeaderManipulation, Retries, RetryConditions, WrittenOptions};
@@ -167,6 +168,8 @@ pub struct Resources {
     pub destination_rules: Vec<DestinationRule>,
     /// ServiceEntries of the clusters.
     pub service_entries: Vec<ServiceEntry>,
+    /// What Istio is told of the meshes of the clusters; several where Istio has several revisions.
+    pub mesh_settings: Vec<MeshSettings>,
     /// Mesh objects.
     pub meshes: Vec<Mesh>,
     /// VirtualMesh objects.

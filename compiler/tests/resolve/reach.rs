@@ -89,6 +89,99 @@ fn a_service_must_be_visible_in_the_gateways_namespace() {
     }
 }
 
+/// A ConfigMap of Istio with a text of the mesh.
+fn mesh(name: &str, text: &str) -> String {
+    format!(
+        "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}, namespace: istio-system}}\ndata:\n  mesh: |-\n    {}\n",
+        text.replace('\n', "\n    ")
+    )
+}
+
+#[test]
+fn the_mesh_says_who_knows_a_service_that_does_not_say_it() {
+    let shown = "Service `shop/x` is not visible in namespace `edge`: it does not say where it is, and \
+                 `defaultServiceExportTo` of the mesh (ConfigMap `istio-system/istio`) says ";
+    for (annotation, list, reason) in [
+        ("", "['.']", "its own"),
+        ("", "['~']", "none"),
+        ("", "[other, '.']", "`other`, its own"),
+        ("", "['*']", ""),
+        ("", "[edge]", ""),
+        ("", "[]", ""),
+        ("networking.istio.io/exportTo: '*'", "['.']", ""),
+        ("networking.istio.io/exportTo: edge", "['~']", ""),
+    ] {
+        let settings = format!("rootNamespace: istio-system\ndefaultServiceExportTo: {list}");
+        let inventory = service(annotation, TCP) + &mesh("istio", &settings);
+        let found = error(&resources(TO_X, ""), &inventory);
+        let found = found
+            .split_once("local`: ")
+            .map_or(found.as_str(), |(_, it)| it);
+        let expected = match reason {
+            "" => String::new(),
+            reason => format!("{shown}{reason}"),
+        };
+        assert_eq!(found, expected, "{annotation} {list}");
+    }
+}
+
+#[test]
+fn the_mesh_says_who_knows_a_service_entry_that_does_not_say_it() {
+    // A Service of the other cluster, whose host an entry of somebody else has.
+    let far = "---\napiVersion: discovery.mesh.gloo.solo.io/v1\nkind: Destination\nmetadata: {name: far, namespace: gloo-mesh}\n\
+               spec: {kubeService: {ref: {name: far, namespace: shop, clusterName: west}, ports: [{port: 80, name: http, protocol: TCP}]}}\n\
+               status: {appliedFederation: {federatedHostname: far.shop.svc.west.global}}\n";
+    let to_far = "kubeService: {name: far, namespace: shop, clusterName: west, port: 80}";
+    let entry = |export_to: &str| {
+        format!(
+            "---\napiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {{name: far, namespace: istio-system}}\n\
+             spec: {{hosts: [far.shop.svc.west.global], {export_to}ports: [{{number: 80, name: http, protocol: HTTP}}]}}\n"
+        )
+    };
+    let settings = mesh("istio", "defaultServiceExportTo: ['.']");
+    for (export_to, is_hidden) in [("", true), ("exportTo: ['*'], ", false)] {
+        let found = error(&resources(to_far, far), &(entry(export_to) + &settings));
+        let reason = "ServiceEntry `istio-system/far` is not visible in namespace `edge`: it does not say where it is";
+        assert_eq!(found.contains(reason), is_hidden, "{found}");
+        assert_eq!(found.is_empty(), !is_hidden, "{found}");
+    }
+}
+
+#[test]
+fn every_revision_has_to_hide_a_service() {
+    let hides = "defaultServiceExportTo: ['.']";
+    for (other, is_hidden) in [(hides, true), ("enableTracing: false", false)] {
+        let inventory = service("", TCP) + &mesh("istio", hides) + &mesh("istio-canary", other);
+        let found = error(&resources(TO_X, ""), &inventory);
+        assert_eq!(
+            found.contains("defaultServiceExportTo"),
+            is_hidden,
+            "{found}"
+        );
+    }
+    // It is another namespace's, and not Istio's.
+    let foreign = mesh("istio", hides).replace("istio-system", "shop");
+    assert_eq!(
+        error(&resources(TO_X, ""), &(service("", TCP) + &foreign)),
+        ""
+    );
+}
+
+#[test]
+fn a_mesh_that_is_no_yaml_is_reported() {
+    for (text, reason) in [("a: [b", ""), ("nothing", "it is no map")] {
+        let found = error(
+            &resources(TO_X, ""),
+            &(service("", TCP) + &mesh("istio", text)),
+        );
+        let start = "E0010]: `data.mesh` of ConfigMap `istio-system/istio` cannot be read: ";
+        assert!(
+            found.starts_with(start) && found.contains(reason),
+            "{found}"
+        );
+    }
+}
+
 #[test]
 fn a_finding_has_a_place_and_a_way_out() {
     let service = service("networking.istio.io/exportTo: .", TCP);

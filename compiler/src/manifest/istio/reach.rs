@@ -16,7 +16,9 @@ use super::destination::subset_and_host;
 use super::{MANAGED_BY, destination_rule, federated};
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::resource::{ObjectName, Resources, Service, ServicePort, ServiceType};
+use crate::resource::{
+    ObjectName, Resources, Service, ServiceEntry, ServicePort, ServiceType, Visibility,
+};
 use crate::source::Span;
 use crate::tree::{Destination, DestinationTarget, GatewayWorkload, Tree};
 
@@ -259,11 +261,42 @@ impl<'a> Model<'a> {
                     format!("add `{namespace}` to its annotation `networking.istio.io/exportTo`"),
                 );
             }
+            // What discovery found may have an annotation that discovery does not tell.
+            let written = self.resources.services.as_ptr_range();
+            if is_local
+                && written.contains(&std::ptr::from_ref(service))
+                && let Some(reason) =
+                    self.default_fault(&service.visibility, &service.namespace, namespace)
+            {
+                return fault(
+                    format!("Service `{id}` {reason}"),
+                    format!(
+                        "give it the annotation `networking.istio.io/exportTo: '.,{namespace}'`, or change that setting"
+                    ),
+                );
+            }
         }
         match wanted.cluster {
             Some(other) if !is_local => self.federated_fault(wanted, other, workload),
             _ => None,
         }
+    }
+
+    /// Why something that does not say who knows it is unknown in a namespace. Which revision of Istio serves a gateway is not
+    /// known, so all of them have to hide it.
+    fn default_fault(&self, visibility: &Visibility, own: &str, namespace: &str) -> Option<String> {
+        let all = self.resources.mesh_settings.iter();
+        let mut all = all.filter(|one| Some(one.cluster.as_str()) == self.cluster);
+        let first = all.clone().next()?;
+        let hidden =
+            visibility.0.is_empty() && all.all(|one| !one.visibility.includes(namespace, own));
+        hidden.then(|| {
+            format!(
+                "is not visible in namespace `{namespace}`: it does not say where it is, and `defaultServiceExportTo` of the mesh (ConfigMap `{}`) says {}",
+                first.name,
+                shown(&first.visibility.0)
+            )
+        })
     }
 
     /// A federated host that nothing is written for has to be there already. If no ServiceEntry is known, nothing is known.
@@ -302,8 +335,19 @@ impl<'a> Model<'a> {
                 None,
             ));
         };
-        let Some(entry) = known.find(|one| one.visibility.includes(namespace, &one.name.namespace))
-        else {
+        let by_default = |one: &ServiceEntry| {
+            self.default_fault(&one.visibility, &one.name.namespace, namespace)
+        };
+        let Some(entry) = known.find(|one| {
+            one.visibility.includes(namespace, &one.name.namespace) && by_default(one).is_none()
+        }) else {
+            if let Some(reason) = by_default(first) {
+                return Some((
+                    format!("ServiceEntry `{}` {reason}", first.name),
+                    format!("give it `exportTo` with `{namespace}`, or change that setting"),
+                    Some(first.span),
+                ));
+            }
             return Some((
                 format!(
                     "ServiceEntry `{}` is not visible in namespace `{namespace}`, only in {}",
@@ -336,6 +380,9 @@ impl<'a> Model<'a> {
         if let Some((service, namespace)) = local
             && let Some(found) = self.service((namespace, service), self.cluster)
             && found.visibility.includes(&workload.namespace, namespace)
+            && self
+                .default_fault(&found.visibility, namespace, &workload.namespace)
+                .is_none()
         {
             let is_there = found.ports.iter().any(|one| one.number == port)
                 && !is_udp(&found.ports, port)
