@@ -97,8 +97,13 @@ pub(super) fn options(number: usize) -> Option<Value> {
     }
 }
 
+/// What [`options`] need besides routes.
+pub(super) fn objects() -> impl Iterator<Item = Value> {
+    api_keys().into_iter().chain(services())
+}
+
 /// What the AuthConfig of [`options`] is: one of the values that requests have in a header.
-pub(super) fn api_keys() -> [Value; 2] {
+fn api_keys() -> [Value; 2] {
     let keys = json!({"headerName": "x-1", "apiKeySecretRefs": [{"name": "keys"}]});
     [
         json!({
@@ -116,8 +121,8 @@ pub(super) fn api_keys() -> [Value; 2] {
     ]
 }
 
-/// The services that the routes of [`options`] are asked about.
-pub(super) fn services() -> [Value; 2] {
+/// The services that are asked about requests of routes with [`options`].
+fn services() -> [Value; 2] {
     [("ext-auth-service", 8083), ("rate-limiter", 18081)].map(|(name, port)| {
         json!({
             "apiVersion": "v1",

@@ -6,7 +6,7 @@ use proptest::sample::select;
 use serde_json::{Map, Value, json};
 
 use super::choice::{one_of, optional};
-use super::options::{OPTIONS, SELECTORS, api_keys, options, policy, services};
+use super::options::{OPTIONS, SELECTORS, objects, options, policy};
 
 pub(super) const SEGMENTS: &[&str] = &[
     "/", "/a", "/b", "/A", "/ab", "/a.b", "a", "/ä", "/v1", "/img.png",
@@ -385,10 +385,9 @@ impl Configuration {
     /// The resources, as a JSON list.
     pub fn resources(&self) -> Vec<Value> {
         let [resolve, merge, decode] = self.paths;
-        let escaped = if decode {
-            "UNESCAPE_AND_FORWARD"
-        } else {
-            "KEEP_UNCHANGED"
+        let escaped = match decode {
+            true => "UNESCAPE_AND_FORWARD",
+            false => "KEEP_UNCHANGED",
         };
         let gateway = json!({
             "options": {
@@ -403,8 +402,7 @@ impl Configuration {
             }}],
         });
         let mut resources = vec![object("VirtualGateway", "gw", gateway)];
-        resources.extend(api_keys());
-        resources.extend(services());
+        resources.extend(objects());
         for (n, (domains, level, routes)) in self.hosts.iter().enumerate() {
             let mut spec = json!({"domains": domains, "routes": list(routes)});
             spec["ignorePathParameters"] = json!(self.flags.0);
