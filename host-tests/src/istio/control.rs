@@ -11,6 +11,7 @@ use tempfile::TempDir;
 
 use super::authority::Certificate;
 use crate::envoy::client;
+use crate::yaml;
 
 /// How long it may take to serve. It takes about a second, on a busy machine several.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
@@ -204,7 +205,8 @@ fn spawn(
 ) -> std::io::Result<Child> {
     let documents: Vec<String> = kubernetes.iter().map(Value::to_string).collect();
     fs::write(directory.join("kubernetes"), documents.join("\n---\n"))?;
-    fs::write(directory.join("mesh"), mesh_config(tls).to_string())?;
+    let settings = mesh_config(kubernetes, tls).map_err(std::io::Error::other)?;
+    fs::write(directory.join("mesh"), settings.to_string())?;
     let certificates = directory.join(CERTIFICATES);
     fs::create_dir(&certificates)?;
     if let Some(tls) = tls {
@@ -229,8 +231,9 @@ fn spawn(
         .spawn()
 }
 
-/// An access log that tells what tests want to know; no tracing, which would need a service.
-fn mesh_config(tls: Option<&MutualTls<'_>>) -> Value {
+/// An access log that tells what tests want to know; no tracing, which would need a service; and what the ConfigMap of
+/// Istio says, if there is one.
+fn mesh_config(kubernetes: &[Value], tls: Option<&MutualTls<'_>>) -> Result<Value, String> {
     let access_log = json!({
         "status": "%RESPONSE_CODE%",
         "flags": "%RESPONSE_FLAGS%",
@@ -252,5 +255,13 @@ fn mesh_config(tls: Option<&MutualTls<'_>>) -> Value {
         config["trustDomain"] = json!(tls.trust_domain);
         config["trustDomainAliases"] = json!(tls.others);
     }
-    config
+    for object in kubernetes.iter().filter(|one| one["kind"] == "ConfigMap") {
+        let text = object["data"]["mesh"].as_str().unwrap_or_default();
+        if let Value::Object(settings) = yaml::parse(text)? {
+            for (name, value) in settings {
+                config[name] = value;
+            }
+        }
+    }
+    Ok(config)
 }

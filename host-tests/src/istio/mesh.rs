@@ -91,7 +91,7 @@ impl Mesh {
         let (services, existing): (Vec<_>, Vec<_>) = items(&mut inventory)
             .into_iter()
             .map(|item| item.clone())
-            .partition(|item| item["kind"] == "Service");
+            .partition(|item| item["kind"] == "Service" || item["kind"] == "ConfigMap");
         let backends = destinations.backends(&upstreams);
         let istiod = Istiod::start(
             &tools.istiod,

@@ -20,10 +20,17 @@ use meshgate_host_tests::istio::{Mesh, Tools};
 use crate::Test;
 
 pub(crate) fn tests() -> Vec<Test> {
-    vec![(
-        "reach/the_compiler_knows_what_the_gateway_gets".to_owned(),
-        Box::new(verdicts),
-    )]
+    let test = |name: &str, default: Option<&'static str>| -> Test {
+        (
+            format!("reach/the_compiler_knows_what_the_gateway_gets{name}"),
+            Box::new(move |tools| verdicts(tools, default)),
+        )
+    };
+    vec![
+        test("", None),
+        test("_if_services_are_private", Some(".")),
+        test("_if_services_are_the_gateways", Some("istio-ingress")),
+    ]
 }
 
 /// Values of `exportTo`, for things in namespaces where the gateway is and where it is not.
@@ -98,6 +105,15 @@ items:
         );
     }
 
+    /// Istio's ConfigMap, with who knows what does not say it.
+    fn mesh(&mut self, default: &str) {
+        writeln!(
+            self.inventory,
+            "- apiVersion: v1\n  kind: ConfigMap\n  metadata: {{name: istio, namespace: istio-system}}\n  data: {{mesh: 'defaultServiceExportTo: [{default}]'}}"
+        )
+        .expect("strings take everything");
+    }
+
     fn object(&mut self, kind: &str, (namespace, name): (&str, &str), spec: &str) {
         writeln!(
             self.inventory,
@@ -143,7 +159,7 @@ fn input() -> Input {
     const PORT: &str = "selector: {app: x}, ports: [{name: http, port: 80, targetPort: 8080}]";
     let mut input = Input::new();
     for (n, export_to) in VISIBILITIES.into_iter().enumerate() {
-        for namespace in ["shop", "istio-ingress"] {
+        for namespace in ["istio-ingress", "shop"] {
             input.service((namespace, &format!("s{n}")), export_to, PORT);
         }
     }
@@ -241,8 +257,11 @@ fn input() -> Input {
     input
 }
 
-fn verdicts(tools: &Tools) -> Result<(), String> {
-    let input = input();
+fn verdicts(tools: &Tools, default: Option<&str>) -> Result<(), String> {
+    let mut input = input();
+    if let Some(default) = default {
+        input.mesh(default);
+    }
     let mut sources = SourceMap::default();
     let group = input.group(usize::MAX);
     sources.add("resources.yaml".to_owned(), group.text);
