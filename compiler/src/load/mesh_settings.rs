@@ -1,10 +1,12 @@
-//! Istio's settings of a mesh: YAML text in a ConfigMap of the cluster.
+//! Istio's settings of a mesh, which are YAML text in a ConfigMap of the cluster, and the namespaces that they select.
 
 use super::node::{Node, Value};
 use super::yaml;
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::resource::{MeshSettings, ObjectName, Visibility};
+use crate::resource::{
+    LabelCondition, LabelSelector, MeshSettings, Namespace, ObjectName, Visibility,
+};
 use crate::source::Span;
 
 /// Where Istio is installed.
@@ -50,10 +52,11 @@ pub(super) fn decode(
         None => Err("it is no text".to_owned()),
     };
     match settings {
-        Ok(visibility) => Some(MeshSettings {
+        Ok((visibility, discovery)) => Some(MeshSettings {
             name: id,
             cluster: cluster.to_owned(),
             visibility,
+            discovery,
             span: node.span,
         }),
         Err(reason) => {
@@ -66,8 +69,8 @@ pub(super) fn decode(
     }
 }
 
-/// `defaultServiceExportTo` of the text, or what is wrong with it.
-fn parse(text: &str, place: Span) -> Result<Visibility, String> {
+/// `defaultServiceExportTo` and `discoverySelectors` of the text, or what is wrong with it.
+fn parse(text: &str, place: Span) -> Result<(Visibility, Vec<LabelSelector>), String> {
     let mut findings = Diagnostics::default();
     let documents = yaml::documents(place.file, (0, text), &mut findings);
     if findings.has_errors() {
@@ -75,12 +78,55 @@ fn parse(text: &str, place: Span) -> Result<Visibility, String> {
         return Err(first.map_or_else(String::new, |first| first.message.clone()));
     }
     let Some(mesh) = documents.first().filter(|mesh| !mesh.is_null()) else {
-        return Ok(Visibility::default());
+        return Ok(Default::default());
     };
     if !matches!(mesh.value, Value::Map(_)) {
         return Err("it is no map".to_owned());
     }
-    let names = mesh.list_at("defaultServiceExportTo").iter();
-    let names = names.filter_map(Node::string).map(str::to_owned);
-    Ok(Visibility(names.collect()))
+    let selectors = mesh.list_at("discoverySelectors").iter().map(selector);
+    Ok((
+        Visibility(texts(mesh, "defaultServiceExportTo")),
+        selectors.collect::<Result<_, _>>()?,
+    ))
+}
+
+fn texts(node: &Node<'_>, key: &str) -> Vec<String> {
+    let texts = node.list_at(key).iter().filter_map(Node::string);
+    texts.map(str::to_owned).collect()
+}
+
+fn selector(node: &Node<'_>) -> Result<LabelSelector, String> {
+    let condition = |node: &Node<'_>| {
+        let text = |key: &str| node.text_at(key).map(|text| text.value).unwrap_or_default();
+        let (values, negated) = match text("operator").as_str() {
+            "In" => (Some(texts(node, "values")), false),
+            "NotIn" => (Some(texts(node, "values")), true),
+            "Exists" => (None, false),
+            "DoesNotExist" => (None, true),
+            other => return Err(format!("`discoverySelectors` have no operator `{other}`")),
+        };
+        let key = text("key");
+        Ok(LabelCondition {
+            key,
+            values,
+            negated,
+        })
+    };
+    let conditions = node.list_at("matchExpressions").iter().map(condition);
+    Ok(LabelSelector {
+        labels: node.string_map_at("matchLabels"),
+        conditions: conditions.collect::<Result<_, _>>()?,
+    })
+}
+
+/// A namespace, if the object is one.
+pub(super) fn namespace(object: &Node<'_>, cluster: &str) -> Option<Namespace> {
+    let is = |key: &str, value: &str| object.get(key).and_then(Node::string) == Some(value);
+    let metadata = object.get("metadata")?;
+    let name = metadata.text_at("name")?;
+    (is("apiVersion", "v1") && is("kind", "Namespace")).then(|| Namespace {
+        name: name.value,
+        cluster: cluster.to_owned(),
+        labels: metadata.string_map_at("labels"),
+    })
 }

@@ -114,6 +114,12 @@ impl<'d> Loader<'d> {
             self.resources.mesh_settings.extend(settings);
             return;
         }
+        if let Some(cluster) = &self.cluster
+            && let Some(namespace) = mesh_settings::namespace(&node, cluster)
+        {
+            self.resources.namespaces.push(namespace);
+            return;
+        }
         let Some(kind) = self.kind(&node) else { return };
         if let Some(root) = kind.root {
             schema::check(&mut node, root, self.diagnostics);

@@ -31,8 +31,8 @@ pub use gateway::{
 };
 pub use inventory::{
     DestinationRule, DestinationSelector, Federation, FederationSelector, IngressGatewaySelector,
-    Mesh, MeshSettings, Node, Pods, ServiceEntry, ServiceMatcher, ServiceRef, VirtualMesh,
-    Visibility,
+    LabelCondition, LabelSelector, Mesh, MeshSettings, Namespace, Node, Pods, ServiceEntry,
+    ServiceMatcher, ServiceRef, VirtualMesh, Visibility,
 };
 pub use listener::{Listener, Tls, TlsFiles};
 pub use options::{HeaderManipulation, Retries, RetryConditions, WrittenOptions};
@@ -170,6 +170,8 @@ pub struct Resources {
     pub service_entries: Vec<ServiceEntry>,
     /// What Istio is told of the meshes of the clusters; several where Istio has several revisions.
     pub mesh_settings: Vec<MeshSettings>,
+    /// Namespaces of the clusters.
+    pub namespaces: Vec<Namespace>,
     /// Mesh objects.
     pub meshes: Vec<Mesh>,
     /// VirtualMesh objects.

@@ -148,6 +148,53 @@ fn the_mesh_says_who_knows_a_service_entry_that_does_not_say_it() {
 }
 
 #[test]
+fn the_mesh_says_which_namespaces_istio_knows() {
+    let namespace =
+        "---\napiVersion: v1\nkind: Namespace\nmetadata: {name: shop, labels: {team: a}}\n";
+    for (selectors, is_known) in [
+        ("[]", true),
+        ("[{}]", true),
+        ("[{matchLabels: {team: a}}]", true),
+        ("[{matchLabels: {team: b}}]", false),
+        ("[{matchLabels: {team: a, mesh: b}}]", false),
+        ("[{matchLabels: {team: b}}, {matchLabels: {team: a}}]", true),
+        (
+            "[{matchExpressions: [{key: team, operator: In, values: [b, a]}]}]",
+            true,
+        ),
+        (
+            "[{matchExpressions: [{key: team, operator: In, values: [b]}]}]",
+            false,
+        ),
+        (
+            "[{matchExpressions: [{key: team, operator: NotIn, values: [a]}]}]",
+            false,
+        ),
+        (
+            "[{matchExpressions: [{key: mesh, operator: NotIn, values: [a]}]}]",
+            true,
+        ),
+        (
+            "[{matchExpressions: [{key: team, operator: Exists}]}]",
+            true,
+        ),
+        (
+            "[{matchExpressions: [{key: team, operator: DoesNotExist}]}]",
+            false,
+        ),
+    ] {
+        let settings = mesh("istio", &format!("discoverySelectors: {selectors}"));
+        let known = service("", TCP) + &settings;
+        // Nothing is said of a namespace whose labels are not known.
+        assert_eq!(error(&resources(TO_X, ""), &known), "", "{selectors}");
+        let found = error(&resources(TO_X, ""), &(known + namespace));
+        let reason = "Istio does not know namespace `shop`: `discoverySelectors` of the mesh (ConfigMap `istio-system/istio`) do not select it";
+        assert_eq!(found.is_empty(), is_known, "{selectors}: {found}");
+        assert_eq!(found.contains(reason), !is_known, "{selectors}: {found}");
+    }
+}
+
+#[test]
 fn every_revision_has_to_hide_a_service() {
     let hides = "defaultServiceExportTo: ['.']";
     for (other, is_hidden) in [(hides, true), ("enableTracing: false", false)] {
@@ -169,7 +216,14 @@ fn every_revision_has_to_hide_a_service() {
 
 #[test]
 fn a_mesh_that_is_no_yaml_is_reported() {
-    for (text, reason) in [("a: [b", ""), ("nothing", "it is no map")] {
+    for (text, reason) in [
+        ("a: [b", ""),
+        ("nothing", "it is no map"),
+        (
+            "discoverySelectors: [{matchExpressions: [{key: a, operator: Is}]}]",
+            "no operator `Is`",
+        ),
+    ] {
         let found = error(
             &resources(TO_X, ""),
             &(service("", TCP) + &mesh("istio", text)),

@@ -91,7 +91,10 @@ impl Mesh {
         let (services, existing): (Vec<_>, Vec<_>) = items(&mut inventory)
             .into_iter()
             .map(|item| item.clone())
-            .partition(|item| item["kind"] == "Service" || item["kind"] == "ConfigMap");
+            .partition(|item| {
+                let kind = item["kind"].as_str();
+                matches!(kind, Some("Service" | "ConfigMap" | "Namespace"))
+            });
         let backends = destinations.backends(&upstreams);
         let istiod = Istiod::start(
             &tools.istiod,

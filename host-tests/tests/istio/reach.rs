@@ -20,16 +20,28 @@ use meshgate_host_tests::istio::{Mesh, Tools};
 use crate::Test;
 
 pub(crate) fn tests() -> Vec<Test> {
-    let test = |name: &str, default: Option<&'static str>| -> Test {
+    let test = |name: &str, settings: Option<&'static str>| -> Test {
         (
             format!("reach/the_compiler_knows_what_the_gateway_gets{name}"),
-            Box::new(move |tools| verdicts(tools, default)),
+            Box::new(move |tools| verdicts(tools, settings)),
         )
     };
     vec![
         test("", None),
-        test("_if_services_are_private", Some(".")),
-        test("_if_services_are_the_gateways", Some("istio-ingress")),
+        test(
+            "_if_services_are_private",
+            Some("defaultServiceExportTo: [.]"),
+        ),
+        test(
+            "_if_services_are_the_gateways",
+            Some("defaultServiceExportTo: [istio-ingress]"),
+        ),
+        test(
+            "_if_istio_knows_its_namespace_only",
+            Some(
+                "discoverySelectors: [{matchLabels: {name: istio-ingress}}, {matchExpressions: [{key: name, operator: In, values: [istio-system]}]}]",
+            ),
+        ),
     ]
 }
 
@@ -105,13 +117,20 @@ items:
         );
     }
 
-    /// Istio's ConfigMap, with who knows what does not say it.
-    fn mesh(&mut self, default: &str) {
+    /// Istio's ConfigMap, and the namespaces.
+    fn mesh(&mut self, settings: &str) {
         writeln!(
             self.inventory,
-            "- apiVersion: v1\n  kind: ConfigMap\n  metadata: {{name: istio, namespace: istio-system}}\n  data: {{mesh: 'defaultServiceExportTo: [{default}]'}}"
+            "- apiVersion: v1\n  kind: ConfigMap\n  metadata: {{name: istio, namespace: istio-system}}\n  data: {{mesh: '{settings}'}}"
         )
         .expect("strings take everything");
+        for name in ["istio-ingress", "istio-system", "shop"] {
+            writeln!(
+                self.inventory,
+                "- apiVersion: v1\n  kind: Namespace\n  metadata: {{name: {name}, labels: {{name: {name}}}}}"
+            )
+            .expect("strings take everything");
+        }
     }
 
     fn object(&mut self, kind: &str, (namespace, name): (&str, &str), spec: &str) {
@@ -257,10 +276,10 @@ fn input() -> Input {
     input
 }
 
-fn verdicts(tools: &Tools, default: Option<&str>) -> Result<(), String> {
+fn verdicts(tools: &Tools, settings: Option<&str>) -> Result<(), String> {
     let mut input = input();
-    if let Some(default) = default {
-        input.mesh(default);
+    if let Some(settings) = settings {
+        input.mesh(settings);
     }
     let mut sources = SourceMap::default();
     let group = input.group(usize::MAX);

@@ -17,7 +17,8 @@ use super::{MANAGED_BY, destination_rule, federated};
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::resource::{
-    ObjectName, Resources, Service, ServiceEntry, ServicePort, ServiceType, Visibility,
+    MeshSettings, ObjectName, Resources, Service, ServiceEntry, ServicePort, ServiceType,
+    Visibility,
 };
 use crate::source::Span;
 use crate::tree::{Destination, DestinationTarget, GatewayWorkload, Tree};
@@ -261,6 +262,15 @@ impl<'a> Model<'a> {
                     format!("add `{namespace}` to its annotation `networking.istio.io/exportTo`"),
                 );
             }
+            if is_local && let Some(reason) = self.discovery_fault(&service.namespace) {
+                return fault(
+                    reason,
+                    format!(
+                        "label namespace `{}` so that they do, or change that setting",
+                        service.namespace
+                    ),
+                );
+            }
             // What discovery found may have an annotation that discovery does not tell.
             let written = self.resources.services.as_ptr_range();
             if is_local
@@ -282,12 +292,35 @@ impl<'a> Model<'a> {
         }
     }
 
-    /// Why something that does not say who knows it is unknown in a namespace. Which revision of Istio serves a gateway is not
-    /// known, so all of them have to hide it.
-    fn default_fault(&self, visibility: &Visibility, own: &str, namespace: &str) -> Option<String> {
+    /// Why Istio does not know the Services of a namespace.
+    fn discovery_fault(&self, name: &str) -> Option<String> {
+        let mut namespaces = self.resources.namespaces.iter();
+        let namespace = namespaces
+            .find(|one| one.name == name && Some(one.cluster.as_str()) == self.cluster)?;
+        let first = self.mesh_settings().next()?;
+        let left_out = self.mesh_settings().all(|one| {
+            let mut selectors = one.discovery.iter();
+            !one.discovery.is_empty() && !selectors.any(|one| one.selects(&namespace.labels))
+        });
+        left_out.then(|| {
+            format!(
+                "Istio does not know namespace `{name}`: `discoverySelectors` of the mesh (ConfigMap `{}`) do not select it",
+                first.name
+            )
+        })
+    }
+
+    /// What is said of the mesh. Which revision of Istio serves a gateway is not known, so that something is missing for sure
+    /// only where all of them leave it out.
+    fn mesh_settings(&self) -> impl Iterator<Item = &'a MeshSettings> {
         let all = self.resources.mesh_settings.iter();
-        let mut all = all.filter(|one| Some(one.cluster.as_str()) == self.cluster);
-        let first = all.clone().next()?;
+        all.filter(|one| Some(one.cluster.as_str()) == self.cluster)
+    }
+
+    /// Why something that does not say who knows it is unknown in a namespace.
+    fn default_fault(&self, visibility: &Visibility, own: &str, namespace: &str) -> Option<String> {
+        let first = self.mesh_settings().next()?;
+        let mut all = self.mesh_settings();
         let hidden =
             visibility.0.is_empty() && all.all(|one| !one.visibility.includes(namespace, own));
         hidden.then(|| {
@@ -380,6 +413,7 @@ impl<'a> Model<'a> {
         if let Some((service, namespace)) = local
             && let Some(found) = self.service((namespace, service), self.cluster)
             && found.visibility.includes(&workload.namespace, namespace)
+            && self.discovery_fault(namespace).is_none()
             && self
                 .default_fault(&found.visibility, namespace, &workload.namespace)
                 .is_none()
