@@ -25,7 +25,7 @@ pub struct DestinationSelector {
     /// By name.
     pub refs: Vec<ServiceRef>,
     /// Static destinations by name; only in a TrafficPolicy.
-    pub external: Vec<ObjectName>,
+    pub external: Vec<Spanned<ObjectName>>,
 }
 
 /// All of its parts must hold; an empty part holds always.

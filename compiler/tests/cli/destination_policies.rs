@@ -1,9 +1,11 @@
 //! What TrafficPolicies say about destinations, in the objects for Istio and in Envoy's clusters.
 
 use std::fs;
+use std::process::Command;
 
 use serde_json::{Value, json};
 
+use crate::envoy;
 use crate::folder::{Folder, Outcome};
 use crate::istio::{MODULE, files, virtual_gateway};
 use crate::istio_clusters;
@@ -117,7 +119,7 @@ fn compile(folder: &Folder) -> Outcome {
 }
 
 /// The rule for a destination, by the end of its name.
-fn rule(folder: &Folder, name: &str) -> Value {
+fn rule_of(folder: &Folder, name: &str) -> Value {
     let out = folder.path().join("out");
     let file = format!("east/10-destinations/destinationrule.istio-ingress.meshgate--{name}.json");
     match fs::read(out.join(&file)) {
@@ -159,7 +161,7 @@ fn every_destination_has_the_settings_of_the_oldest_policy_that_selects_it() {
     assert!(!outcome.stderr.contains("warning"), "{}", outcome.stderr);
     assert!(!outcome.stderr.contains("N0115"), "{}", outcome.stderr);
     assert_eq!(
-        rule(&folder, "bookinfo--reviews"),
+        rule_of(&folder, "bookinfo--reviews"),
         json!({
             "host": "reviews.bookinfo.svc.cluster.local",
             "exportTo": ["."],
@@ -168,7 +170,7 @@ fn every_destination_has_the_settings_of_the_oldest_policy_that_selects_it() {
         })
     );
     assert_eq!(
-        rule(&folder, "bookinfo--ratings"),
+        rule_of(&folder, "bookinfo--ratings"),
         json!({
             "host": "ratings.bookinfo.svc.cluster.local",
             "exportTo": ["."],
@@ -176,7 +178,7 @@ fn every_destination_has_the_settings_of_the_oldest_policy_that_selects_it() {
         })
     );
     assert_eq!(
-        rule(&folder, "static--shop--payments"),
+        rule_of(&folder, "static--shop--payments"),
         json!({
             "host": "api.payments.example",
             "exportTo": ["."],
@@ -213,7 +215,7 @@ fn no_rule_is_written_where_nothing_is_said() {
         ["east/10-destinations/destinationrule.istio-ingress.meshgate--bookinfo--reviews.json"]
     );
     assert_eq!(
-        rule(&folder, "bookinfo--reviews")["trafficPolicy"],
+        rule_of(&folder, "bookinfo--reviews")["trafficPolicy"],
         Value::Null
     );
 }
@@ -226,7 +228,7 @@ fn the_owners_rule_is_kept_around_the_settings() {
     );
     compile(&folder).ended_with(0);
     assert_eq!(
-        rule(&folder, "bookinfo--reviews"),
+        rule_of(&folder, "bookinfo--reviews"),
         json!({
             "host": "reviews.bookinfo.svc.cluster.local",
             "exportTo": ["."],
@@ -256,7 +258,7 @@ fn a_rule_in_the_gateways_namespace_has_the_last_word_and_that_is_said() {
     );
     // Istio merges them: what is said twice would be said by the older one.
     assert_eq!(
-        rule(&folder, "bookinfo--reviews"),
+        rule_of(&folder, "bookinfo--reviews"),
         json!({
             "host": "reviews.bookinfo.svc.cluster.local",
             "subsets": [{ "name": "version-v2", "labels": { "version": "v2" } }],
@@ -287,7 +289,7 @@ fn a_rule_in_the_gateways_namespace_has_the_last_word_and_that_is_said() {
     let outcome = compile(&folder).ended_with(0);
     assert!(!outcome.stderr.contains("warning"), "{}", outcome.stderr);
     assert_eq!(
-        rule(&folder, "bookinfo--ratings"),
+        rule_of(&folder, "bookinfo--ratings"),
         json!({
             "host": "ratings.bookinfo.svc.cluster.local",
             "trafficPolicy": { "outlierDetection": outliers(5) },
@@ -300,6 +302,51 @@ fn a_rule_in_the_gateways_namespace_has_the_last_word_and_that_is_said() {
             .any(|name| name.contains("static--shop--payments")),
         "{names:?}"
     );
+}
+
+#[test]
+fn a_rule_for_the_gateways_pods_has_the_last_word_as_well() {
+    let rule = |selector: &str| {
+        format!(
+            "\
+- apiVersion: networking.istio.io/v1
+  kind: DestinationRule
+  metadata: {{name: ratings, namespace: istio-ingress}}
+  spec:
+    host: ratings.bookinfo.svc.cluster.local
+    workloadSelector: {{matchLabels: {{istio: {selector}}}}}
+    trafficPolicy: {{connectionPool: {{http: {{http2MaxRequests: 10}}}}}}
+"
+        )
+    };
+    let policies = [policy(1, "policy: {outlierDetection: {}}")];
+    let folder = folder(&policies, &rule("ingress"));
+    compile(&folder).ended_with(0).said("W0718").said(
+        "DestinationRule `istio-ingress/ratings` is for the gateway's pods (`workloadSelector`), so what it says of \
+         `ratings.bookinfo.svc.cluster.local` holds, and not the TrafficPolicy",
+    );
+    let folder = self::folder(&policies, &rule("other"));
+    let outcome = compile(&folder).ended_with(0);
+    assert!(!outcome.stderr.contains("W0718"), "{}", outcome.stderr);
+    // For Istio not exported alike, so that the two stay apart.
+    assert_eq!(
+        rule_of(&folder, "bookinfo--ratings"),
+        json!({
+            "host": "ratings.bookinfo.svc.cluster.local",
+            "exportTo": ["istio-ingress"],
+            "trafficPolicy": { "outlierDetection": outliers(5) },
+        })
+    );
+}
+
+#[test]
+fn static_destinations_that_are_not_there_are_reported() {
+    let spec = format!("{EXTERNAL}\n  policy: {{outlierDetection: {{}}}}");
+    let folder = folder(&[policy(1, &spec.replace("payments", "payment"))], "");
+    compile(&folder)
+        .ended_with(0)
+        .said("W0114")
+        .said("there is no static destination `shop/payment`");
 }
 
 #[test]
@@ -323,7 +370,7 @@ fn services_of_other_clusters_and_behind_virtual_destinations_have_them() {
         found.unwrap()["trafficPolicy"].clone()
     };
     let (nearest, ordered) = ("for--shop--nearest", "for--shop--ordered--version-v2");
-    let here = rule(&folder, "bookinfo--reviews");
+    let here = rule_of(&folder, "bookinfo--reviews");
     assert_eq!(here["trafficPolicy"]["outlierDetection"], outliers(4));
     assert_eq!(here["trafficPolicy"]["tls"], json!({ "mode": "DISABLE" }));
     // What the virtual destination says itself goes before the policy; what the owner's rule says comes after it.
@@ -332,13 +379,13 @@ fn services_of_other_clusters_and_behind_virtual_destinations_have_them() {
         3
     );
     assert_eq!(subset(&here, ordered)["outlierDetection"], outliers(4));
-    let west = rule(&folder, "bookinfo--reviews--west");
+    let west = rule_of(&folder, "bookinfo--reviews--west");
     assert_eq!(
         west["trafficPolicy"],
         json!({ "tls": { "mode": "ISTIO_MUTUAL" }, "outlierDetection": outliers(4) })
     );
     assert_eq!(subset(&west, ordered)["outlierDetection"], outliers(4));
-    let eu = rule(&folder, "bookinfo--reviews--eu");
+    let eu = rule_of(&folder, "bookinfo--reviews--eu");
     assert_eq!(
         eu["trafficPolicy"],
         json!({ "tls": { "mode": "ISTIO_MUTUAL" } })
@@ -392,15 +439,18 @@ fn a_host_without_a_dot_cannot_have_a_rule() {
     );
 }
 
-/// The clusters of a bootstrap by the ends of their names.
+/// The clusters of a bootstrap, which Envoys take, by the ends of their names.
 fn bootstrap(folder: &Folder, upstreams: &[&str]) -> (impl Fn(&str) -> Value, Outcome) {
+    let tools = envoy::tools();
+    let filter = tools.as_ref().and_then(|(_, filter)| filter.to_str());
+    let filter = filter.unwrap_or("f.wasm");
     let args = [
         "compile",
         "shop.yaml",
         "--target",
         "envoy",
         "--filter",
-        "f.wasm",
+        filter,
         "-o",
         "envoy.json",
         "--upstream",
@@ -409,6 +459,13 @@ fn bootstrap(folder: &Folder, upstreams: &[&str]) -> (impl Fn(&str) -> Value, Ou
         "ratings.bookinfo=127.0.0.1:2",
     ];
     let outcome = folder.run(&[&args[..], upstreams].concat()).ended_with(0);
+    for envoy in tools.iter().flat_map(|(envoys, _)| envoys) {
+        let mut validate = Command::new(envoy);
+        validate.args(["--mode", "validate", "-c", "envoy.json"]);
+        let output = validate.current_dir(folder.path()).output().unwrap();
+        let log = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{log}");
+    }
     let text = fs::read(folder.path().join("envoy.json")).unwrap();
     let bootstrap: Value = serde_json::from_slice(&text).unwrap();
     let clusters = bootstrap["static_resources"]["clusters"]

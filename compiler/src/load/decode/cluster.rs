@@ -10,6 +10,7 @@ use crate::resource::{
     IngressGatewaySelector, Mesh, Metadata, ObjectName, Pods, ServiceEntry, ServiceMatcher,
     ServiceRef, VirtualMesh, Visibility,
 };
+use crate::source::Spanned;
 
 /// `ingressGatewaySelectors`.
 pub(super) fn gateway_selectors(
@@ -56,10 +57,11 @@ pub(super) fn destination_selector(
     let external = every(external, |node| {
         let mut part = |key| required(node, key, "a reference to a service", diagnostics);
         let (name, namespace) = (part("name"), part("namespace"));
-        Some(ObjectName {
+        let id = ObjectName {
             namespace: namespace?.value,
             name: name?.value,
-        })
+        };
+        Some(Spanned::new(id, node.span))
     });
     Some(DestinationSelector {
         matcher: node

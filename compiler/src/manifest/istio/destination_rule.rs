@@ -127,6 +127,15 @@ pub(super) fn write(
     {
         merge(workload, &mut spec, rule, host, settings);
     }
+    if let Some(rule) = for_these_pods(resources, program, host, service)
+        && !says(rule, settings, host)
+    {
+        let message = format!(
+            "DestinationRule `{}` is for the gateway's pods (`workloadSelector`), so what it says of `{host}` holds, and not the TrafficPolicy",
+            rule.name
+        );
+        not_applied(workload, settings, &message, WRITE_IT_THERE);
+    }
     if own.is_empty() && (settings.is_empty() || !spec.contains_key("trafficPolicy")) {
         return;
     }
@@ -161,27 +170,32 @@ fn merge(
         Value::Null => spec.remove("exportTo"),
         own => spec.insert("exportTo".to_owned(), own.clone()),
     };
-    let said = |key| Some(&rule.spec[key]).filter(|said| !said.is_null());
-    let mut is_said = spec.get("subsets") == said("subsets");
     spec.remove("subsets");
-    if said("trafficPolicy").is_some() {
-        is_said &= spec.get("trafficPolicy") == said("trafficPolicy");
+    if !rule.spec["trafficPolicy"].is_null() {
         spec.remove("trafficPolicy");
     }
-    if is_said {
-        return;
+    if !says(rule, settings, host) {
+        let message = format!(
+            "DestinationRule `{}` is in the gateway's own namespace, so what it says of `{host}` holds, and not the TrafficPolicy",
+            rule.name
+        );
+        not_applied(workload, settings, &message, WRITE_IT_THERE);
     }
-    let message = format!(
-        "DestinationRule `{}` is in the gateway's own namespace, so what it says of `{host}` holds, and not the TrafficPolicy",
-        rule.name
-    );
-    not_applied(
-        workload,
-        settings,
-        &message,
-        "write the same in the DestinationRule, or remove it there",
-    );
 }
+
+/// Whether a rule leaves room for what TrafficPolicies say, or says the same.
+fn says(rule: &DestinationRule, settings: Settings<'_>, host: &str) -> bool {
+    let Some(said) = rule.spec.as_object() else {
+        return true;
+    };
+    let mut wanted = said.clone();
+    impose(&mut wanted, settings, host);
+    let same = |key| said.get(key) == wanted.get(key);
+    same("subsets") && (rule.spec["trafficPolicy"].is_null() || same("trafficPolicy"))
+}
+
+/// The way out where a rule of somebody else has the last word.
+const WRITE_IT_THERE: &str = "write the same in the DestinationRule, or remove it there";
 
 /// Reports a TrafficPolicy that a gateway cannot follow.
 pub(super) fn not_applied(
@@ -232,6 +246,19 @@ fn for_other_pods(
     let mut rules = rules(resources, program.cluster.as_deref(), host, service);
     rules.any(|rule| {
         rule.name.namespace == program.namespace && selects(rule, &program.labels) == Some(false)
+    })
+}
+
+/// A rule in the gateway's namespace for its pods, with which Istio merges ours.
+fn for_these_pods<'r>(
+    resources: &'r Resources,
+    program: &WorkloadProgram,
+    host: &str,
+    service: &ObjectName,
+) -> Option<&'r DestinationRule> {
+    let mut rules = rules(resources, program.cluster.as_deref(), host, service);
+    rules.find(|rule| {
+        rule.name.namespace == program.namespace && selects(rule, &program.labels) == Some(true)
     })
 }
 

@@ -1,5 +1,7 @@
 //! What TrafficPolicies say about destinations, whatever routes lead to them.
 
+use crate::code::Code;
+use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::resource::{
     DestinationSelector, ObjectName, OutlierDetection, Resources, Service, TlsMode, TrafficPolicy,
 };
@@ -55,7 +57,7 @@ impl<'r> DestinationPolicies<'r> {
     pub(crate) fn of_external(&self, name: &ObjectName) -> Settings<'r> {
         self.settings(|selectors| {
             let mut named = selectors.iter().flat_map(|selector| &selector.external);
-            selectors.is_empty() || named.any(|one| one == name)
+            selectors.is_empty() || named.any(|one| one.value == *name)
         })
     }
 
@@ -71,6 +73,32 @@ impl<'r> DestinationPolicies<'r> {
             settings.tls_mode = settings.tls_mode.or(own.tls_mode.as_ref());
         }
         settings
+    }
+}
+
+/// Reports static destinations that policies name and that are not there. What runs in other clusters need not be known.
+pub(super) fn report(resources: &Resources, diagnostics: &mut Diagnostics) {
+    let is_there = |name: &ObjectName| {
+        let mut destinations = resources.destinations.iter();
+        let left_out = || {
+            let mut objects = resources.left_out.iter();
+            objects.any(|object| object.kind == "Destination" && object.id == *name)
+        };
+        destinations.any(|one| one.metadata.id == *name && one.external.is_some()) || left_out()
+    };
+    let policies = resources.traffic_policies.iter();
+    let selectors = policies.flat_map(|policy| &policy.destinations);
+    for named in selectors.flat_map(|selector| &selector.external) {
+        if !is_there(&named.value) {
+            diagnostics.push(
+                Diagnostic::at(
+                    Code::PolicySelectsNothing,
+                    named.span,
+                    format!("there is no static destination `{}`", named.value),
+                )
+                .help("pass the Destination with its `externalService` as well, or correct the name or namespace"),
+            );
+        }
     }
 }
 

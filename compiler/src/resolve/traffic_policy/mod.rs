@@ -76,6 +76,7 @@ impl<'r> Policies<'r> {
         diagnostics: &mut Diagnostics,
     ) -> Self {
         selection::report(resources, diagnostics);
+        destinations::report(resources, diagnostics);
         let mut list = Vec::new();
         for source in selection::selecting(resources) {
             let namespace = &source.metadata.id.namespace;
