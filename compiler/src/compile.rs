@@ -189,6 +189,7 @@ pub fn workload_programs(
         }
         for ((namespace, labels), gateways) in served {
             let own = Tree {
+                cluster: cluster.clone(),
                 gateways: gateways
                     .iter()
                     .map(|(gateway, ..)| (*gateway).clone())

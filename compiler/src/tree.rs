@@ -34,6 +34,8 @@ pub use self::destination::{Destination, DestinationTarget};
 /// The result of resolution.
 #[derive(Debug, Default)]
 pub struct Tree {
+    /// Cluster in which the gateways run, if known.
+    pub cluster: Option<String>,
     /// Gateways in order of namespace and name.
     pub gateways: Vec<Gateway>,
     /// The checks of each AuthConfig, all of which a request has to pass.

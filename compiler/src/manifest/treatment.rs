@@ -8,7 +8,7 @@ use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::resolve::{DestinationPolicies, Settings};
 use crate::resource::{OutlierDetection, Resources, TlsMode};
-use crate::source::{Span, Spanned};
+use crate::source::Span;
 use crate::tree::{Destination, DestinationTarget, Tree};
 use crate::upstreams::UpstreamName;
 
@@ -38,12 +38,13 @@ impl<'r> Treatment<'r> {
 
     /// Adds them to the cluster of a destination. One whose upstreams are given is spoken to as they are: without TLS.
     pub(super) fn add_to(&mut self, cluster: &mut Value, destination: &Destination, given: bool) {
-        let (outliers, mode) = self.of(destination);
-        if let Some(outliers) = outliers {
+        let settings = self.policies.of(self.tree, destination);
+        if let Some(outliers) = self.outliers(destination, settings) {
             cluster["outlier_detection"] = outlier_detection(&outliers);
             // As in Istio: instances that are left alone are not asked again because all of them are.
             cluster["common_lb_config"] = json!({ "healthy_panic_threshold": { "value": 0 } });
         }
+        let mode = settings.tls_mode;
         let Some(mode) = mode.filter(|mode| mode.value != TlsMode::Disable) else {
             return;
         };
@@ -62,43 +63,21 @@ impl<'r> Treatment<'r> {
         }
     }
 
-    fn of(
+    /// When instances of a destination are left alone.
+    fn outliers(
         &self,
         destination: &Destination,
-    ) -> (Option<OutlierDetection>, Option<&'r Spanned<TlsMode>>) {
-        let of_policies = |settings: Settings<'r>| {
-            let outliers = settings.outlier_detection;
-            let outliers = outliers.map(|written| written.or(&OutlierDetection::OF_POLICIES));
-            (outliers, settings.tls_mode)
-        };
-        match &destination.target {
-            DestinationTarget::KubeService {
-                name, cluster_name, ..
-            } => of_policies(self.policies.of_service(name, cluster_name.as_deref())),
-            DestinationTarget::StaticDestination { name, .. } => {
-                of_policies(self.policies.of_external(name))
-            }
-            DestinationTarget::VirtualDestination { name, .. } => {
-                let mut virtuals = self.tree.virtual_destinations.iter();
-                let Some(found) = virtuals.find(|one| one.name == *name) else {
-                    return (None, None);
-                };
-                // The services behind it are one cluster here.
-                let behind = || {
-                    let backends = found.backends.iter();
-                    backends.map(|backend| {
-                        let cluster = backend.cluster.as_deref();
-                        of_policies(self.policies.of_service(&backend.service, cluster))
-                    })
-                };
-                let own = found.outlier_detection.as_ref();
-                let own = own.map(|own| own.or(&OutlierDetection::OF_VIRTUAL_DESTINATIONS));
-                (
-                    own.or_else(|| behind().find_map(|(outliers, _)| outliers)),
-                    behind().find_map(|(_, mode)| mode),
-                )
-            }
-        }
+        settings: Settings<'_>,
+    ) -> Option<OutlierDetection> {
+        let of_policies = settings.outlier_detection;
+        let of_policies = of_policies.map(|written| written.or(&OutlierDetection::OF_POLICIES));
+        let virtuals = &self.tree.virtual_destinations;
+        let own = destination.virtual_name().and_then(|name| {
+            let found = virtuals.iter().find(|one| one.name == *name)?;
+            found.outlier_detection.as_ref()
+        });
+        own.map(|own| own.or(&OutlierDetection::OF_VIRTUAL_DESTINATIONS))
+            .or(of_policies)
     }
 
     /// Reports the destinations that are spoken to without TLS though a policy says otherwise.

@@ -40,8 +40,7 @@ use self::prepare::{Catalogue, Table};
 use self::traffic_policy::{Owner, Policies};
 use self::workload::Gateways;
 
-pub(crate) use self::traffic_policy::{DestinationPolicies, Settings};
-pub use self::traffic_policy::{Selected, selected_routes};
+pub use self::traffic_policy::{DestinationPolicies, Selected, Settings, selected_routes};
 pub use self::workload::report_trusted_gateways;
 
 /// What resolution depends on besides the resources.
@@ -169,6 +168,7 @@ pub fn resolve(
     }
     catalogue.report_trusted(diagnostics);
     Tree {
+        cluster: options.cluster.clone(),
         gateways,
         auth_configs: auth_config::resolve(resources, diagnostics),
         virtual_destinations,

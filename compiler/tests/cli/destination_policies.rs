@@ -571,3 +571,55 @@ fn a_program_alone_says_nothing_of_destinations() {
         assert!(!outcome.stderr.contains(word), "{}", outcome.stderr);
     }
 }
+
+#[test]
+fn the_settings_of_the_chosen_destination_are_shown_with_their_places() {
+    let policies = [
+        policy(2, "policy: {outlierDetection: {}}"),
+        policy(
+            1,
+            &format!("{EXTERNAL}\n  policy: {{mtls: {{istio: {{tlsMode: SIMPLE}}}}}}"),
+        ),
+        // Of the same Service in another cluster.
+        policy(
+            3,
+            "destinationSelector: [{kubeServiceMatcher: {clusters: [west]}}]\n  policy: {mtls: {istio: {tlsMode: DISABLE}}}",
+        ),
+    ];
+    let folder = folder(&policies, "");
+    let ask = |path: &str, more: &[&str]| {
+        let url = format!("http://www.example.com{path}");
+        let args = [
+            "route",
+            "-f",
+            "shop.yaml",
+            "--inventory",
+            "east=east.yaml",
+            "GET",
+            &url,
+        ];
+        folder.run(&[&args[..], more].concat()).ended_with(0)
+    };
+    let lines = |text: String| -> Vec<String> {
+        let lines = text.lines().filter(|line| line.starts_with("setting"));
+        lines
+            .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
+            .collect()
+    };
+    assert_eq!(
+        lines(ask("/pay", &[]).text()),
+        [
+            "setting outlierDetection (shop.yaml:36:12)",
+            "setting mtls: SIMPLE (shop.yaml:43:12)",
+        ]
+    );
+    assert_eq!(
+        lines(ask("/ratings", &[]).text()),
+        ["setting outlierDetection (shop.yaml:36:12)"]
+    );
+    let answer: Value = serde_json::from_str(&ask("/pay", &["-o", "json"]).text()).unwrap();
+    assert_eq!(
+        answer["optionPlaces"],
+        json!({ "mtls": "shop.yaml:43:12", "outlierDetection": "shop.yaml:36:12" })
+    );
+}

@@ -167,7 +167,7 @@ impl Asked {
             &self.request,
             &self.answer,
             self.choice,
-            &self.router.target.tree,
+            &self.router.target,
             &self.router.sources,
         )
     }
@@ -229,7 +229,7 @@ fn answer_lines(
     }
 }
 
-/// An answer with the place of each of its route's options.
+/// An answer with the place of each of its route's options, and of each setting of its destination.
 fn located(answer: &Answer, choice: GatewayChoice, router: &Router) -> String {
     #[derive(Serialize)]
     #[serde(rename_all = "camelCase")]
@@ -246,6 +246,7 @@ fn located(answer: &Answer, choice: GatewayChoice, router: &Router) -> String {
         answer,
         option_places: places
             .into_iter()
+            .chain(router.target.settings(answer).places())
             .map(|(name, span)| (name, router.sources.location(span).to_string()))
             .collect(),
     };

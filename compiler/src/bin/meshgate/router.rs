@@ -8,6 +8,8 @@ use meshgate_compiler::answer::Answer;
 use meshgate_compiler::compile::{CompileOptions, compile};
 use meshgate_compiler::diagnostic::{Diagnostics, Severity};
 use meshgate_compiler::render;
+use meshgate_compiler::resolve::{DestinationPolicies, Settings};
+use meshgate_compiler::resource::Resources;
 use meshgate_compiler::route::{GatewayChoice, Request, choose_gateway, evaluate, find_gateway};
 use meshgate_compiler::source::SourceMap;
 use meshgate_compiler::tree::Tree;
@@ -32,6 +34,7 @@ pub(crate) struct Router {
 pub(crate) struct Target {
     pub(crate) tree: Tree,
     pub(crate) program: Program,
+    resources: Resources,
 }
 
 impl Router {
@@ -80,7 +83,7 @@ impl Router {
             _ => &self.target,
         };
         let choice = target.choose(query.gateway.as_deref(), &query.request)?;
-        let Target { tree, program } = target;
+        let Target { tree, program, .. } = target;
         Ok((
             choice,
             evaluate(program, tree, choice.index, &query.request),
@@ -107,7 +110,19 @@ impl Target {
         Ok(Self {
             tree: compiled.tree,
             program,
+            resources: compiled.resources,
         })
+    }
+
+    /// What TrafficPolicies say about the destination that was chosen.
+    pub(crate) fn settings(&self, answer: &Answer) -> Settings<'_> {
+        let chosen = answer.destination.as_ref().map(|chosen| &chosen.cluster);
+        let mut destinations = self.tree.destinations();
+        let chosen = destinations.find(|destination| Some(&destination.cluster) == chosen);
+        let Some(chosen) = chosen else {
+            return Settings::default();
+        };
+        DestinationPolicies::new(&self.resources).of(&self.tree, chosen)
     }
 
     /// The gateway of a name, else the first one that has a domain for the request's host.

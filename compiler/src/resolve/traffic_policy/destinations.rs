@@ -5,7 +5,8 @@ use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::resource::{
     DestinationSelector, ObjectName, OutlierDetection, Resources, Service, TlsMode, TrafficPolicy,
 };
-use crate::source::Spanned;
+use crate::source::{Span, Spanned};
+use crate::tree::{Destination, DestinationTarget, Tree};
 
 use super::super::age;
 use super::super::inventory::Services;
@@ -13,7 +14,7 @@ use super::super::workload::selects_any;
 
 /// The policies that say something about destinations.
 #[derive(Debug)]
-pub(crate) struct DestinationPolicies<'r> {
+pub struct DestinationPolicies<'r> {
     /// Oldest first.
     list: Vec<&'r TrafficPolicy>,
     services: Services<'r>,
@@ -21,22 +22,32 @@ pub(crate) struct DestinationPolicies<'r> {
 
 /// How gateways treat a destination: of each setting, what the oldest policy says that has it.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Settings<'r> {
+pub struct Settings<'r> {
     /// When an instance that fails is left alone.
-    pub(crate) outlier_detection: Option<&'r Spanned<OutlierDetection>>,
+    pub outlier_detection: Option<&'r Spanned<OutlierDetection>>,
     /// Whether TLS is spoken.
-    pub(crate) tls_mode: Option<&'r Spanned<TlsMode>>,
+    pub tls_mode: Option<&'r Spanned<TlsMode>>,
 }
 
 impl Settings<'_> {
     /// Whether no policy says anything.
-    pub(crate) fn is_empty(self) -> bool {
+    pub fn is_empty(self) -> bool {
         self.outlier_detection.is_none() && self.tls_mode.is_none()
+    }
+
+    /// The settings that policies say, each with its place.
+    pub fn places(self) -> impl Iterator<Item = (&'static str, Span)> {
+        let outliers = self.outlier_detection.map(|outliers| outliers.span);
+        let mode = self.tls_mode.map(|mode| mode.span);
+        let all = [("outlierDetection", outliers), ("mtls", mode)];
+        all.into_iter()
+            .filter_map(|(name, span)| Some((name, span?)))
     }
 }
 
 impl<'r> DestinationPolicies<'r> {
-    pub(crate) fn new(resources: &'r Resources) -> Self {
+    /// Finds them.
+    pub fn new(resources: &'r Resources) -> Self {
         let mut list: Vec<&TrafficPolicy> = resources.traffic_policies.iter().collect();
         list.retain(|policy| {
             policy.settings.outlier_detection.is_some() || policy.settings.tls_mode.is_some()
@@ -49,16 +60,47 @@ impl<'r> DestinationPolicies<'r> {
     }
 
     /// For a Service of a cluster; without one, it may be of any.
-    pub(crate) fn of_service(&self, name: &ObjectName, cluster: Option<&str>) -> Settings<'r> {
+    pub fn of_service(&self, name: &ObjectName, cluster: Option<&str>) -> Settings<'r> {
         self.settings(|selectors| selects_service(selectors, name, cluster, &self.services))
     }
 
     /// For a static destination.
-    pub(crate) fn of_external(&self, name: &ObjectName) -> Settings<'r> {
+    pub fn of_external(&self, name: &ObjectName) -> Settings<'r> {
         self.settings(|selectors| {
             let mut named = selectors.iter().flat_map(|selector| &selector.external);
             selectors.is_empty() || named.any(|one| one.value == *name)
         })
+    }
+
+    /// For what a route of a tree goes to. The services behind a virtual destination are taken for one: the first that a policy
+    /// says something about.
+    pub fn of(&self, tree: &Tree, destination: &Destination) -> Settings<'r> {
+        match &destination.target {
+            DestinationTarget::KubeService {
+                name, cluster_name, ..
+            } => self.of_service(name, cluster_name.as_deref().or(tree.cluster.as_deref())),
+            DestinationTarget::StaticDestination { name, .. } => self.of_external(name),
+            DestinationTarget::VirtualDestination { name, .. } => {
+                let mut virtuals = tree.virtual_destinations.iter();
+                let mut settings = Settings::default();
+                let Some(found) = virtuals.find(|one| one.name == *name) else {
+                    return settings;
+                };
+                for backend in &found.backends {
+                    let own = self.of_service(
+                        &backend.service,
+                        backend.cluster.as_deref().or(tree.cluster.as_deref()),
+                    );
+                    settings.outlier_detection =
+                        settings.outlier_detection.or(own.outlier_detection);
+                    settings.tls_mode = settings.tls_mode.or(own.tls_mode);
+                }
+                if found.outlier_detection.is_some() {
+                    settings.outlier_detection = None;
+                }
+                settings
+            }
+        }
     }
 
     fn settings(&self, selects: impl Fn(&[DestinationSelector]) -> bool) -> Settings<'r> {

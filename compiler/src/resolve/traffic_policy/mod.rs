@@ -13,7 +13,7 @@ use crate::resource::{Resources, TrafficPolicy};
 use crate::source::{Span, Spanned};
 use crate::tree::{Destination, DestinationTarget, Forward, WeightedDestination};
 
-pub(crate) use self::destinations::{DestinationPolicies, Settings};
+pub use self::destinations::{DestinationPolicies, Settings};
 pub(super) use self::selection::{Owner, PolicySet, Selection};
 pub use self::selection::{Selected, selected_routes};
 

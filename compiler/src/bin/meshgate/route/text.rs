@@ -6,7 +6,8 @@ use meshgate_compiler::answer::{Answer, Destination, Options, Outcome, WeightedD
 use meshgate_compiler::render::printable;
 use meshgate_compiler::route::{GatewayChoice, Request, find_route};
 use meshgate_compiler::source::{SourceMap, Span};
-use meshgate_compiler::tree::Tree;
+
+use crate::router::Target;
 
 /// Lines of a response body that are shown.
 const BODY_LINES: usize = 5;
@@ -16,10 +17,10 @@ pub(super) fn render(
     request: &Request,
     answer: &Answer,
     choice: GatewayChoice,
-    tree: &Tree,
+    target: &Target,
     sources: &SourceMap,
 ) -> String {
-    let route = find_route(tree, choice.index, answer);
+    let route = find_route(&target.tree, choice.index, answer);
     let place = |span: Span| format!("  ({})", sources.location(span));
     let mut lines = Lines::default();
 
@@ -99,6 +100,14 @@ pub(super) fn render(
     for (name, span) in places.unwrap_or_default() {
         let value = value(name, answer.options.as_ref());
         lines.add("option", &format!("{name}{value}{}", place(span)));
+    }
+    let settings = target.settings(answer);
+    for (name, span) in settings.places() {
+        let value = match (name, settings.tls_mode) {
+            ("mtls", Some(mode)) => format!(": {}", mode.as_str()),
+            _ => String::new(),
+        };
+        lines.add("setting", &format!("{name}{value}{}", place(span)));
     }
     if let Some(response) = &answer.response {
         lines.add("status", &response.status.to_string());
