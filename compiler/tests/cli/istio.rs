@@ -202,30 +202,6 @@ fn the_objects_of_a_cluster() {
 }
 
 #[test]
-fn the_objects_of_the_examples() {
-    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples");
-    for example in [
-        "bookinfo",
-        "delegate",
-        "direct-response",
-        "forward",
-        "mirror",
-        "redirect",
-    ] {
-        let folder = Folder::new(&[]);
-        let path = examples.join(example);
-        let args = ["compile", path.to_str().unwrap(), "--target", "istio"];
-        let rest = ["-o", "out", "--one-file"];
-        folder
-            .run(&[&args[..], &rest[..], &MODULE[..]].concat())
-            .ended_with(0)
-            .said("the ports of its pods are not known");
-        let text = fs::read_to_string(folder.path().join("out/cluster.yaml")).unwrap();
-        golden(&format!("{example}.yaml"), &text);
-    }
-}
-
-#[test]
 fn the_plugin_holds_the_program_and_says_where_the_filter_is() {
     let folder = folder();
     let digest = "0123456789abcdef".repeat(4);

@@ -15,6 +15,7 @@ mod istio_attach;
 mod istio_clusters;
 mod istio_connections;
 mod istio_differences;
+mod istio_examples;
 mod istio_validation;
 mod package;
 mod route;
