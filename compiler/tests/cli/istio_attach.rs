@@ -234,3 +234,38 @@ fn beside_others_a_gateway_does_not_redirect_their_requests() {
         "`httpsRedirect` of virtual gateway `shop/http2` would redirect the requests of others",
     );
 }
+
+#[test]
+fn without_envoy_filter_the_routes_have_to_fit_into_an_object() {
+    for (destinations, code, said) in [
+        (1_000, 0, "and plain `kubectl apply` takes 262144"),
+        (
+            5_000,
+            1,
+            "error[E0714]: VirtualService `istio-ingress/meshgate--ingress` has 1",
+        ),
+    ] {
+        let ports: Vec<String> = (1..=destinations)
+            .map(|port| format!("{{name: p{port}, port: {port}}}"))
+            .collect();
+        let many = format!(
+            "{INVENTORY}---\napiVersion: v1\nkind: Service\nmetadata: {{name: many, namespace: shop}}\nspec: {{ports: [{}]}}\n",
+            ports.join(", ")
+        );
+        let routes: String = (1..=destinations)
+            .map(|port| {
+                format!(
+                    "  - {{matchers: [{{uri: {{prefix: /{port}/}}}}], routeAction: {{destinations: [{{kubeService: {{name: many, namespace: shop, port: {port}}}}}]}}}}\n"
+                )
+            })
+            .collect();
+        let resources = gateway("http2", HTTP) + &host(&routes);
+        let folder = Folder::new(&[("shop.yaml", &resources), ("east.yaml", &many)]);
+        let args = ["compile", "shop.yaml", "--target", "istio", "-o", "out"];
+        let inventory = ["--inventory", "east=east.yaml", "--attach", "stable"];
+        folder
+            .run(&[&args[..], &inventory, &MODULE].concat())
+            .ended_with(code)
+            .said(said);
+    }
+}

@@ -22,6 +22,7 @@ mod rules;
 pub mod schema;
 mod service_entry;
 mod settings;
+mod size;
 mod stable;
 mod tcp;
 pub mod validation;
@@ -166,6 +167,7 @@ pub fn manifests(
         )
     };
     manifests.list.sort_by_cached_key(order);
+    size::check(&mut manifests);
     for manifest in &manifests.list {
         for fault in schema::faults(&manifest.object) {
             manifests.diagnostics.push(

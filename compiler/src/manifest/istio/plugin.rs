@@ -3,19 +3,10 @@
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use super::size::{APPLY_LIMIT, HARD_LIMIT, SOFT_LIMIT};
 use super::{IstioOptions, Wave, Workload, bodies, name};
 use crate::code::Code;
 use crate::manifest::configuration;
-
-/// Above this size of the object, in bytes, plain `kubectl apply` fails, since it keeps a copy in an annotation of at most
-/// this size.
-const APPLY_LIMIT: usize = 256 * 1024;
-
-/// Above this size it is time to think of another way: half of what etcd takes, for a configuration that grows.
-const SOFT_LIMIT: usize = 700 * 1024;
-
-/// Above this size the object does not fit into etcd, which takes 1.5 MiB; the rest is for what Kubernetes adds.
-const HARD_LIMIT: usize = 1_400_000;
 
 /// Where a gateway finds the filter.
 #[derive(Clone, Debug)]
