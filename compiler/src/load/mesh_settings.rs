@@ -5,9 +5,9 @@ use super::yaml;
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::resource::{
-    LabelCondition, LabelSelector, MeshSettings, Namespace, ObjectName, Visibility,
+    Expression, LabelSelector, MeshSettings, Namespace, ObjectName, Operator, Visibility,
 };
-use crate::source::Span;
+use crate::source::{Span, Spanned};
 
 /// Where Istio is installed.
 const NAMESPACE: &str = "istio-system";
@@ -83,7 +83,8 @@ fn parse(text: &str, place: Span) -> Result<(Visibility, Vec<LabelSelector>), St
     if !matches!(mesh.value, Value::Map(_)) {
         return Err("it is no map".to_owned());
     }
-    let selectors = mesh.list_at("discoverySelectors").iter().map(selector);
+    let selectors = mesh.list_at("discoverySelectors").iter();
+    let selectors = selectors.map(|node| selector(node, place));
     Ok((
         Visibility(texts(mesh, "defaultServiceExportTo")),
         selectors.collect::<Result<_, _>>()?,
@@ -95,27 +96,29 @@ fn texts(node: &Node<'_>, key: &str) -> Vec<String> {
     texts.map(str::to_owned).collect()
 }
 
-fn selector(node: &Node<'_>) -> Result<LabelSelector, String> {
-    let condition = |node: &Node<'_>| {
+/// A selector of the text; the place of its parts is that of the whole text.
+fn selector(node: &Node<'_>, place: Span) -> Result<LabelSelector, String> {
+    let expression = |node: &Node<'_>| {
         let text = |key: &str| node.text_at(key).map(|text| text.value).unwrap_or_default();
-        let (values, negated) = match text("operator").as_str() {
-            "In" => (Some(texts(node, "values")), false),
-            "NotIn" => (Some(texts(node, "values")), true),
-            "Exists" => (None, false),
-            "DoesNotExist" => (None, true),
+        let operator = match text("operator").as_str() {
+            "In" => Operator::In,
+            "NotIn" => Operator::NotIn,
+            "Exists" => Operator::Exists,
+            "DoesNotExist" => Operator::DoesNotExist,
             other => return Err(format!("`discoverySelectors` have no operator `{other}`")),
         };
-        let key = text("key");
-        Ok(LabelCondition {
-            key,
-            values,
-            negated,
+        let values = texts(node, "values").into_iter();
+        Ok(Expression {
+            key: Spanned::new(text("key"), place),
+            operator: Spanned::new(operator, place),
+            values: values.map(|value| Spanned::new(value, place)).collect(),
+            span: place,
         })
     };
-    let conditions = node.list_at("matchExpressions").iter().map(condition);
+    let expressions = node.list_at("matchExpressions").iter().map(expression);
     Ok(LabelSelector {
         labels: node.string_map_at("matchLabels"),
-        conditions: conditions.collect::<Result<_, _>>()?,
+        expressions: expressions.collect::<Result<_, _>>()?,
     })
 }
 

@@ -1,7 +1,5 @@
 //! Selection of objects by label and namespace.
 
-use std::collections::BTreeMap;
-
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::resource::{Expression, Metadata, ObjectSelector, Operator};
@@ -71,7 +69,7 @@ pub(super) fn selects(selector: &ObjectSelector, namespace: &str, object: &Metad
         && selector
             .expressions
             .iter()
-            .all(|expression| holds(expression, &object.labels))
+            .all(|expression| expression.holds(&object.labels))
 }
 
 fn selects_namespace(selector: &ObjectSelector, owner: &str, namespace: &str) -> bool {
@@ -82,27 +80,4 @@ fn selects_namespace(selector: &ObjectSelector, owner: &str, namespace: &str) ->
         .namespaces
         .iter()
         .any(|allowed| allowed.value == "*" || allowed.value == namespace)
-}
-
-fn holds(expression: &Expression, labels: &BTreeMap<String, String>) -> bool {
-    let label = labels.get(&expression.key.value);
-    let among =
-        || label.is_some_and(|label| expression.values.iter().any(|value| value.value == *label));
-    let operand = expression
-        .values
-        .first()
-        .and_then(|value| value.parse::<i64>().ok());
-    let number = label.and_then(|label| label.parse::<i64>().ok());
-    match expression.operator.value {
-        Operator::Equals | Operator::In => among(),
-        Operator::NotEquals | Operator::NotIn => !among(),
-        Operator::Exists => label.is_some(),
-        Operator::DoesNotExist => label.is_none(),
-        Operator::GreaterThan => number
-            .zip(operand)
-            .is_some_and(|(number, operand)| number > operand),
-        Operator::LessThan => number
-            .zip(operand)
-            .is_some_and(|(number, operand)| number < operand),
-    }
 }

@@ -258,6 +258,8 @@ pub struct Service {
     pub ports: Vec<ServicePort>,
     /// Namespaces whose proxies know it.
     pub visibility: Visibility,
+    /// Discovery tells of it, and not of its annotations; otherwise it is as its manifest says.
+    pub is_discovered: bool,
     /// The place to point at.
     pub span: Span,
 }
@@ -276,6 +278,7 @@ impl Service {
             federated_host: None,
             ports: Vec::new(),
             visibility: Visibility::default(),
+            is_discovered: false,
             span: Span::default(),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Metadata, ObjectName, ObjectRef, ServicePort};
+use super::{LabelSelector, Metadata, ObjectName, ObjectRef, ServicePort};
 use crate::source::{Span, Spanned};
 
 /// Selects the Services of gateways, and a port of theirs.
@@ -154,42 +154,6 @@ pub struct Namespace {
     pub cluster: String,
     /// Its labels.
     pub labels: BTreeMap<String, String>,
-}
-
-/// Selects what has all of these labels and meets all of these conditions.
-#[derive(Clone, Debug, Default)]
-pub struct LabelSelector {
-    /// `matchLabels`.
-    pub labels: BTreeMap<String, String>,
-    /// `matchExpressions`.
-    pub conditions: Vec<LabelCondition>,
-}
-
-/// A condition on the value of a label.
-#[derive(Clone, Debug)]
-pub struct LabelCondition {
-    /// The label.
-    pub key: String,
-    /// Its value has to be one of these, or any at all.
-    pub values: Option<Vec<String>>,
-    /// It must not be so.
-    pub negated: bool,
-}
-
-impl LabelSelector {
-    /// Whether something with these labels is selected.
-    pub fn selects(&self, labels: &BTreeMap<String, String>) -> bool {
-        let mut wanted = self.labels.iter();
-        wanted.all(|(key, value)| labels.get(key) == Some(value))
-            && self.conditions.iter().all(|condition| {
-                let value = labels.get(&condition.key);
-                let holds = value.is_some_and(|value| match &condition.values {
-                    Some(values) => values.contains(value),
-                    None => true,
-                });
-                holds != condition.negated
-            })
-    }
 }
 
 /// A Mesh object: an Istio installation in one cluster.

@@ -31,8 +31,8 @@ pub use gateway::{
 };
 pub use inventory::{
     DestinationRule, DestinationSelector, Federation, FederationSelector, IngressGatewaySelector,
-    LabelCondition, LabelSelector, Mesh, MeshSettings, Namespace, Node, Pods, ServiceEntry,
-    ServiceMatcher, ServiceRef, VirtualMesh, Visibility,
+    Mesh, MeshSettings, Namespace, Node, Pods, ServiceEntry, ServiceMatcher, ServiceRef,
+    VirtualMesh, Visibility,
 };
 pub use listener::{Listener, Tls, TlsFiles};
 pub use options::{HeaderManipulation, Retries, RetryConditions, WrittenOptions};
@@ -40,7 +40,7 @@ pub use route::{
     Action, DelegateAction, DirectResponseAction, ForwardAction, HeaderMatcher, Matcher, PathKind,
     QueryMatcher, RedirectAction, Route, SortMethod, TextPlace, Uri, ValueMatcher,
 };
-pub use selector::{Expression, ObjectSelector, Operator};
+pub use selector::{Expression, LabelSelector, ObjectSelector, Operator};
 pub use traffic_policy::{DestinationSettings, RouteSelector, TrafficPolicy};
 
 /// `namespace/name` of an object of one kind.

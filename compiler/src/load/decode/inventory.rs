@@ -245,6 +245,7 @@ fn kube_service(
         federated_host,
         ports: ports?,
         visibility: Visibility::default(),
+        is_discovered: true,
         span: node.span,
     })
 }
@@ -285,6 +286,7 @@ pub(in crate::load) fn service(
         federated_host: None,
         ports,
         visibility: Visibility(export_to),
+        is_discovered: false,
         span: metadata.span,
     })
 }

@@ -253,43 +253,43 @@ impl<'a> Model<'a> {
                 );
             }
             let namespace = &workload.namespace;
-            if is_local && !service.visibility.includes(namespace, &service.namespace) {
-                return fault(
-                    format!(
-                        "Service `{id}` is not visible in namespace `{namespace}`, only in {}",
-                        shown(&service.visibility.0)
-                    ),
-                    format!("add `{namespace}` to its annotation `networking.istio.io/exportTo`"),
-                );
-            }
-            if is_local && let Some(reason) = self.discovery_fault(&service.namespace) {
-                return fault(
-                    reason,
-                    format!(
-                        "label namespace `{}` so that they do, or change that setting",
-                        service.namespace
-                    ),
-                );
-            }
-            // What discovery found may have an annotation that discovery does not tell.
-            let written = self.resources.services.as_ptr_range();
-            if is_local
-                && written.contains(&std::ptr::from_ref(service))
-                && let Some(reason) =
-                    self.default_fault(&service.visibility, &service.namespace, namespace)
-            {
-                return fault(
-                    format!("Service `{id}` {reason}"),
-                    format!(
-                        "give it the annotation `networking.istio.io/exportTo: '.,{namespace}'`, or change that setting"
-                    ),
-                );
+            if is_local && let Some((reason, help)) = self.hidden(service, namespace) {
+                return fault(reason, help);
             }
         }
         match wanted.cluster {
             Some(other) if !is_local => self.federated_fault(wanted, other, workload),
             _ => None,
         }
+    }
+
+    /// Why a Service of the gateway's cluster is not known in a namespace, and the way out.
+    fn hidden(&self, service: &Service, namespace: &str) -> Option<(String, String)> {
+        let own = &service.namespace;
+        let id = format!("{own}/{}", service.name);
+        if !service.visibility.includes(namespace, own) {
+            return Some((
+                format!(
+                    "Service `{id}` is not visible in namespace `{namespace}`, only in {}",
+                    shown(&service.visibility.0)
+                ),
+                format!("add `{namespace}` to its annotation `networking.istio.io/exportTo`"),
+            ));
+        }
+        if let Some(reason) = self.discovery_fault(own) {
+            let help = format!("label namespace `{own}` so that they do, or change that setting");
+            return Some((reason, help));
+        }
+        if service.is_discovered {
+            return None;
+        }
+        let reason = self.default_fault(&service.visibility, own, namespace)?;
+        Some((
+            format!("Service `{id}` {reason}"),
+            format!(
+                "give it the annotation `networking.istio.io/exportTo: '.,{namespace}'`, or change that setting"
+            ),
+        ))
     }
 
     /// Why Istio does not know the Services of a namespace.
@@ -412,11 +412,7 @@ impl<'a> Model<'a> {
         let local = host.strip_suffix(LOCAL).and_then(|it| it.split_once('.'));
         if let Some((service, namespace)) = local
             && let Some(found) = self.service((namespace, service), self.cluster)
-            && found.visibility.includes(&workload.namespace, namespace)
-            && self.discovery_fault(namespace).is_none()
-            && self
-                .default_fault(&found.visibility, namespace, &workload.namespace)
-                .is_none()
+            && self.hidden(found, &workload.namespace).is_none()
         {
             let is_there = found.ports.iter().any(|one| one.number == port)
                 && !is_udp(&found.ports, port)
