@@ -1,15 +1,12 @@
 //! `docs/errors.md` describes every code, and its examples are true.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use meshgate_compiler::code::Code;
 use meshgate_compiler::compile::{CompileOptions, workload_programs};
 use meshgate_compiler::diagnostic::Diagnostics;
-use meshgate_compiler::manifest::istio::{
-    Attach, FailStrategy, IstioOptions, Module, manifests, reach,
-};
-use meshgate_compiler::manifest::settings::FilterSettings;
+use meshgate_compiler::manifest::istio::{Attach, IstioOptions, manifests, reach};
 use meshgate_compiler::resolve::{self, ResolveOptions};
 use meshgate_compiler::source::SourceMap;
 use meshgate_compiler::{lint, load, lower, render};
@@ -126,16 +123,8 @@ fn written_for_istio(sources: &SourceMap, code: &str) -> Diagnostics {
     let (resources, programs) = workload_programs(sources, &options, &mut Diagnostics::default());
     let attach = ATTACHED.iter().find(|(attached, _)| *attached == code);
     let options = IstioOptions {
-        module: Module {
-            url: "file:///meshgate.wasm".to_owned(),
-            sha256: None,
-            pull_secret: None,
-        },
-        packaged: BTreeMap::new(),
-        fail_strategy: FailStrategy::Reload,
-        owner: "meshgate".to_owned(),
-        settings: FilterSettings::default(),
         attach: attach.map_or(Attach::Exclusive, |(_, attach)| *attach),
+        ..IstioOptions::for_file("/meshgate.wasm")
     };
     manifests(&programs, &resources, &options).diagnostics
 }

@@ -6,10 +6,7 @@ use std::path::PathBuf;
 
 use meshgate_compiler::compile::{CompileOptions, WorkloadProgram, workload_programs};
 use meshgate_compiler::diagnostic::Diagnostics;
-use meshgate_compiler::manifest::istio::{
-    Attach, FailStrategy, IstioOptions, Manifest, Module, Wave, manifests,
-};
-use meshgate_compiler::manifest::settings::FilterSettings;
+use meshgate_compiler::manifest::istio::{Attach, IstioOptions, Manifest, Wave, manifests};
 use meshgate_compiler::render;
 use meshgate_compiler::source::SourceMap;
 use serde_json::{Value, json};
@@ -237,16 +234,8 @@ pub(super) fn compile(
     let options = CompileOptions::default();
     let (resources, programs) = workload_programs(sources, &options, &mut diagnostics);
     let options = IstioOptions {
-        module: Module {
-            url: format!("file://{}", tools.filter.display()),
-            sha256: None,
-            pull_secret: None,
-        },
-        packaged: BTreeMap::new(),
-        fail_strategy: FailStrategy::Reload,
-        owner: "meshgate".to_owned(),
-        settings: FilterSettings::default(),
         attach,
+        ..IstioOptions::for_file(&tools.filter.display().to_string())
     };
     let written = manifests(&programs, &resources, &options);
     if written.diagnostics.has_errors() {

@@ -8,10 +8,7 @@ use std::time::{Duration, Instant};
 
 use meshgate_compiler::compile::{CompileOptions, workload_programs};
 use meshgate_compiler::diagnostic::Diagnostics;
-use meshgate_compiler::manifest::istio::{
-    Attach, FailStrategy, IstioOptions, Module, Wave, manifests,
-};
-use meshgate_compiler::manifest::settings::FilterSettings;
+use meshgate_compiler::manifest::istio::{Attach, IstioOptions, Wave, manifests};
 use meshgate_compiler::render;
 use meshgate_compiler::source::SourceMap;
 use meshgate_host_tests::cases::{Clusters, Group};
@@ -305,18 +302,7 @@ fn verdicts(tools: &Tools, settings: Option<&str>) -> Result<(), String> {
             _ => {}
         }
     }
-    let options = IstioOptions {
-        module: Module {
-            url: format!("file://{}", tools.filter.display()),
-            sha256: None,
-            pull_secret: None,
-        },
-        packaged: std::collections::BTreeMap::new(),
-        fail_strategy: FailStrategy::Reload,
-        owner: "meshgate".to_owned(),
-        settings: FilterSettings::default(),
-        attach: Attach::Exclusive,
-    };
+    let options = IstioOptions::for_file(&tools.filter.display().to_string());
     let written = manifests(&programs, &resources, &options);
     if written.diagnostics.has_errors() {
         return Err(render::lines(&written.diagnostics, &sources));

@@ -67,6 +67,24 @@ pub struct IstioOptions {
     pub attach: Attach,
 }
 
+impl IstioOptions {
+    /// What is written if nothing is said but where the filter is: in a file of the gateways' pods.
+    pub fn for_file(path: &str) -> Self {
+        Self {
+            module: Module {
+                url: format!("file://{path}"),
+                sha256: None,
+                pull_secret: None,
+            },
+            packaged: BTreeMap::new(),
+            fail_strategy: FailStrategy::Reload,
+            owner: "meshgate".to_owned(),
+            settings: FilterSettings::default(),
+            attach: Attach::Exclusive,
+        }
+    }
+}
+
 /// The way out where the port of a gateway's pods is not known.
 const PASS_SERVICE: &str = "pass the gateway's Service with `--inventory`";
 
