@@ -29,8 +29,6 @@ const BESIDE: [&str; 6] = [
     "mirror",
     "rewrites",
 ];
-/// What is refused, because a WasmPlugin has no place for a setting that it needs.
-const REFUSED: [&str; 2] = ["extauth-bodies", "extauth-http"];
 
 pub(crate) fn tests() -> Vec<Test> {
     let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples");
@@ -46,9 +44,6 @@ pub(crate) fn tests() -> Vec<Test> {
             );
             tests.push(test);
         };
-        if is_in(&REFUSED) {
-            continue;
-        }
         if is_in(&STABLE) {
             add(format!("stable/{name}"), group.clone(), Attach::Stable);
         }
