@@ -13,7 +13,7 @@ const OF_EVERY_ENVOY_FILTER: &str = "EnvoyFilter exposes internal implementation
 ///
 /// # Errors
 /// What it has against them, also if it only warns; of EnvoyFilters it warns in any case.
-pub(super) fn validate(istioctl: &Path, manifests: &[Manifest]) -> Result<(), String> {
+pub fn validate(istioctl: &Path, manifests: &[Manifest]) -> Result<(), String> {
     if manifests.is_empty() {
         return Ok(());
     }

@@ -17,6 +17,7 @@ mod wait;
 pub use authority::{Authority, Certificate};
 pub use control::Istiod;
 pub use federation::{Cluster, Federation, Pod};
+pub use istioctl::validate;
 pub use mesh::{Mesh, Tools};
 pub use proxy::Proxy;
 pub use wait::wait_for;

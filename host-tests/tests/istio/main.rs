@@ -7,6 +7,7 @@ mod destinations;
 mod examples;
 mod failover;
 mod federation;
+mod istioctl;
 mod reach;
 mod shop;
 mod stable;
@@ -53,6 +54,7 @@ fn tests() -> Vec<Test> {
         bodies::tests(),
         stable::tests(),
         destinations::tests(),
+        istioctl::tests(),
     ];
     all.into_iter().flatten().collect()
 }
