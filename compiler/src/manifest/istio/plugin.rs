@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::size::{APPLY_LIMIT, HARD_LIMIT, SOFT_LIMIT};
+use super::size::{self, HARD_LIMIT};
 use super::{IstioOptions, Wave, Workload, bodies, name};
 use crate::code::Code;
 use crate::manifest::configuration;
@@ -173,27 +173,11 @@ fn check_size(workload: &mut Workload<'_>, kind: &str, spec: &Value, is_packaged
     workload.out.sizes.push(format!(
         "{place}: the program has {program} bytes, the {kind} with it {size} of {HARD_LIMIT}"
     ));
-    let way_out = "put the program into the module's image with `meshgate package`, or spread the virtual gateways \
+    let smaller = "put the program into the module's image with `meshgate package`, or spread the virtual gateways \
                    over several gateways";
-    if size > HARD_LIMIT {
-        let message = format!(
-            "with its program the {kind} has {size} bytes, and Kubernetes takes {HARD_LIMIT}"
-        );
-        let found = workload.finding(Code::ObjectTooLarge, message);
-        workload.report(found.help(way_out));
-    } else if size > SOFT_LIMIT {
-        let message = format!(
-            "with its program the {kind} has {size} bytes, and Kubernetes takes no more than {HARD_LIMIT}"
-        );
-        let found = workload.finding(Code::LargeObject, message);
-        workload.report(found.help(format!(
-            "{way_out}; until then apply it with `kubectl apply --server-side`"
-        )));
-    } else if size > APPLY_LIMIT {
-        let message = format!(
-            "with its program the {kind} has {size} bytes, and plain `kubectl apply` takes {APPLY_LIMIT}"
-        );
-        let found = workload.finding(Code::LargeObject, message);
-        workload.report(found.help("apply it with `kubectl apply --server-side`"));
+    let object = format!("with its program the {kind}");
+    if let Some((code, message, help)) = size::finding(&object, size, smaller) {
+        let found = workload.finding(code, message);
+        workload.report(found.help(help));
     }
 }
