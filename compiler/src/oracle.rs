@@ -351,13 +351,8 @@ fn forward(
 
 /// The headers of a request that the policies of its route let pass. Names are lower-case.
 fn headers_after_policies(route: &Route, request: &Request) -> Vec<(String, String)> {
-    let mut headers = lower_case(&request.headers);
     let jwt = route.options.jwt.as_ref();
-    for (name, value) in access::changes(jwt.map(|jwt| &*jwt.value), request) {
-        headers.retain(|(other, _)| *other != name);
-        headers.extend(value.map(|value| (name, value)));
-    }
-    headers
+    access::headers_after(jwt.map(|jwt| &*jwt.value), request)
 }
 
 /// The destination that the request sticks to, or the first whose cumulated share exceeds the random number.

@@ -9,6 +9,7 @@ pub mod envoy;
 pub mod fuzz;
 pub mod generate;
 pub mod istio;
+pub mod proto;
 pub mod services;
 pub mod tokens;
 pub mod tools;

@@ -1,72 +1,34 @@
-//! The services that gateways ask by gRPC: what they were asked, and that they say yes. Messages are written a second time, from
-//! Envoy's published definitions, as far as they are needed here.
+//! The services that gateways ask by gRPC: what they were asked, and that they say yes.
 
 use std::collections::BTreeMap;
 
 use meshgate_compiler::answer::{Asks, DescriptorEntry};
 use prost::Message;
 
+use crate::proto::{
+    CheckRequest, CheckResponse, Descriptor, Header, RateLimitRequest, RateLimitResponse, Status,
+};
+
 const AUTHORIZATION: &str = "/envoy.service.auth.v3.Authorization/Check";
 const RATE_LIMIT: &str = "/envoy.service.ratelimit.v3.RateLimitService/ShouldRateLimit";
-
-#[derive(Clone, PartialEq, Message)]
-struct CheckRequest {
-    #[prost(message, optional, tag = "1")]
-    attributes: Option<Attributes>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct Attributes {
-    #[prost(btree_map = "string, string", tag = "10")]
-    context_extensions: BTreeMap<String, String>,
-}
-
-#[derive(Clone, Copy, PartialEq, Message)]
-struct CheckResponse {
-    #[prost(message, optional, tag = "1")]
-    status: Option<Status>,
-}
-
-#[derive(Clone, Copy, PartialEq, Message)]
-struct Status {
-    #[prost(int32, tag = "1")]
-    code: i32,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct RateLimitRequest {
-    #[prost(message, repeated, tag = "2")]
-    descriptors: Vec<Descriptor>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct Descriptor {
-    #[prost(message, repeated, tag = "1")]
-    entries: Vec<Entry>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct Entry {
-    #[prost(string, tag = "1")]
-    key: String,
-    #[prost(string, tag = "2")]
-    value: String,
-}
-
-#[derive(Clone, Copy, PartialEq, Message)]
-struct RateLimitResponse {
-    #[prost(int32, tag = "1")]
-    code: i32,
-}
 
 /// The message that lets a request pass, if there is a service that is asked at a path.
 pub fn yes(path: &str) -> Option<Vec<u8>> {
     match path {
         AUTHORIZATION => {
-            let status = Some(Status { code: 0 });
-            Some(CheckResponse { status }.encode_to_vec())
+            let answer = CheckResponse {
+                status: Some(Status { code: 0 }),
+                ..CheckResponse::default()
+            };
+            Some(answer.encode_to_vec())
         }
-        RATE_LIMIT => Some(RateLimitResponse { code: 1 }.encode_to_vec()),
+        RATE_LIMIT => {
+            let answer = RateLimitResponse {
+                code: 1,
+                ..RateLimitResponse::default()
+            };
+            Some(answer.encode_to_vec())
+        }
         _ => None,
     }
 }
@@ -81,7 +43,7 @@ pub fn add(asks: &mut Asks, path: &str, message: &[u8]) -> Result<(), String> {
     let is_second = match path {
         RATE_LIMIT => {
             let request = RateLimitRequest::decode(message).map_err(error)?;
-            let entry = |Entry { key, value }| DescriptorEntry { key, value };
+            let entry = |Header { key, value }| DescriptorEntry { key, value };
             let entries =
                 |descriptor: Descriptor| descriptor.entries.into_iter().map(entry).collect();
             let descriptors = request.descriptors.into_iter().map(entries).collect();
@@ -90,7 +52,9 @@ pub fn add(asks: &mut Asks, path: &str, message: &[u8]) -> Result<(), String> {
         AUTHORIZATION => {
             let request = CheckRequest::decode(message).map_err(error)?;
             let context = request.attributes.unwrap_or_default().context_extensions;
-            asks.extauth.replace(context).is_some()
+            asks.extauth
+                .replace(context.into_iter().collect())
+                .is_some()
         }
         _ => asks.extauth.replace(BTreeMap::new()).is_some(),
     };

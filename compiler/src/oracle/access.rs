@@ -8,7 +8,7 @@ use meshgate_engine::{Key, KeyMaterial};
 use serde_json::{Map, Value};
 
 use super::policies::text_matches;
-use super::{Request, header, header_matches};
+use super::{Request, header, header_matches, lower_case};
 use crate::answer::Response;
 use crate::policy::access::{Authorization, AuthorizationRule, ClaimMatch, Jwt, JwtIssuer};
 
@@ -36,12 +36,10 @@ pub(super) fn refusal(
         return Some(refusal);
     }
     // Rules see what the destination would get: what tells of claims, and not what the client wrote in its place.
-    let mut seen = request.clone();
-    for (name, value) in changes(jwt, request) {
-        seen.headers
-            .retain(|(other, _)| !other.eq_ignore_ascii_case(&name));
-        seen.headers.extend(value.map(|value| (name, value)));
-    }
+    let seen = Request {
+        headers: headers_after(jwt, request),
+        ..request.clone()
+    };
     let is_allowed =
         authorization.is_none_or(|rules| is_allowed(rules, claims.as_ref(), path, &seen));
     (!is_allowed).then(|| Response {
@@ -51,8 +49,18 @@ pub(super) fn refusal(
     })
 }
 
+/// The headers of a request that may be sent, as they go on.
+pub(super) fn headers_after(jwt: Option<&Jwt>, request: &Request) -> Vec<(String, String)> {
+    let mut headers = lower_case(&request.headers);
+    for (name, value) in changes(jwt, request) {
+        headers.retain(|(other, _)| *other != name);
+        headers.extend(value.map(|value| (name, value)));
+    }
+    headers
+}
+
 /// Changes the headers of a request that may be sent: names and new values.
-pub(super) fn changes(jwt: Option<&Jwt>, request: &Request) -> Vec<(String, Option<String>)> {
+fn changes(jwt: Option<&Jwt>, request: &Request) -> Vec<(String, Option<String>)> {
     let Some(jwt) = jwt else {
         return Vec::new();
     };

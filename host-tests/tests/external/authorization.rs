@@ -2,15 +2,15 @@
 
 use std::time::{Duration, Instant};
 
+use meshgate_host_tests::proto::{
+    Allowed, CheckRequest, CheckResponse, Denied, Http, RateLimitRequest, RateLimitResponse,
+    Status, append, set,
+};
 use meshgate_host_tests::tokens::{TestKey, jwks};
 use prost::Message;
 use serde_json::json;
 
 use crate::gateway::{Gateway, echo, received, resources};
-use crate::proto::{
-    Allowed, CheckRequest, CheckResponse, Denied, Http, RateLimitRequest, RateLimitResponse,
-    Status, append, set,
-};
 use crate::service::{Behaviour, Service, message};
 use crate::{Test, Tools};
 

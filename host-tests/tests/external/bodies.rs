@@ -3,11 +3,11 @@
 use std::time::{Duration, Instant};
 
 use meshgate_host_tests::envoy::client::{Connection, Response, request_head, send};
+use meshgate_host_tests::proto::{CheckRequest, CheckResponse, Status};
 use prost::Message;
 
 use crate::authorization::pass;
 use crate::gateway::{Gateway, resources, wait_for};
-use crate::proto::{CheckRequest, CheckResponse, Status};
 use crate::service::{Asked, Behaviour, Service, message};
 use crate::{Test, Tools};
 

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
+use meshgate_host_tests::proto::{
+    Allowed, CheckResponse, Http, RateLimitRequest, RateLimitResponse, header, set,
+};
 use prost::Message;
 
 use crate::authorization::pass;
 use crate::gateway::{Gateway, echo, received, resources};
-use crate::proto::{
-    Allowed, CheckResponse, Http, RateLimitRequest, RateLimitResponse, header, set,
-};
 use crate::service::{Behaviour, Service, message};
 use crate::{Test, Tools};
 

@@ -14,7 +14,6 @@ mod clients;
 mod gateway;
 mod limits;
 mod local;
-mod proto;
 mod real;
 mod service;
 

@@ -5,87 +5,87 @@ use std::collections::HashMap;
 use prost::{Message, Oneof};
 
 #[derive(Clone, PartialEq, Message)]
-pub(crate) struct CheckRequest {
+pub struct CheckRequest {
     #[prost(message, optional, tag = "1")]
-    pub(crate) attributes: Option<Attributes>,
+    pub attributes: Option<Attributes>,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub(crate) struct Attributes {
+pub struct Attributes {
     #[prost(message, optional, tag = "1")]
-    pub(crate) source: Option<Peer>,
+    pub source: Option<Peer>,
     #[prost(message, optional, tag = "4")]
-    pub(crate) request: Option<Request>,
+    pub request: Option<Request>,
     #[prost(map = "string, string", tag = "10")]
-    pub(crate) context_extensions: HashMap<String, String>,
+    pub context_extensions: HashMap<String, String>,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub(crate) struct Peer {
+pub struct Peer {
     #[prost(message, optional, tag = "1")]
-    pub(crate) address: Option<Address>,
+    pub address: Option<Address>,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub(crate) struct Address {
+pub struct Address {
     #[prost(message, optional, tag = "1")]
-    pub(crate) socket_address: Option<SocketAddress>,
+    pub socket_address: Option<SocketAddress>,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub(crate) struct SocketAddress {
+pub struct SocketAddress {
     #[prost(string, tag = "2")]
-    pub(crate) address: String,
+    pub address: String,
     #[prost(uint32, tag = "3")]
-    pub(crate) port: u32,
+    pub port: u32,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub(crate) struct Request {
+pub struct Request {
     #[prost(message, optional, tag = "2")]
-    pub(crate) http: Option<HttpRequest>,
+    pub http: Option<HttpRequest>,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub(crate) struct HttpRequest {
+pub struct HttpRequest {
     #[prost(string, tag = "1")]
-    pub(crate) id: String,
+    pub id: String,
     #[prost(string, tag = "2")]
-    pub(crate) method: String,
+    pub method: String,
     #[prost(map = "string, string", tag = "3")]
-    pub(crate) headers: HashMap<String, String>,
+    pub headers: HashMap<String, String>,
     #[prost(string, tag = "4")]
-    pub(crate) path: String,
+    pub path: String,
     #[prost(string, tag = "5")]
-    pub(crate) host: String,
+    pub host: String,
     #[prost(string, tag = "6")]
-    pub(crate) scheme: String,
+    pub scheme: String,
     #[prost(int64, tag = "9")]
-    pub(crate) size: i64,
+    pub size: i64,
     #[prost(string, tag = "10")]
-    pub(crate) protocol: String,
+    pub protocol: String,
     #[prost(string, tag = "11")]
-    pub(crate) body: String,
+    pub body: String,
     #[prost(bytes = "vec", tag = "12")]
-    pub(crate) raw_body: Vec<u8>,
+    pub raw_body: Vec<u8>,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub(crate) struct CheckResponse {
+pub struct CheckResponse {
     #[prost(message, optional, tag = "1")]
-    pub(crate) status: Option<Status>,
+    pub status: Option<Status>,
     #[prost(oneof = "Http", tags = "2, 3")]
-    pub(crate) http: Option<Http>,
+    pub http: Option<Http>,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub(crate) struct Status {
+pub struct Status {
     #[prost(int32, tag = "1")]
-    pub(crate) code: i32,
+    pub code: i32,
 }
 
 #[derive(Clone, PartialEq, Oneof)]
-pub(crate) enum Http {
+pub enum Http {
     #[prost(message, tag = "2")]
     Denied(Denied),
     #[prost(message, tag = "3")]
@@ -93,73 +93,73 @@ pub(crate) enum Http {
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub(crate) struct Denied {
+pub struct Denied {
     #[prost(message, optional, tag = "1")]
-    pub(crate) status: Option<Status>,
+    pub status: Option<Status>,
     #[prost(message, repeated, tag = "2")]
-    pub(crate) headers: Vec<HeaderOption>,
+    pub headers: Vec<HeaderOption>,
     #[prost(string, tag = "3")]
-    pub(crate) body: String,
+    pub body: String,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub(crate) struct Allowed {
+pub struct Allowed {
     #[prost(message, repeated, tag = "2")]
-    pub(crate) headers: Vec<HeaderOption>,
+    pub headers: Vec<HeaderOption>,
     #[prost(string, repeated, tag = "5")]
-    pub(crate) headers_to_remove: Vec<String>,
+    pub headers_to_remove: Vec<String>,
     #[prost(message, repeated, tag = "6")]
-    pub(crate) response_headers: Vec<HeaderOption>,
+    pub response_headers: Vec<HeaderOption>,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub(crate) struct HeaderOption {
+pub struct HeaderOption {
     #[prost(message, optional, tag = "1")]
-    pub(crate) header: Option<Header>,
+    pub header: Option<Header>,
     #[prost(message, optional, tag = "2")]
-    pub(crate) append: Option<Bool>,
+    pub append: Option<Bool>,
 }
 
 #[derive(Clone, Copy, PartialEq, Message)]
-pub(crate) struct Bool {
+pub struct Bool {
     #[prost(bool, tag = "1")]
-    pub(crate) value: bool,
+    pub value: bool,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub(crate) struct Header {
+pub struct Header {
     #[prost(string, tag = "1")]
-    pub(crate) key: String,
+    pub key: String,
     #[prost(string, tag = "2")]
-    pub(crate) value: String,
+    pub value: String,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub(crate) struct RateLimitRequest {
+pub struct RateLimitRequest {
     #[prost(string, tag = "1")]
-    pub(crate) domain: String,
+    pub domain: String,
     #[prost(message, repeated, tag = "2")]
-    pub(crate) descriptors: Vec<Descriptor>,
+    pub descriptors: Vec<Descriptor>,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub(crate) struct Descriptor {
+pub struct Descriptor {
     #[prost(message, repeated, tag = "1")]
-    pub(crate) entries: Vec<Header>,
+    pub entries: Vec<Header>,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub(crate) struct RateLimitResponse {
+pub struct RateLimitResponse {
     #[prost(int32, tag = "1")]
-    pub(crate) code: i32,
+    pub code: i32,
     #[prost(message, repeated, tag = "3")]
-    pub(crate) response_headers: Vec<Header>,
+    pub response_headers: Vec<Header>,
     #[prost(message, repeated, tag = "4")]
-    pub(crate) request_headers: Vec<Header>,
+    pub request_headers: Vec<Header>,
 }
 
 /// A header to set.
-pub(crate) fn set(key: &str, value: &str) -> HeaderOption {
+pub fn set(key: &str, value: &str) -> HeaderOption {
     HeaderOption {
         header: Some(header(key, value)),
         append: None,
@@ -167,14 +167,14 @@ pub(crate) fn set(key: &str, value: &str) -> HeaderOption {
 }
 
 /// A header to append.
-pub(crate) fn append(key: &str, value: &str) -> HeaderOption {
+pub fn append(key: &str, value: &str) -> HeaderOption {
     HeaderOption {
         append: Some(Bool { value: true }),
         ..set(key, value)
     }
 }
 
-pub(crate) fn header(key: &str, value: &str) -> Header {
+pub fn header(key: &str, value: &str) -> Header {
     Header {
         key: key.to_owned(),
         value: value.to_owned(),
